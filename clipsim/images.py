@@ -1,0 +1,159 @@
+"""Reading any picture safely into an upright RGB image of eight bits a channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from clipsim.errors import ImageError
+
+MAX_PIXELS = 50_000_000  # decoded to RGB this is 150 MB; phones reach 50 megapixels, almost nothing else does
+# Only these decoders run on what a stranger sends: EPS and PDF would start other programs, TGA takes any bytes.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "MPO", "PPM", "ICO", "JPEG2000", "QOI")
+# What a folder is searched for; a file that is named is read whatever its ending.
+SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".apng",
+    ".webp",
+    ".avif",
+    ".gif",
+    ".bmp",
+    ".dib",
+    ".tif",
+    ".tiff",
+}
+SUFFIXES |= {".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".jp2", ".j2k", ".qoi"}
+_NOT_A_PICTURE = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
+_DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
+
+Source = str | Path | bytes | Image.Image
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, ready for an encoder.
+
+    Attributes:
+        name: what the caller calls it.
+        image: upright, mode RGB, eight bits a channel.
+        notes: what was changed on the way from the file, in words; empty for a plain upright RGB picture.
+    """
+
+    name: str
+    image: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def read(source: Source, name: str) -> Picture:
+    """Read a file, its bytes or a PIL image into a `Picture`.
+
+    EXIF rotation is applied, transparency is flattened on white, 16-bit and floating-point values are rescaled (not
+    clipped), palette, grey and CMYK become RGB, and of an animation the first frame is taken.
+
+    Raises:
+        ImageError: no such file, zero bytes, not a picture, truncated, or more than `MAX_PIXELS` pixels (which is
+            checked before decoding).
+    """
+    image = source if isinstance(source, Image.Image) else _open(source, name)
+    _check_size(image.size, name)
+    notes = _decode(image, name)
+    for step in (_upright, _eight_bit, _flattened):
+        image, note = step(image)
+        notes += note
+    if image.mode == "CMYK":
+        notes.append("converted from CMYK")
+    return Picture(name, image if image.mode == "RGB" else image.convert("RGB"), tuple(notes))
+
+
+def _open(source: str | Path | bytes, name: str) -> Image.Image:
+    if isinstance(source, bytes):
+        stream: BytesIO | Path = BytesIO(source)
+        empty = not source
+    else:
+        stream = Path(source)
+        if not stream.is_file():
+            raise ImageError(name, "is not a file: check the path")
+        empty = stream.stat().st_size == 0
+    if empty:
+        raise ImageError(name, "is empty (0 bytes): send the file again")
+    try:
+        return Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(name, _NOT_A_PICTURE) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher
+        raise ImageError(name, _too_large("far too many")) from error
+    except PermissionError as error:
+        raise ImageError(name, "cannot be opened: permission was denied") from error
+    except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept
+        raise ImageError(name, _NOT_A_PICTURE) from error
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
+    if width * height > MAX_PIXELS:
+        raise ImageError(name, _too_large(f"{width} x {height} = {width * height / 1e6:.0f} million"))
+
+
+def _too_large(pixels: str) -> str:
+    return f"has {pixels} pixels, and the limit is {MAX_PIXELS / 1e6:.0f} million: make it smaller first"
+
+
+def _decode(image: Image.Image, name: str) -> list[str]:
+    try:
+        # An MPO's further frames are other views of one photograph, not an animation.
+        animated = image.format != "MPO" and getattr(image, "is_animated", False)
+        image.load()
+        return ["first frame of an animation"] if animated else []
+    except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more on damaged data
+        raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation not in range(2, 9):
+            return image, []
+        return ImageOps.exif_transpose(image), [f"turned upright (EXIF orientation {orientation})"]
+    except Exception:  # EXIF is an extra that may be garbage; the picture itself is fine
+        return image, []
+
+
+def _eight_bit(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    if image.mode not in _DEEP_MODES and not image.mode.startswith("I;16"):
+        return image, []
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    low, high = _value_range(values, image.mode)
+    grey = np.round((values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(grey), [f"rescaled from {low:g}..{high:g} to eight bits"]
+
+
+def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
+    """The full range of the number format where there is one, else that of the picture's own values."""
+    low, high = float(values.min()), float(values.max())
+    if mode.startswith("I;16") or (mode == "I" and low >= 0 and 255 < high <= 65535):
+        return 0.0, 65535.0
+    if mode == "F" and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= 0 and high <= 255:
+        return 0.0, 255.0
+    return low, max(high, low + 1)
+
+
+def _flattened(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    if not image.has_transparency_data:
+        return image, []
+    rgba = image.convert("RGBA")
+    if rgba.getchannel("A").getextrema() == (255, 255):  # an alpha channel that hides nothing changes nothing
+        return rgba.convert("RGB"), []
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB"), ["transparency flattened on white"]

@@ -1,0 +1,142 @@
+"""The table of models that can be chosen by a short name, and the way from a name to an encoder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipsim.encoders import Encoder, TransformersEncoder, check_device_name, resolve_device
+from clipsim.errors import EncoderError
+from clipsim.standin import StandInEncoder
+
+PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
+HUB_SECONDS = 10.0  # and when a model was asked for by name
+_NOT_CLIP = "The stand-in model scored this: it is small, and it is not CLIP."
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One row of the table.
+
+    Attributes:
+        name: short name, as `load` takes it.
+        hub_id: repository on the Hugging Face hub; "" for what installs with the requirements.
+        family: "clip", "siglip" or "stand-in".
+        licence: of the weights, as an SPDX identifier.
+        width: length of an embedding.
+        imagenet: published zero-shot top-1 accuracy on ImageNet-1k, percent; None where there is none.
+        coco: published text-to-image recall at 1 on COCO, percent; None where there is none.
+    """
+
+    name: str
+    hub_id: str
+    family: str
+    licence: str
+    width: int
+    imagenet: float | None = None
+    coco: float | None = None
+
+
+# Accuracies: SigLIP 2 (Tschannen et al. 2025, arXiv:2502.14786), table 1, and the authors' own tables.
+MODELS = (
+    Model("clip-vit-b-32", "openai/clip-vit-base-patch32", "clip", "MIT", 512, 63.3, 30.4),
+    Model("clip-vit-b-16", "openai/clip-vit-base-patch16", "clip", "MIT", 512, 68.3, 33.1),
+    Model("clip-vit-l-14", "openai/clip-vit-large-patch14", "clip", "MIT", 768, 75.5, 36.5),
+    Model("laion2b-vit-b-32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "clip", "MIT", 512, 66.6, 39.3),
+    Model("siglip2-b-16-224", "google/siglip2-base-patch16-224", "siglip", "Apache-2.0", 768, 78.2, 52.1),
+    Model("stand-in", "", "stand-in", "Apache-2.0", 384),
+)
+DEFAULT, STAND_IN = MODELS[0], MODELS[-1]
+
+
+def load(name: str = "auto", device: str = "auto") -> Encoder:
+    """An encoder that is ready to be used; its weights are read at the first call.
+
+    Args:
+        name: "auto", a short name from `MODELS`, any hub id ("owner/name"), or a folder with a checkpoint. "auto" is
+            the default CLIP where its files are on disk or can be had, else the stand-in, with the reason in `notes`.
+        device: "auto" (CUDA, else Apple MPS, else CPU), "cpu", "cuda", "cuda:N" or "mps". On CUDA weights are float16,
+            elsewhere float32.
+
+    Raises:
+        EncoderError: the name or device is not known, or the model was asked for by name and cannot be had.
+    """
+    check_name(name)
+    check_device_name(device)
+    if device not in ("auto", "cpu"):
+        resolve_device(device)
+    if name == "auto":
+        return _auto(device)
+    model = next((model for model in MODELS if name in (model.name, model.hub_id)), None)
+    if model is STAND_IN:
+        return StandInEncoder(STAND_IN.name, device, (_NOT_CLIP,))
+    if model is None and Path(name).is_dir():
+        return TransformersEncoder(Path(name).resolve().name, Path(name), device)
+    hub_id = model.hub_id if model else name
+    return TransformersEncoder(model.name if model else name, fetch(hub_id, HUB_SECONDS), device)
+
+
+def check_name(name: str) -> None:
+    """Raise an `EncoderError` that lists the known names unless `name` can be one of a model; nothing is loaded."""
+    known = ["auto", *(model.name for model in MODELS)]
+    if name not in known and not Path(name).is_dir() and not _HUB_ID.fullmatch(name):
+        known_names = ", ".join(known)
+        raise EncoderError(f"model {name!r} is not known: use {known_names}, a hub id (owner/name) or a local folder")
+
+
+def fetch(hub_id: str, patience: float) -> Path:
+    """The folder with a hub repository's files: from the local cache, else downloaded.
+
+    Args:
+        hub_id: "owner/name".
+        patience: seconds to wait for the hub's first answer. A download that has begun takes as long as it takes.
+
+    Raises:
+        EncoderError: neither the cache nor the hub has the files; the message says what was tried.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    cached = _cached(hub_id)
+    if cached:
+        return cached
+    try:
+        info = HfApi().model_info(hub_id, timeout=patience)
+        files = {sibling.rfilename for sibling in info.siblings or []}
+        # one copy of the weights: repositories also carry them for other libraries
+        weights = "model*.safetensors" if any(f.endswith(".safetensors") for f in files) else "pytorch_model*"
+        wanted = ["*.json", "*.txt", "*.model", weights]
+        return Path(snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
+    except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise EncoderError(
+            f"{hub_id} is not on this machine and could not be had from the model hub ({reason}): "
+            "check the name and the network, give the folder of a checkpoint, or use stand-in"
+        ) from error
+
+
+def _cached(hub_id: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(hub_id, local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError):
+        return None
+    whole = (folder / "config.json").is_file() and any(
+        next(folder.glob(pattern), None) for pattern in ("model*.safetensors", "pytorch_model*.bin")
+    )
+    return folder if whole else None  # a download that was broken off leaves a folder without weights
+
+
+def _auto(device: str) -> Encoder:
+    try:
+        return TransformersEncoder(DEFAULT.name, fetch(DEFAULT.hub_id, PROBE_SECONDS), device)
+    except EncoderError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(".")
+        return StandInEncoder(
+            STAND_IN.name,
+            device,
+            (f"{_NOT_CLIP} {DEFAULT.hub_id} is not on this machine, and the model hub could not give it: {reason}.",),
+        )
