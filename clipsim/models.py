@@ -12,7 +12,7 @@ from clipsim.standin import StandInEncoder
 
 PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
 HUB_SECONDS = 10.0  # and when a model was asked for by name
-_NOT_CLIP = "The stand-in model scored this: it is small, and it is not CLIP."
+_NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -109,9 +109,8 @@ def fetch(hub_id: str, patience: float) -> Path:
         wanted = ["*.json", "*.txt", "*.model", weights]
         return Path(snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
     except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise EncoderError(
-            f"{hub_id} is not on this machine and could not be had from the model hub ({reason}): "
+            f"{hub_id} is not on this machine and could not be had from the model hub ({_why(error)}): "
             "check the name and the network, give the folder of a checkpoint, or use stand-in"
         ) from error
 
@@ -134,9 +133,15 @@ def _auto(device: str) -> Encoder:
     try:
         return TransformersEncoder(DEFAULT.name, fetch(DEFAULT.hub_id, PROBE_SECONDS), device)
     except EncoderError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(".")
-        return StandInEncoder(
-            STAND_IN.name,
-            device,
-            (f"{_NOT_CLIP} {DEFAULT.hub_id} is not on this machine, and the model hub could not give it: {reason}.",),
-        )
+        why = _why(error.__cause__ or error)
+        note = f"{_NOT_CLIP} {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
+        return StandInEncoder(STAND_IN.name, device, (note,))
+
+
+def _why(error: BaseException) -> str:
+    """The first sentence of what a library says went wrong."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set"
+    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")

@@ -47,7 +47,7 @@ def figures(score: Score) -> str:
     if score.clipscore is not None:
         parts.append(f"CLIPScore {score.clipscore:.3f}")
     if score.share is not None:
-        parts.append(f"share {_percent(score.share)}")
+        parts.append(f"share {percent(score.share)}")
     return " · ".join(parts)
 
 
@@ -106,7 +106,7 @@ def to_table(result: Result) -> str:
                 str(score.rank),
                 f"{score.cosine:.3f}",
                 "" if score.clipscore is None else f"{score.clipscore:.3f}",
-                "" if score.share is None else _percent(score.share),
+                "" if score.share is None else percent(score.share),
                 score.name,
             ]
         )
@@ -126,5 +126,6 @@ def aligned(table: Sequence[Sequence[str]], sides: str) -> str:
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share, 0 to 1, as a percentage with one decimal."""
     return f"{share:.1%}".replace("%", " %")

@@ -109,7 +109,7 @@ def score_images(
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
-    sources = _named(images)
+    sources = named(images)
     if not sources:
         raise ClipsimError("There are no pictures to score: add at least one.")
     if reference is None:
@@ -119,7 +119,7 @@ def score_images(
     else:
         if caption and caption.strip():
             raise CaptionError("There are both a caption and a reference image: give one of them.")
-        ((source, anchor),) = _named([reference])
+        ((source, anchor),) = named([reference])
         caption, notes = None, []
         target = encoder.encode_images([read(source, anchor).image])[0]
     pictures, vectors, rejected = _encode_all(sources, encoder, progress)
@@ -170,8 +170,8 @@ def clean_caption(caption: str | None) -> str:
     return caption
 
 
-def _named(items: Iterable[Item]) -> list[tuple[Source, str]]:
-    """Each item with a name of its own: pictures that share one are told apart by a number."""
+def named(items: Iterable[Item]) -> list[tuple[Source, str]]:
+    """Each item with a name that no other has: pictures that share one are told apart by a number."""
     pairs = [item if isinstance(item, tuple) else (item, _own_name(item, place)) for place, item in enumerate(items, 1)]
     seen: Counter[str] = Counter()
     taken = {name for _, name in pairs}

@@ -1,0 +1,428 @@
+"""The page: Gradio Blocks and thin handlers around `score_images`."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import json
+import secrets
+import threading
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+from gradio.utils import get_upload_folder
+
+from clipsim import report
+from clipsim.encoders import Encoder
+from clipsim.errors import ClipsimError, ImageError
+from clipsim.images import read
+from clipsim.models import MODELS, STAND_IN, load
+from clipsim.scoring import Result, named, score_images
+
+CAPTION, REFERENCE = "caption", "reference image"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
+KEPT_MODELS = 2  # in memory at once
+CACHE_SECONDS = 3600  # for how long uploaded and produced files are kept
+
+_choosing = threading.Lock()
+
+
+@lru_cache(maxsize=KEPT_MODELS)
+def _load(name: str) -> Encoder:
+    return load(name)
+
+
+def encoder(name: str) -> Encoder:
+    """The encoder of that name, one for all visitors."""
+    with _choosing:
+        return _load(name)
+
+
+def preload() -> None:
+    """Read the default model's weights in the background, while the page is already up."""
+
+    def read_weights() -> None:
+        try:
+            encoder("auto").encode_texts(["a photo"])
+        except ClipsimError:
+            return  # the first request meets the same error and shows it
+
+    threading.Thread(target=read_weights, daemon=True, name="preload").start()
+
+
+def score(
+    pictures: list[tuple[str | None, str | None]] | None,
+    compare: str,
+    caption: str,
+    reference: str | None,
+    model: str,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
+) -> tuple[Any, ...]:
+    """Score pictures against a caption, or against a reference image, and rank them."""
+    try:
+        paths = named([uploaded(path) for path, _ in pictures or []])
+        against = _reference(reference) if compare == REFERENCE else None
+        progress(0, desc="Loading the model")
+        result = score_images(
+            paths,
+            None if against else caption,
+            encoder(model),
+            reference=against,
+            progress=lambda done, total: progress((done, total), desc="Scoring", unit="pictures"),
+        )
+        if not result.scores:
+            raise ClipsimError("Nothing could be scored: " + " ".join(report.remarks(result)[-len(result.rejected) :]))
+    except ClipsimError as error:
+        raise gr.Error(str(error), title="Not scored", duration=None, print_exception=False) from error
+    return _shown(result, {name: path for path, name in paths})
+
+
+def uploaded(path: str | None) -> Path:
+    """The path of a file that this server received or ships.
+
+    Raises:
+        ImageError: any other path. A caller of the API can put any string where a path belongs.
+    """
+    name = Path(path or "picture").name
+    try:
+        inside = Path(path or "").resolve().is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, ValueError):
+        inside = False
+    if not path or not inside:
+        raise ImageError(name, "was not uploaded: upload it first, then score it.")
+    return Path(path)
+
+
+def _reference(path: str | None) -> Path:
+    if not path:
+        raise ClipsimError("There is no reference image: add one, or compare with a caption.")
+    return uploaded(path)
+
+
+def _shown(result: Result, paths: dict[str, Path]) -> tuple[Any, ...]:
+    """What the page's outputs take, in the order of `build`."""
+    pictures = [_viewable(paths[score.name], score.name) for score in result.scores]
+    folder = Path(get_upload_folder()) / secrets.token_hex(16)  # below it, so that it is cleared away like an upload
+    folder.mkdir(parents=True)
+    csv, whole = folder / "clipsim.csv", folder / "clipsim.json"
+    csv.write_text(report.to_csv(result), encoding="utf-8", errors="replace")
+    whole.write_text(report.to_json(result), encoding="utf-8", errors="replace")
+    return (
+        _status_html(result),
+        list(zip(pictures, report.labels(result), strict=True)),
+        _bars(result),
+        _table_html(result),
+        str(csv),
+        str(whole),
+        _remarks_html(result),
+        _published_html(result),
+        _banner_html(_standin_note(result)),
+    )
+
+
+def _viewable(path: Path, name: str) -> Any:
+    """The file itself, or the decoded picture where browsers do not show its format."""
+    return str(path) if path.suffix.lower() in SHOWN_BY_BROWSERS else read(path, name).image
+
+
+def _bars(result: Result) -> Any:
+    titles = report.titles([score.name for score in result.scores])
+    columns = {
+        "picture": [f"{score.rank} · {title}" for score, title in zip(result.scores, titles, strict=True)],
+        "cosine": [round(score.cosine, 3) for score in result.scores],
+        "figures": [report.figures(score) for score in result.scores],
+    }
+    lowest = min(columns["cosine"])
+    highest = max(columns["cosine"])
+    return gr.BarPlot(
+        pd.DataFrame(columns),
+        sort=columns["picture"],
+        y_lim=[min(lowest * 1.1, 0), max(highest * 1.1, 0.05)],  # always from zero, negative cosines below it
+    )
+
+
+def _status_html(result: Result) -> str:
+    compared = f"caption “{result.caption}”" if result.reference is None else f"reference image {result.reference}"
+    return (
+        f'<p class="cs-status" role="status"><b>{escape(report.status(result))}</b><span>{escape(compared)}</span></p>'
+    )
+
+
+def _standin_note(result: Result) -> str:
+    return result.notes[0] if result.model == STAND_IN.name else ""
+
+
+def _banner_html(reason: str) -> str:
+    return f'<p class="cs-banner" role="note">{escape(reason)}</p>' if reason else ""
+
+
+def _banner_at_start() -> str:
+    try:
+        notes = getattr(encoder("auto"), "notes", ())
+    except ClipsimError as error:
+        notes = (str(error),)
+    return _banner_html(notes[0] if notes else "")
+
+
+def _table_html(result: Result) -> str:
+    heads = ["Rank", "Picture", "Cosine", "CLIPScore", "Share"]
+    body = [
+        [
+            str(score.rank),
+            title,
+            f"{score.cosine:.3f}",
+            "" if score.clipscore is None else f"{score.clipscore:.3f}",
+            "" if score.share is None else report.percent(score.share),
+        ]
+        for score, title in zip(result.scores, report.titles([s.name for s in result.scores]), strict=True)
+    ]
+    return _html_table(f"Scores by {report.model_title(result)}", heads, body)
+
+
+def _html_table(caption: str, heads: list[str], body: list[list[str]]) -> str:
+    used = [place for place in range(len(heads)) if any(row[place] for row in body)]
+    head = "".join(f'<th scope="col">{escape(heads[place])}</th>' for place in used)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(row[place])}</td>" for place in used) + "</tr>" for row in body)
+    return (
+        f'<table class="cs-table"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _remarks_html(result: Result) -> str:
+    notes = [remark for remark in report.remarks(result) if remark != _standin_note(result)]  # that one is the banner
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<section class="cs-remarks"><h3>Notes</h3><ul>{items}</ul></section>' if items else ""
+
+
+def _published_html(result: Result) -> str:
+    """The published golden-retriever figures beside the computed ones, if it is those pictures that were scored."""
+    published = PUBLISHED
+    if not published or {score.name for score in result.scores} != set(published):
+        return ""
+    body = [
+        [title, f"{published[score.name]:.3f}", f"{score.cosine:.3f}"]
+        for score, title in zip(result.scores, report.titles([s.name for s in result.scores]), strict=True)
+    ]
+    table = _html_table("Published and computed", ["Picture", "Published", "Computed here"], body)
+    way = "the caption with each image" if result.reference is None else "the reference image with each image"
+    return (
+        f'<section class="cs-published"><h3>Beside the published figures</h3>{table}<p>The published figures are '
+        "image-image cosines: their author's notebook first generates an image from the caption and compares that with "
+        f"four photographs. The computed ones compare {way}, and the images are this project's own paintings. So the "
+        "numbers differ; what carries over is that the retriever comes first.</p></section>"
+    )
+
+
+def _examples() -> tuple[list[list[Any]], list[str], dict[str, float]]:
+    """Rows for `gr.Examples`, their labels, and the published figure of each picture that has one."""
+    rows: list[list[Any]] = []
+    labels: list[str] = []
+    published: dict[str, float] = {}
+    listing = EXAMPLES / "examples.json"
+    for entry in json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else []:
+        home = Path(str(files(entry["package"]))) if "package" in entry else EXAMPLES
+        pictures = [str(home / image) for image in entry["images"]]
+        for caption in entry["captions"]:
+            rows.append([pictures, CAPTION, caption, None])
+            labels.append(caption)
+        if "reference" in entry:
+            rows.append([pictures, REFERENCE, "", str(home / entry["reference"])])
+            labels.append(f"the same pictures, compared with {Path(entry['reference']).stem}")
+        published.update(zip(entry["images"], entry.get("published", []), strict=False))
+    return rows, labels, published
+
+
+EXAMPLE_ROWS, EXAMPLE_LABELS, PUBLISHED = _examples()
+
+
+HEADER = """
+<header class="cs-header">
+  <h1>clipsim</h1>
+  <p>How well does this caption fit these pictures?</p>
+</header>
+"""
+EMPTY = """
+<div class="cs-empty">
+  <p>Add pictures, write a caption, press <b>Score</b>.</p>
+  <p>Or click an example: it fills everything in and scores it.</p>
+</div>
+"""
+READING = """
+**Cosine** is the number to read: how far the picture and the caption point the same way, from -1 to 1. It is not a
+percentage. With CLIP ViT-B/32 a caption that fits usually gives 0.25 to 0.35 and an unrelated one 0.10 to 0.22, so 0.31
+is a strong match. Other models have other ranges: compare scores of one model only. The stand-in spreads wider, from
+about 0 for unrelated to 0.3 and more for a match, and it knows things, not scenes or moods.
+
+**CLIPScore** is 2.5 · max(cosine, 0) ([Hessel et al. 2021](https://arxiv.org/abs/2104.08718)); defined for CLIP models.
+
+**Share** answers “of these pictures, which one?”: a softmax over the pictures of one request. It always adds up to
+100 %, also when nothing fits. Look at the cosine before you believe it.
+
+**Reference image** compares picture with picture. Such cosines are much higher, and are not to be compared with those
+of a caption.
+"""
+CSS = """
+.gradio-container { width: 100%; min-width: 0; max-width: 1120px !important; margin: 0 auto; }
+.gradio-container > .main { min-width: 0; }
+.block:has(> .html-container > .prose > [class^="cs-"]),
+.html-container:has(> .prose > [class^="cs-"]) { padding: 0 !important; }
+.dark { --color-accent: var(--primary-400); }
+.cs-header { padding: 12px 0 0; }
+.cs-header h1 { font-size: 28px; font-weight: 700; letter-spacing: -0.02em; margin: 0; color: var(--body-text-color); }
+.cs-header p { font-size: 16px; margin: 2px 0 0; color: var(--body-text-color-subdued); }
+.cs-banner { margin: 0; padding: 10px 14px; font-size: 14px; border-left: 3px solid var(--color-accent); border-radius: 6px;
+  background: var(--background-fill-secondary); color: var(--body-text-color); overflow-wrap: anywhere; }
+.cs-empty { padding: 72px 24px; text-align: center; border: 1px dashed var(--border-color-primary); border-radius: 8px; }
+.cs-empty p { margin: 4px 0; color: var(--body-text-color-subdued); }
+.cs-status { margin: 0; display: flex; flex-direction: column; gap: 2px; font-size: 15px; overflow-wrap: anywhere; }
+.cs-status span { color: var(--body-text-color-subdued); }
+.cs-table { width: 100%; border: 0 !important; border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
+.cs-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: var(--body-text-color); }
+.cs-table tr { border: 0 !important; }
+.cs-table :is(th, td) { padding: 7px 10px 7px 0 !important; text-align: right; color: var(--body-text-color);
+  border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
+.cs-table th { font-weight: 500; color: var(--body-text-color-subdued); }
+#table .cs-table :is(th, td):nth-child(-n+2), #published .cs-table :is(th, td):first-child { text-align: left; }
+#table .cs-table :is(th, td):first-child { width: 3.5em; }
+.cs-table td { overflow-wrap: anywhere; }
+:is(.cs-remarks, .cs-published) h3 { font-size: 14px; font-weight: 600; margin: 8px 0 4px; color: var(--body-text-color); }
+.cs-remarks ul { margin: 0; padding-left: 18px; }
+.cs-remarks li { font-size: 14px; color: var(--body-text-color); overflow-wrap: anywhere; }
+.cs-published p { font-size: 13px; margin: 8px 0 0; color: var(--body-text-color-subdued); }
+#answer:not(:has(.cs-status)) > :not(#status) { display: none; }
+#remarks:not(:has(.cs-remarks)), #published:not(:has(.cs-published)) { display: none; }
+#ranked .grid-wrap { max-height: none; overflow: visible; }
+"""
+FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.amber,
+    neutral_hue=gr.themes.colors.stone,
+    font=FONT,
+    font_mono=["ui-monospace", "Consolas", "monospace"],
+    radius_size=gr.themes.sizes.radius_md,
+).set(
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_400",
+    button_primary_background_fill_hover_dark="*primary_300",
+    button_primary_text_color="white",
+    button_primary_text_color_dark="*neutral_950",
+    color_accent="*primary_700",
+    body_text_color_subdued="*neutral_500",  # AA on the page's background, which the theme's own grey is not
+    body_text_color_subdued_dark="*neutral_400",
+)
+LAUNCH: dict[str, Any] = {
+    "theme": THEME,
+    "css": CSS,
+    "footer_links": ["api"],
+    "ssr_mode": False,
+    "enable_monitoring": False,
+    "share": False,
+    "show_error": False,
+}
+
+
+def _switch(compare: str) -> tuple[Any, Any]:
+    return gr.Textbox(visible=compare == CAPTION), gr.Image(visible=compare == REFERENCE)
+
+
+def _model_choices() -> list[tuple[str, str]]:
+    titles = {model.name: f"{model.name} · {model.imagenet} % ImageNet" for model in MODELS if model.imagenet}
+    titles[STAND_IN.name] = "stand-in · small, offline, not CLIP"
+    return [("auto · CLIP, else the stand-in", "auto"), *((title, name) for name, title in titles.items())]
+
+
+def build() -> gr.Blocks:
+    """The page, ready for `launch(**LAUNCH)`."""
+    with gr.Blocks(title="clipsim", analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
+        gr.HTML(HEADER)
+        banner = gr.HTML(_banner_at_start, elem_id="banner", padding=False)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=2, min_width=300, elem_id="asking"):
+                pictures = gr.Gallery(
+                    label="Pictures",
+                    type="filepath",
+                    sources=["upload", "clipboard"],
+                    columns=3,
+                    height=260,
+                    object_fit="cover",
+                    interactive=True,
+                    buttons=[],
+                    elem_id="pictures",
+                )
+                compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
+                caption = gr.Textbox(
+                    label="Caption",
+                    placeholder="a golden retriever standing in the snow",
+                    lines=1,
+                    max_lines=1,
+                    elem_id="caption",
+                )
+                reference = gr.Image(
+                    label="Reference image",
+                    type="filepath",
+                    sources=["upload", "clipboard"],
+                    height=220,
+                    visible=False,
+                    elem_id="reference",
+                )
+                model = gr.Dropdown(_model_choices(), value="auto", label="Model", elem_id="model")
+                button = gr.Button("Score", variant="primary", elem_id="score")
+                examples = gr.Examples(
+                    EXAMPLE_ROWS,
+                    [pictures, compare, caption, reference],
+                    cache_examples=False,
+                    example_labels=EXAMPLE_LABELS,
+                    label="Examples: one click scores them",
+                    elem_id="examples",
+                )
+            with gr.Column(scale=3, min_width=300, elem_id="answer"):
+                status = gr.HTML(EMPTY, label="Status", elem_id="status", padding=False)
+                ranked = gr.Gallery(
+                    label="Ranked pictures",
+                    columns=2,
+                    object_fit="contain",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    height="auto",
+                    elem_id="ranked",
+                )
+                bars = gr.BarPlot(
+                    x="picture",
+                    y="cosine",
+                    x_title="picture",
+                    y_title="cosine",
+                    tooltip=["figures"],
+                    height=300,
+                    x_label_angle=-20,
+                    label="Cosine similarity",
+                    show_label=True,
+                    elem_id="bars",
+                )
+                table = gr.HTML(label="Scores", elem_id="table", padding=False)
+                remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
+                with gr.Row(elem_id="downloads"):
+                    csv = gr.DownloadButton("Download CSV", size="sm")
+                    whole = gr.DownloadButton("Download JSON", size="sm")
+                published = gr.HTML(label="Published figures", elem_id="published", padding=False)
+        inputs = [pictures, compare, caption, reference, model]
+        outputs = [status, ranked, bars, table, csv, whole, remarks, published, banner]
+        with gr.Accordion("How to read a score", open=False, elem_id="reading"):
+            gr.Markdown(READING)
+        compare.change(
+            _switch, compare, [caption, reference], queue=False, api_visibility="private", show_progress="hidden"
+        )
+        run: dict[str, Any] = {"fn": score, "inputs": inputs, "outputs": outputs, "show_progress_on": [ranked, status]}
+        run |= {"concurrency_limit": 1, "concurrency_id": "model"}  # one forward pass at a time uses the whole machine
+        gr.on([button.click, caption.submit], api_name="score", **run)
+        examples.load_input_event.success(api_visibility="private", **run)
+    return demo
