@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from clipsim.images import Picture, Source, read
 BATCH_PIXELS = 60_000_000  # decoded pictures held at once, about 180 MB of RGB
 MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
 
+S = TypeVar("S", bound=Source)
 Item = Source | tuple[Source, str]
 Progress = Callable[[int, int], object]
 _Described = tuple[str, tuple[str, ...]]  # a picture's name and notes, once its pixels are no longer needed
@@ -170,7 +171,7 @@ def clean_caption(caption: str | None) -> str:
     return caption
 
 
-def named(items: Iterable[Item]) -> list[tuple[Source, str]]:
+def named(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]]:
     """Each item with a name that no other has: pictures that share one are told apart by a number."""
     pairs = [item if isinstance(item, tuple) else (item, _own_name(item, place)) for place, item in enumerate(items, 1)]
     seen: Counter[str] = Counter()

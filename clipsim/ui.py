@@ -32,6 +32,8 @@ SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
 KEPT_MODELS = 2  # in memory at once
 CACHE_SECONDS = 3600  # for how long uploaded and produced files are kept
 
+Uploads = list[tuple[str | None, str | None]] | None  # what gr.Gallery hands over: (path, caption) pairs
+
 _choosing = threading.Lock()
 
 
@@ -59,20 +61,20 @@ def preload() -> None:
 
 
 def score(
-    pictures: list[tuple[str | None, str | None]] | None,
+    pictures: Uploads,
     compare: str,
     caption: str,
-    reference: str | None,
+    reference: Uploads,
     model: str,
     progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
 ) -> tuple[Any, ...]:
     """Score pictures against a caption, or against a reference image, and rank them."""
     try:
-        paths = named([uploaded(path) for path, _ in pictures or []])
+        names = {name: source for source, name in named([uploaded(path) for path, _ in pictures or []])}
         against = _reference(reference) if compare == REFERENCE else None
         progress(0, desc="Loading the model")
         result = score_images(
-            paths,
+            [(path, name) for name, path in names.items()],
             None if against else caption,
             encoder(model),
             reference=against,
@@ -82,7 +84,7 @@ def score(
             raise ClipsimError("Nothing could be scored: " + " ".join(report.remarks(result)[-len(result.rejected) :]))
     except ClipsimError as error:
         raise gr.Error(str(error), title="Not scored", duration=None, print_exception=False) from error
-    return _shown(result, {name: path for path, name in paths})
+    return _shown(result, names)
 
 
 def uploaded(path: str | None) -> Path:
@@ -101,10 +103,12 @@ def uploaded(path: str | None) -> Path:
     return Path(path)
 
 
-def _reference(path: str | None) -> Path:
-    if not path:
+def _reference(pictures: Uploads) -> Path:
+    if not pictures:
         raise ClipsimError("There is no reference image: add one, or compare with a caption.")
-    return uploaded(path)
+    if len(pictures) > 1:
+        raise ClipsimError(f"There are {len(pictures)} reference images: keep one.")
+    return uploaded(pictures[0][0])
 
 
 def _shown(result: Result, paths: dict[str, Path]) -> tuple[Any, ...]:
@@ -135,17 +139,13 @@ def _viewable(path: Path, name: str) -> Any:
 
 def _bars(result: Result) -> Any:
     titles = report.titles([score.name for score in result.scores])
-    columns = {
-        "picture": [f"{score.rank} · {title}" for score, title in zip(result.scores, titles, strict=True)],
-        "cosine": [round(score.cosine, 3) for score in result.scores],
-        "figures": [report.figures(score) for score in result.scores],
-    }
-    lowest = min(columns["cosine"])
-    highest = max(columns["cosine"])
+    names = [f"{score.rank} · {title}" for score, title in zip(result.scores, titles, strict=True)]
+    cosines = [round(score.cosine, 3) for score in result.scores]
+    every_figure = [report.figures(score) for score in result.scores]
     return gr.BarPlot(
-        pd.DataFrame(columns),
-        sort=columns["picture"],
-        y_lim=[min(lowest * 1.1, 0), max(highest * 1.1, 0.05)],  # always from zero, negative cosines below it
+        pd.DataFrame({"picture": names, "cosine": cosines, "figures": every_figure}),
+        sort=names,
+        y_lim=[min(cosines[-1] * 1.1, 0), max(cosines[0] * 1.1, 0.05)],  # from zero; negative cosines hang below it
     )
 
 
@@ -235,7 +235,7 @@ def _examples() -> tuple[list[list[Any]], list[str], dict[str, float]]:
             rows.append([pictures, CAPTION, caption, None])
             labels.append(caption)
         if "reference" in entry:
-            rows.append([pictures, REFERENCE, "", str(home / entry["reference"])])
+            rows.append([pictures, REFERENCE, "", [str(home / entry["reference"])]])
             labels.append(f"the same pictures, compared with {Path(entry['reference']).stem}")
         published.update(zip(entry["images"], entry.get("published", []), strict=False))
     return rows, labels, published
@@ -270,38 +270,6 @@ about 0 for unrelated to 0.3 and more for a match, and it knows things, not scen
 **Reference image** compares picture with picture. Such cosines are much higher, and are not to be compared with those
 of a caption.
 """
-CSS = """
-.gradio-container { width: 100%; min-width: 0; max-width: 1120px !important; margin: 0 auto; }
-.gradio-container > .main { min-width: 0; }
-.block:has(> .html-container > .prose > [class^="cs-"]),
-.html-container:has(> .prose > [class^="cs-"]) { padding: 0 !important; }
-.dark { --color-accent: var(--primary-400); }
-.cs-header { padding: 12px 0 0; }
-.cs-header h1 { font-size: 28px; font-weight: 700; letter-spacing: -0.02em; margin: 0; color: var(--body-text-color); }
-.cs-header p { font-size: 16px; margin: 2px 0 0; color: var(--body-text-color-subdued); }
-.cs-banner { margin: 0; padding: 10px 14px; font-size: 14px; border-left: 3px solid var(--color-accent); border-radius: 6px;
-  background: var(--background-fill-secondary); color: var(--body-text-color); overflow-wrap: anywhere; }
-.cs-empty { padding: 72px 24px; text-align: center; border: 1px dashed var(--border-color-primary); border-radius: 8px; }
-.cs-empty p { margin: 4px 0; color: var(--body-text-color-subdued); }
-.cs-status { margin: 0; display: flex; flex-direction: column; gap: 2px; font-size: 15px; overflow-wrap: anywhere; }
-.cs-status span { color: var(--body-text-color-subdued); }
-.cs-table { width: 100%; border: 0 !important; border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
-.cs-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: var(--body-text-color); }
-.cs-table tr { border: 0 !important; }
-.cs-table :is(th, td) { padding: 7px 10px 7px 0 !important; text-align: right; color: var(--body-text-color);
-  border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
-.cs-table th { font-weight: 500; color: var(--body-text-color-subdued); }
-#table .cs-table :is(th, td):nth-child(-n+2), #published .cs-table :is(th, td):first-child { text-align: left; }
-#table .cs-table :is(th, td):first-child { width: 3.5em; }
-.cs-table td { overflow-wrap: anywhere; }
-:is(.cs-remarks, .cs-published) h3 { font-size: 14px; font-weight: 600; margin: 8px 0 4px; color: var(--body-text-color); }
-.cs-remarks ul { margin: 0; padding-left: 18px; }
-.cs-remarks li { font-size: 14px; color: var(--body-text-color); overflow-wrap: anywhere; }
-.cs-published p { font-size: 13px; margin: 8px 0 0; color: var(--body-text-color-subdued); }
-#answer:not(:has(.cs-status)) > :not(#status) { display: none; }
-#remarks:not(:has(.cs-remarks)), #published:not(:has(.cs-published)) { display: none; }
-#ranked .grid-wrap { max-height: none; overflow: visible; }
-"""
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.amber,
@@ -322,7 +290,7 @@ THEME = gr.themes.Base(
 )
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
-    "css": CSS,
+    "css_paths": [Path(__file__).parent / "data" / "page.css"],
     "footer_links": ["api"],
     "ssr_mode": False,
     "enable_monitoring": False,
@@ -332,7 +300,7 @@ LAUNCH: dict[str, Any] = {
 
 
 def _switch(compare: str) -> tuple[Any, Any]:
-    return gr.Textbox(visible=compare == CAPTION), gr.Image(visible=compare == REFERENCE)
+    return gr.Textbox(visible=compare == CAPTION), gr.Gallery(visible=compare == REFERENCE)
 
 
 def _model_choices() -> list[tuple[str, str]]:
@@ -345,7 +313,7 @@ def build() -> gr.Blocks:
     """The page, ready for `launch(**LAUNCH)`."""
     with gr.Blocks(title="clipsim", analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(HEADER)
-        banner = gr.HTML(_banner_at_start, elem_id="banner", padding=False)
+        banner = gr.HTML(label="Model note", elem_id="banner", padding=False)
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300, elem_id="asking"):
                 pictures = gr.Gallery(
@@ -367,11 +335,16 @@ def build() -> gr.Blocks:
                     max_lines=1,
                     elem_id="caption",
                 )
-                reference = gr.Image(
+                # A gallery, since gr.Image decodes a file, any server path included, before the path can be checked.
+                reference = gr.Gallery(
                     label="Reference image",
                     type="filepath",
                     sources=["upload", "clipboard"],
+                    columns=1,
                     height=220,
+                    object_fit="contain",
+                    interactive=True,
+                    buttons=[],
                     visible=False,
                     elem_id="reference",
                 )
@@ -423,6 +396,7 @@ def build() -> gr.Blocks:
         )
         run: dict[str, Any] = {"fn": score, "inputs": inputs, "outputs": outputs, "show_progress_on": [ranked, status]}
         run |= {"concurrency_limit": 1, "concurrency_id": "model"}  # one forward pass at a time uses the whole machine
+        demo.load(_banner_at_start, None, banner, queue=False, api_visibility="private", show_progress="hidden")
         gr.on([button.click, caption.submit], api_name="score", **run)
         examples.load_input_event.success(api_visibility="private", **run)
-    return demo
+    return demo  # type: ignore[no-any-return]
