@@ -1,0 +1,184 @@
+"""Small checkpoints that are real in every part (weights, tokenizer, processor), and encoders that are loaded once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import clipsim
+from clipsim import Encoder
+
+ROOT = Path(__file__).parent.parent
+TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+VISION = {**TEXT, "image_size": 32, "patch_size": 8}
+WORDS = ["cat", "dog", "the", "snow", "photo"]  # these are one token each, all else is spelled
+
+
+def paint(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Soft random colours: an upright RGB picture in which every region differs."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def word_merges(end: str = "") -> list[tuple[str, str]]:
+    """Byte-pair merges that build each of `WORDS` letter by letter, the last letter carrying `end`."""
+    merges = {}
+    for word in WORDS:
+        letters = [*word[:-1], word[-1] + end]
+        for i in range(1, len(letters)):
+            merges["".join(letters[:i]), letters[i]] = None
+    return list(merges)
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random CLIP that reads 20 tokens, of width 24."""
+    import torch
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    letters = sorted(ByteLevel.alphabet())
+    merges = word_merges("</w>")
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *(a + b for a, b in merges)]
+    vocabulary = {token: i for i, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
+    start, end = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
+    special = {"vocab_size": len(vocabulary), "bos_token_id": start, "eos_token_id": end, "pad_token_id": end}
+    torch.manual_seed(1)
+    config = CLIPConfig(
+        text_config={**TEXT, **special, "max_position_embeddings": 20},
+        vision_config=VISION,
+        projection_dim=24,
+        logit_scale_init_value=3.0,
+        initializer_factor=3.0,
+    )
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-clip"
+    CLIPModel(config).save_pretrained(folder)
+    CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=20).save_pretrained(folder)
+    crop = {"height": 32, "width": 32}
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=crop).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random SigLIP that reads 16 tokens, of width 32; its tokenizer is built as Gemma's, which SigLIP 2 uses."""
+    import torch
+    from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessorPil, SiglipModel
+
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    letters = ["▁", *map(chr, range(33, 127))]
+    merges = [*word_merges(), *(("▁", word) for word in [*WORDS, *letters[1:]])]
+    vocabulary = {token: i for i, token in enumerate([*special, *letters, *(a + b for a, b in merges)])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>"))
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.post_processor = processors.TemplateProcessing("$A <eos>", special_tokens=[("<eos>", 1)])
+    torch.manual_seed(2)
+    ends = {"vocab_size": len(vocabulary), "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
+    config = SiglipConfig(
+        text_config={**TEXT, **ends, "max_position_embeddings": 16, "projection_size": 32}, vision_config=VISION
+    )
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-siglip"
+    model = SiglipModel(config)
+    model.logit_scale.data.fill_(2.0)
+    model.save_pretrained(folder)
+    names = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=16, **names).save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clip(tiny_clip: Path) -> Encoder:
+    return clipsim.load(str(tiny_clip), "cpu")
+
+
+@pytest.fixture(scope="session")
+def siglip(tiny_siglip: Path) -> Encoder:
+    return clipsim.load(str(tiny_siglip), "cpu")
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Encoder:
+    return clipsim.load("stand-in", "cpu")
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The model hub out of reach and nothing cached, by huggingface_hub's own settings; the empty cache's folder."""
+    import huggingface_hub.constants
+
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture
+def picture_file(tmp_path: Path) -> Callable[..., Path]:
+    """`picture_file("dog.jpg", seed=1)` paints a picture into a file of that name."""
+
+    def save(name: str, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        paint(*size, seed=seed).save(path)
+        return path
+
+    return save
+
+
+@dataclass(frozen=True)
+class Server:
+    """The app as a process of its own: `url` to call it, `uploads` where it keeps what it is sent."""
+
+    url: str
+    uploads: Path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`python app.py`, as a user starts it, without a network to the model hub."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uploads = tmp_path_factory.mktemp("uploads")
+    log = tmp_path_factory.mktemp("log") / "app.log"
+    environment = os.environ | {
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(uploads),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path_factory.mktemp("no-models")),
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 120
+        while not _answers(url):
+            assert process.poll() is None and time.monotonic() < until, log.read_text()
+            time.sleep(0.2)
+        yield Server(url, uploads)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,304 @@
+"""`python -m clipsim`: what stands on stdout and stderr, and the exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import clipsim
+from clipsim import Encoder, Result, score_images
+from clipsim.cli import main
+from clipsim.models import MODELS
+
+PictureFile = Callable[..., Path]
+
+
+class Run(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Run]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Command:
+    """`cli("score", ...)` runs the command line in this process."""
+
+    def run(*words: str | Path) -> Run:
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as stop:  # argparse's way out
+            code = stop.code if isinstance(stop.code, int) else 1
+        return Run(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def score(cli: Command, tiny_clip: Path) -> Command:
+    """`score(caption, picture...)` with the small CLIP."""
+    return lambda *words: cli("score", *words, "--model", tiny_clip, "--device", "cpu")
+
+
+def test_json_is_exactly_the_result(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
+    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
+    done = score("the dog", *pictures, "--format", "json")
+    read = json.loads(done.out)
+    expected = json.loads(json.dumps(score_images(pictures, "the dog", clip).to_dict()))
+    assert (done.code, done.err) == (0, "")
+    assert list(read) == list(Result.__dataclass_fields__)
+    assert read.pop("seconds") > 0
+    del expected["seconds"]
+    assert read == expected
+
+
+def test_a_process_of_its_own_prints_json_and_nothing_else(picture_file: PictureFile, tiny_clip: Path) -> None:
+    pictures = [str(picture_file("dog.png", 1)), str(picture_file("Hündin 雪.png", 2))]
+    words = ["score", "the dog", *pictures, "--model", str(tiny_clip), "--format", "json"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-m", "clipsim", *words], capture_output=True, encoding="utf-8", check=False, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {entry["name"] for entry in json.loads(done.stdout)["scores"]} == {"dog.png", "Hündin 雪.png"}
+
+
+def test_a_process_of_its_own_exits_with_the_status() -> None:
+    done = subprocess.run([sys.executable, "-m", "clipsim", "score"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage" in done.stderr
+
+
+def test_the_table_is_the_default(score: Command, picture_file: PictureFile) -> None:
+    done = score("the dog", picture_file("dog.png", 1), picture_file("cat.png", 2))
+    lines = done.out.splitlines()
+    assert (done.code, done.err) == (0, "")
+    assert "the dog" in lines[0]
+    assert "tiny-clip" in lines[1]
+    assert lines[3].split() == ["rank", "cosine", "CLIPScore", "share", "picture"]
+    assert [line.split()[0] for line in lines[4:]] == ["1", "2"]
+
+
+def test_csv_has_a_row_for_every_picture(score: Command, picture_file: PictureFile) -> None:
+    done = score("the dog", picture_file("dog, 1.png", 1), picture_file("cat.png", 2), "--format", "csv")
+    read = list(csv.DictReader(io.StringIO(done.out)))
+    assert (done.code, done.err) == (0, "")
+    assert {row["name"] for row in read} == {"dog, 1.png", "cat.png"}
+    assert [row["rank"] for row in read] == ["1", "2"]
+
+
+def test_folders_are_walked(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "sub/deep/c.webp", ".hidden.png", "sub/notes.png.txt.png"):
+        picture_file(f"album/{name}")
+    (tmp_path / "album" / "readme.txt").write_text("no picture")
+    alone = picture_file("alone.png")
+    read = json.loads(score("the dog", tmp_path / "album", alone, "--format", "json").out)
+    expected = {"a.JPG", "b.png", "sub/deep/c.webp", "sub/notes.png.txt.png", "alone.png"}
+    assert {entry["name"] for entry in read["scores"]} == expected
+    assert read["rejected"] == []
+
+
+def test_a_folder_gives_its_pictures_in_order(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
+    for name in ("c.png", "a.png", "b.png"):
+        picture_file(f"album/{name}")  # the same picture each time, so that the order of input decides
+    read = json.loads(score("the dog", tmp_path / "album", "--format", "json").out)
+    assert [entry["name"] for entry in read["scores"]] == ["a.png", "b.png", "c.png"]
+
+
+def test_a_folder_without_pictures_cannot_be_scored(score: Command, tmp_path: Path) -> None:
+    (tmp_path / "album").mkdir()
+    done = score("the dog", tmp_path / "album")
+    assert (done.code, done.out) == (1, "")
+    assert "album" in done.err
+
+
+def test_a_reference_takes_the_captions_place(score: Command, picture_file: PictureFile) -> None:
+    dog, cat = picture_file("dog.png", 1), picture_file("cat.png", 2)
+    read = json.loads(score("--reference", dog, cat, dog, "--format", "json").out)
+    assert (read["caption"], read["reference"]) == (None, "dog.png")
+    assert read["scores"][0]["name"] == "dog.png"
+    assert read["scores"][0]["cosine"] == pytest.approx(1, abs=1e-5)
+    assert read["scores"][0]["clipscore"] is None
+
+
+def test_the_reference_may_come_last(score: Command, picture_file: PictureFile) -> None:
+    dog, cat = picture_file("dog.png", 1), picture_file("cat.png", 2)
+    read = json.loads(score(cat, dog, "--reference", dog, "--format", "json").out)
+    assert [entry["name"] for entry in read["scores"]] == ["dog.png", "cat.png"]
+
+
+def test_a_caption_beside_a_reference_is_not_taken_silently(score: Command, picture_file: PictureFile) -> None:
+    done = score("the dog", picture_file("cat.png"), "--reference", picture_file("dog.png", 1), "--format", "json")
+    assert "the dog" in done.err
+    assert done.code == 2 or json.loads(done.out)["caption"] is None
+
+
+def test_a_long_caption_beside_a_reference_is_no_path(score: Command, picture_file: PictureFile) -> None:
+    done = score("the dog " * 2000, picture_file("cat.png"), "--reference", picture_file("dog.png", 1))
+    assert done.code in (0, 2)
+
+
+def test_a_reference_that_cannot_be_read_is_an_error(score: Command, picture_file: PictureFile) -> None:
+    done = score("--reference", "gone.png", picture_file("dog.png"))
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "clipsim: gone.png is not a file: check the path\n"
+
+
+def test_one_bad_file_does_not_cost_the_others(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"text")
+    done = score("the dog", picture_file("dog.png"), tmp_path / "bad.jpg", "gone.png", "--format", "json")
+    read = json.loads(done.out)
+    assert done.code == 0
+    assert [entry["name"] for entry in read["scores"]] == ["dog.png"]
+    assert [entry["name"] for entry in read["rejected"]] == ["bad.jpg", "gone.png"]
+    assert "bad.jpg is not a picture" in done.err
+    assert "gone.png is not a file" in done.err
+
+
+def test_only_bad_files_exit_with_one(score: Command, tmp_path: Path) -> None:
+    done = score("the dog", tmp_path / "gone.png", "--format", "json")
+    assert done.code == 1
+    assert json.loads(done.out)["scores"] == []
+    assert "gone.png" in done.err
+    assert score("the dog", tmp_path / "gone.png").out == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["score"],
+        ["score", "a caption and no picture"],
+        ["score", "", "dog.png"],
+        ["score", "  ", "dog.png"],
+        ["score", "dog", "dog.png", "--format", "xml"],
+        ["score", "dog", "dog.png", "--colour", "red"],
+        ["score", "--reference", "dog.png"],
+        ["rank", "dog", "dog.png"],
+        ["models", "dog"],
+    ],
+)
+def test_wrong_use_exits_with_two(cli: Command, words: list[str]) -> None:
+    done = cli(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err
+
+
+def test_an_unknown_model_exits_with_two_and_lists_the_known_ones(cli: Command, picture_file: PictureFile) -> None:
+    done = cli("score", "the dog", picture_file("dog.png"), "--model", "clipp")
+    assert (done.code, done.out) == (2, "")
+    assert all(model.name in done.err for model in MODELS)
+
+
+def test_an_unknown_device_exits_with_two_and_lists_the_known_ones(cli: Command, picture_file: PictureFile) -> None:
+    done = cli("score", "the dog", picture_file("dog.png"), "--device", "gpu")
+    assert (done.code, done.out) == (2, "")
+    assert "cuda:N" in done.err
+
+
+def test_a_model_that_cannot_be_had_exits_with_one(cli: Command, picture_file: PictureFile, no_network: Path) -> None:
+    done = cli("score", "the dog", picture_file("dog.png"), "--model", "clip-vit-b-32")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("clipsim: openai/clip-vit-base-patch32 is not on this machine")
+    assert not no_network.exists()
+
+
+@pytest.mark.slow
+def test_the_stand_in_says_so_on_the_terminal(cli: Command, picture_file: PictureFile, no_network: Path) -> None:
+    done = cli("score", "the dog", picture_file("dog.png"), "--device", "cpu")
+    assert done.code == 0
+    assert "not CLIP" in done.out
+    assert "openai/clip-vit-base-patch32 is not on this machine" in done.err
+    assert not no_network.exists()
+
+
+def test_remarks_are_messages(score: Command, picture_file: PictureFile) -> None:
+    done = score("the dog in the snow " * 9, picture_file("dog.png", size=(200, 40)), "--format", "json")
+    notes = json.loads(done.out)["notes"]
+    assert len(notes) == 1
+    assert f"clipsim: {notes[0]}" in done.err
+    assert "dog.png: the model saw the middle 20" in done.err
+
+
+def test_options_may_stand_between_the_caption_and_the_pictures(
+    cli: Command, picture_file: PictureFile, tiny_clip: Path
+) -> None:
+    done = cli("score", "the dog", "--model", tiny_clip, picture_file("dog.png"), "--device", "cpu")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_file_name_that_is_not_valid_text_is_shown_with_escapes(score: Command, picture_file: PictureFile) -> None:
+    path = picture_file("dog.png")
+    odd = path.with_name(os.fsdecode(b"dog\xff.png"))
+    try:
+        path.rename(odd)
+    except OSError:
+        pytest.skip("this file system takes valid names only")
+    assert json.loads(score("the dog", odd, "--format", "json").out)["scores"][0]["name"] == odd.name
+    assert "dog\\udcff.png" in score("the dog", odd).out
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_progress_bar_is_drawn_on_a_terminal_only(score: Command, picture_file: PictureFile, tiny_clip: Path) -> None:
+    words = ["score", "the dog", str(picture_file("dog.png")), "--model", str(tiny_clip), "--device", "cpu"]
+    with contextlib.redirect_stderr(Terminal()) as terminal, contextlib.redirect_stdout(io.StringIO()):
+        assert main(words) == 0
+    assert "picture" in terminal.getvalue()
+    assert score(*words[1:3]).err == ""
+
+
+def test_models_lists_every_model(cli: Command) -> None:
+    done = cli("models")
+    lines = done.out.splitlines()
+    assert (done.code, done.err) == (0, "")
+    assert len(lines) == 1 + len(MODELS)
+    for line, model in zip(lines[1:], MODELS, strict=True):
+        figures = ["-" if figure is None else f"{figure:.1f}" for figure in (model.imagenet, model.coco)]
+        shown = [model.name, model.family, model.licence, str(model.width), *figures]
+        assert line.split()[: len(shown)] == shown
+        assert model.hub_id in line
+
+
+def test_models_as_json(cli: Command) -> None:
+    assert json.loads(cli("models", "--format", "json").out) == [asdict(model) for model in MODELS]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], ["score", "models"]),
+        (["score"], ["CAPTION", "IMAGE", "--reference", "--model", "--device", "--format", "Exit status"]),
+        (["models"], ["--format"]),
+    ],
+)
+def test_every_command_and_option_has_help(cli: Command, words: list[str], expected: list[str]) -> None:
+    done = cli(*words, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert all(word in done.out for word in expected)
+
+
+def test_the_command_line_and_python_give_the_same_numbers(
+    score: Command, picture_file: PictureFile, tiny_clip: Path
+) -> None:
+    path = picture_file("dog.jpg", 3, (90, 61))
+    by_command = json.loads(score("the dog", path, "--format", "json").out)["scores"][0]["cosine"]
+    encoder = clipsim.load(str(tiny_clip), "cpu")
+    by_python = [score_images([source], "the dog", encoder).scores[0].cosine for source in (path, path.read_bytes())]
+    assert by_python == [by_command, by_command]

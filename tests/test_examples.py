@@ -1,0 +1,52 @@
+"""The bundled pictures: what the page promises of them holds on the stand-in."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+import clipsim
+from clipsim import Encoder
+
+EXAMPLES = ROOT / "examples"
+ENTRIES = json.loads((EXAMPLES / "examples.json").read_text())
+RETRIEVERS = ENTRIES[0]
+GALLERY = [EXAMPLES / name for name in RETRIEVERS["images"]]
+REFERENCE = EXAMPLES / RETRIEVERS["reference"]
+CLEAR = 0.15  # of cosine; pictures of different things differ by about that much
+
+
+@pytest.mark.parametrize("reference", [None, REFERENCE], ids=["caption", "reference"])
+def test_the_retriever_comes_first_well_clear_of_the_rest(stand_in: Encoder, reference: Path | None) -> None:
+    caption = RETRIEVERS["captions"][0] if reference is None else None
+    first, second, *_ = clipsim.score_images(GALLERY, caption, stand_in, reference=reference).scores
+    assert first.name == "hiking-golden-retriever.jpg"
+    assert first.cosine - second.cosine > CLEAR
+
+
+def test_the_photographs_come_first_for_their_captions(stand_in: Encoder) -> None:
+    import gradio
+
+    home = Path(gradio.__file__).parent
+    pictures = [home / name for name in ENTRIES[1]["images"]]
+    for caption, expected in zip(ENTRIES[1]["captions"], ["cheetah.jpg", "lion.jpg", "tower.jpg"], strict=True):
+        assert clipsim.score_images(pictures, caption, stand_in).scores[0].name == expected
+
+
+def test_pictures_are_large_enough_to_look_at_and_small_enough_to_ship() -> None:
+    files = [*GALLERY, REFERENCE]
+    assert all(min(Image.open(file).size) >= 640 for file in files)
+    assert sum(file.stat().st_size for file in files) < 2_000_000
+
+
+@pytest.mark.slow
+def test_paint_paints_the_pictures_that_are_bundled(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, EXAMPLES / "paint.py", "--out", tmp_path], check=True, timeout=300)
+    for bundled in [*GALLERY, REFERENCE]:
+        old, new = (np.asarray(Image.open(file), np.int16) for file in (bundled, tmp_path / bundled.name))
+        assert np.abs(old - new).mean() < 2  # grey levels; another Pillow may encode a little differently

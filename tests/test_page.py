@@ -1,0 +1,148 @@
+"""The page as a person meets it, in Chromium."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Server
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+EXAMPLES = ROOT / "examples"
+SCREENSHOTS = ROOT / "tests" / "screenshots"
+WAIT = 90_000  # milliseconds; the first score waits for the weights
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        missing = f"no Chromium at {CHROMIUM}: install it, or set CHROMIUM to its path"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    yield from opened(page, server)
+
+
+@pytest.fixture
+def phone(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    yield from opened(page, server)
+
+
+def opened(page: Page, server: Server) -> Iterator[Page]:
+    """The page; afterwards it must not have met an error or asked another host for anything."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if elsewhere(request.url, server) else None)
+    page.goto(server.url)
+    expect(page.locator("#score")).to_be_visible(timeout=WAIT)
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def elsewhere(url: str, server: Server) -> bool:
+    return not url.startswith((server.url, "data:", "blob:"))
+
+
+def upload(page: Page, place: str, *paths: Path) -> None:
+    page.locator(f"{place} input[type=file]").first.set_input_files(paths)
+    expect(page.locator(f"{place} .thumbnail-lg, {place} .thumbnail-item")).to_have_count(len(paths), timeout=WAIT)
+
+
+def labels(page: Page) -> list[str]:
+    expect(page.locator("#status .cs-status")).to_be_visible(timeout=WAIT)
+    expect(page.locator("#ranked img").first).to_be_visible(timeout=WAIT)
+    return [str(image.get_attribute("alt")) for image in page.locator("#ranked img").all()]
+
+
+def example(page: Page, text: str) -> None:
+    page.locator("#examples").get_by_text(text).click()
+
+
+def test_pictures_are_uploaded_and_enter_scores_them(page: Page) -> None:
+    upload(page, "#pictures", EXAMPLES / "cat-in-rucksack.jpg", EXAMPLES / "hiking-golden-retriever.jpg")
+    page.locator("#caption input, #caption textarea").fill("a golden retriever standing in the snow")
+    page.keyboard.press("Enter")
+    first, second = labels(page)
+    assert first.startswith("1 · hiking-golden-retriever · 0.")
+    assert second.startswith("2 · cat-in-rucksack · ")
+    expect(page.locator("#status")).to_contain_text("stand-in (not CLIP) · cpu")
+    expect(page.locator("#banner")).to_contain_text("not CLIP")
+
+
+def test_an_example_click_fills_in_scores_and_shows_the_published_figures(page: Page) -> None:
+    example(page, "a golden retriever standing in the snow")
+    assert labels(page)[0].startswith("1 · hiking-golden-retriever")
+    expect(page.locator("#published")).to_contain_text("0.834")
+    expect(page.locator("#table tbody tr")).to_have_count(4)
+    bars = page.locator("#bars [aria-label*='hiking-golden-retriever'][aria-label*='share']")
+    expect(bars).to_have_count(1, timeout=WAIT)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.wait_for_timeout(1000)  # for thumbnails and bars to settle in the picture
+    page.screenshot(path=SCREENSHOTS / "page.png", full_page=True)
+
+
+def test_reference_mode_swaps_the_caption_for_an_image(page: Page) -> None:
+    upload(page, "#pictures", EXAMPLES / "cat-in-rucksack.jpg", EXAMPLES / "hiking-golden-retriever.jpg")
+    page.locator("#compare").get_by_text("reference image").click()
+    expect(page.locator("#reference")).to_be_visible()
+    expect(page.locator("#caption")).not_to_be_visible()
+    upload(page, "#reference", EXAMPLES / "golden-retriever-in-snow.jpg")
+    page.locator("#score").click()
+    assert labels(page)[0].startswith("1 · hiking-golden-retriever")
+    expect(page.locator("#status")).to_contain_text("reference image golden-retriever-in-snow.jpg")
+
+
+def test_bad_input_is_a_sentence_in_the_page(page: Page) -> None:
+    page.locator("#score").click()
+    toast = page.get_by_role("alert").or_(page.locator(".toast-body"))
+    expect(toast.first).to_contain_text("There are no pictures to score", timeout=WAIT)
+    assert "Traceback" not in page.content()
+
+
+def test_rejected_files_are_listed(page: Page, tmp_path: Path) -> None:
+    broken = tmp_path / "notes.jpg"
+    broken.write_text("no picture")
+    shutil.copy(EXAMPLES / "cat-in-rucksack.jpg", tmp_path / "cat.jpg")
+    upload(page, "#pictures", broken, tmp_path / "cat.jpg")
+    page.locator("#caption input, #caption textarea").fill("a cat")
+    page.locator("#score").click()
+    assert labels(page)[0].startswith("1 · cat · ")
+    expect(page.locator("#remarks")).to_contain_text("notes.jpg is not a picture")
+
+
+def test_the_reading_guide_unfolds(page: Page) -> None:
+    guide = page.get_by_text("It is not a percentage")
+    expect(guide).not_to_be_visible()
+    page.get_by_text("How to read a score").click()
+    expect(guide).to_be_visible()
+
+
+def test_a_phone_in_dark_mode_shows_everything_without_sideways_scrolling(phone: Page) -> None:
+    example(phone, "a lion with a thick mane")
+    assert labels(phone)[0].startswith("1 · lion")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    background = phone.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(int(part) for part in background.removeprefix("rgb(").rstrip(")").split(",")) < 60
+    SCREENSHOTS.mkdir(exist_ok=True)
+    phone.screenshot(path=SCREENSHOTS / "phone-dark.png", full_page=True)
