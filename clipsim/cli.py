@@ -25,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name need not be valid text; it is shown with escapes then
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, late = parser.parse_known_args(arguments)
+    if late and (options.run is not _score or any(word.startswith("-") for word in late)):
+        parser.error(f"unrecognized arguments: {' '.join(late)}")
+    if late:  # pictures after an option, which argparse does not join with those before it
+        options.caption_and_images += late
     try:
         return int(options.run(options))
     except CaptionError as error:
@@ -106,11 +111,18 @@ def _split(words: list[str], reference: str | None) -> tuple[str | None, list[st
         if not rest:
             raise CaptionError("No picture is named: give a caption and then the pictures.")
         return first, rest
-    if Path(first).exists() or not rest:
+    if _is_path(first) or not rest:
         return None, words
     if first.strip():
         _say(f"The caption “{first}” is not used: the pictures are compared with {reference}.")
     return None, rest
+
+
+def _is_path(word: str) -> bool:
+    try:
+        return Path(word).suffix.lower() in SUFFIXES or Path(word).exists()
+    except (OSError, ValueError):  # a long caption is no path
+        return False
 
 
 def _walk(paths: list[str]) -> Iterator[tuple[Path, str]]:
@@ -160,4 +172,4 @@ def _complain(error: ClipsimError, code: int) -> int:
 
 
 def _say(message: str) -> None:
-    print(f"clipsim: {message}", file=sys.stderr)
+    print(f"clipsim: {report.printable(message)}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -121,7 +122,9 @@ class TorchEncoder(ABC):
         if len(tokens["input_ids"]) <= self._max_tokens:
             return ""
         cut = tokens["offset_mapping"][self._max_tokens - 1][0]  # the end token takes the last place
-        word = caption.rfind(" ", 0, cut) + 1
+        cut += len(caption[cut:]) - len(caption[cut:].lstrip())  # some tokens begin with the space before a word
+        begun = re.search(r"\S*\Z", caption[:cut])
+        word = begun.start() if begun else cut
         return caption[word or cut :].strip()  # a script without spaces is cut where the token begins
 
     def _cleaned(self, text: str) -> str:
@@ -195,13 +198,18 @@ class TransformersEncoder(TorchEncoder):
             with without_loading_bar():
                 self._processor = processor_class.from_pretrained(self.folder, local_files_only=True)
                 self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-                model = model_class.from_pretrained(self.folder, dtype=dtype, local_files_only=True)
+                model, report = model_class.from_pretrained(
+                    self.folder, dtype=dtype, local_files_only=True, output_loading_info=True
+                )
         except Exception as error:  # missing, damaged and foreign files raise a dozen types; the cause is kept
             raise EncoderError(f"{self.name} could not be loaded: {_one_line(error)}") from error
+        if report["missing_keys"]:  # transformers fills such gaps with random numbers and goes on
+            missing = sorted(report["missing_keys"])
+            raise EncoderError(f"{self.name} lacks {len(missing)} of its weights, {missing[0]} first: fetch it again")
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
-        self._model = model.to(self.device).eval()
+        self._model = model.to(self.device).eval().requires_grad_(False)
 
     def _image_batch(self, images: list[Image.Image]) -> Any:
         processor = self._processor

@@ -13,7 +13,7 @@ from clipsim.errors import ImageError
 
 MAX_PIXELS = 50_000_000  # decoded to RGB this is 150 MB; phones reach 50 megapixels, almost nothing else does
 # Only these decoders run on what a stranger sends: EPS and PDF would start other programs, TGA takes any bytes.
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "MPO", "PPM", "ICO", "JPEG2000", "QOI")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "QOI")
 # What a folder is searched for; a file that is named is read whatever its ending.
 SUFFIXES = {
     ".jpg",
@@ -32,6 +32,7 @@ SUFFIXES = {
 }
 SUFFIXES |= {".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".jp2", ".j2k", ".qoi"}
 _NOT_A_PICTURE = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
+_FLATTENED = "transparency flattened on white"
 _DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
 
 Source = str | Path | bytes | Image.Image
@@ -64,8 +65,14 @@ def read(source: Source, name: str) -> Picture:
     """
     image = source if isinstance(source, Image.Image) else _open(source, name)
     _check_size(image.size, name)
+    # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded.
+    orientation = _orientation(image) if image.format == "TIFF" else 1
     notes = _decode(image, name)
-    for step in (_upright, _eight_bit, _flattened):
+    orientation = max(orientation, _orientation(image))
+    if orientation > 1:
+        image = ImageOps.exif_transpose(image)
+        notes.append(f"turned upright (EXIF orientation {orientation})")
+    for step in (_eight_bit, _flattened):
         image, note = step(image)
         notes += note
     if image.mode == "CMYK":
@@ -76,13 +83,11 @@ def read(source: Source, name: str) -> Picture:
 def _open(source: str | Path | bytes, name: str) -> Image.Image:
     if isinstance(source, bytes):
         stream: BytesIO | Path = BytesIO(source)
-        empty = not source
+        size = len(source)
     else:
         stream = Path(source)
-        if not stream.is_file():
-            raise ImageError(name, "is not a file: check the path")
-        empty = stream.stat().st_size == 0
-    if empty:
+        size = _file_size(stream, name)
+    if not size:
         raise ImageError(name, "is empty (0 bytes): send the file again")
     try:
         return Image.open(stream, formats=FORMATS)
@@ -94,6 +99,15 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         raise ImageError(name, "cannot be opened: permission was denied") from error
     except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept
         raise ImageError(name, _NOT_A_PICTURE) from error
+
+
+def _file_size(path: Path, name: str) -> int:
+    try:
+        if path.is_file():
+            return path.stat().st_size
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+        pass
+    raise ImageError(name, "is not a file: check the path")
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -118,28 +132,32 @@ def _decode(image: Image.Image, name: str) -> list[str]:
         raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error
 
 
-def _upright(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if orientation not in range(2, 9):
-            return image, []
-        return ImageOps.exif_transpose(image), [f"turned upright (EXIF orientation {orientation})"]
+        return orientation if orientation in range(2, 9) else 1
     except Exception:  # EXIF is an extra that may be garbage; the picture itself is fine
-        return image, []
+        return 1
 
 
 def _eight_bit(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if image.mode not in _DEEP_MODES and not image.mode.startswith("I;16"):
         return image, []
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    low, high = _value_range(values, image.mode)
+    values = np.asarray(image, dtype=np.float64)
+    low, high = _value_range(values[np.isfinite(values)], image.mode)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     grey = np.round((values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
-    return Image.fromarray(grey), [f"rescaled from {low:g}..{high:g} to eight bits"]
+    notes = [f"rescaled from {low:g}..{high:g} to eight bits"]
+    clear = image.info.get("transparency")  # a PNG may call one grey value transparent
+    if isinstance(clear, int):
+        grey[values == clear] = 255
+        notes.append(_FLATTENED)
+    return Image.fromarray(grey), notes
 
 
 def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
-    """The full range of the number format where there is one, else that of the picture's own values."""
-    low, high = float(values.min()), float(values.max())
+    """The full range of the number format where there is one, else that of the picture's own (finite) values."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if mode.startswith("I;16") or (mode == "I" and low >= 0 and 255 < high <= 65535):
         return 0.0, 65535.0
     if mode == "F" and low >= 0 and high <= 1:
@@ -152,8 +170,10 @@ def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
 def _flattened(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if not image.has_transparency_data:
         return image, []
+    if image.mode == "La":
+        image = image.convert("LA")  # the only way that Pillow has out of premultiplied grey
     rgba = image.convert("RGBA")
     if rgba.getchannel("A").getextrema() == (255, 255):  # an alpha channel that hides nothing changes nothing
         return rgba.convert("RGB"), []
     white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB"), ["transparency flattened on white"]
+    return Image.alpha_composite(white, rgba).convert("RGB"), [_FLATTENED]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from clipsim.encoders import Encoder, TransformersEncoder, check_device_name, resolve_device
 from clipsim.errors import EncoderError
@@ -13,6 +17,14 @@ from clipsim.standin import StandInEncoder
 PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
 HUB_SECONDS = 10.0  # and when a model was asked for by name
 _NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
+T = TypeVar("T")
+# What a checkpoint's folder must hold, each in one of these forms.
+_PARTS = [
+    ["config.json"],
+    ["preprocessor_config.json"],
+    ["tokenizer.json", "vocab.json"],
+    ["model*.safetensors", "pytorch_model*.bin"],
+]
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -72,7 +84,7 @@ def load(name: str = "auto", device: str = "auto") -> Encoder:
     model = next((model for model in MODELS if name in (model.name, model.hub_id)), None)
     if model is STAND_IN:
         return StandInEncoder(STAND_IN.name, device, (_NOT_CLIP,))
-    if model is None and Path(name).is_dir():
+    if model is None and _is_folder(name):
         return TransformersEncoder(Path(name).resolve().name, Path(name), device)
     hub_id = model.hub_id if model else name
     return TransformersEncoder(model.name if model else name, fetch(hub_id, HUB_SECONDS), device)
@@ -81,9 +93,16 @@ def load(name: str = "auto", device: str = "auto") -> Encoder:
 def check_name(name: str) -> None:
     """Raise an `EncoderError` that lists the known names unless `name` can be one of a model; nothing is loaded."""
     known = ["auto", *(model.name for model in MODELS)]
-    if name not in known and not Path(name).is_dir() and not _HUB_ID.fullmatch(name):
+    if name not in known and not _is_folder(name) and not _HUB_ID.fullmatch(name):
         known_names = ", ".join(known)
         raise EncoderError(f"model {name!r} is not known: use {known_names}, a hub id (owner/name) or a local folder")
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).is_dir()
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+        return False
 
 
 def fetch(hub_id: str, patience: float) -> Path:
@@ -102,7 +121,7 @@ def fetch(hub_id: str, patience: float) -> Path:
     if cached:
         return cached
     try:
-        info = HfApi().model_info(hub_id, timeout=patience)
+        info = _within(patience, lambda: HfApi().model_info(hub_id))
         files = {sibling.rfilename for sibling in info.siblings or []}
         # one copy of the weights: repositories also carry them for other libraries
         weights = "model*.safetensors" if any(f.endswith(".safetensors") for f in files) else "pytorch_model*"
@@ -115,6 +134,23 @@ def fetch(hub_id: str, patience: float) -> Path:
         ) from error
 
 
+def _within(seconds: float, ask: Callable[[], T]) -> T:
+    """What `ask` returns, if in time; a library's own time-outs bound each step of each try, not the whole."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()  # a thread of a pool would keep the process from ending
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+
+
 def _cached(hub_id: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -123,10 +159,8 @@ def _cached(hub_id: str) -> Path | None:
         folder = Path(snapshot_download(hub_id, local_files_only=True))
     except (LocalEntryNotFoundError, ValueError):
         return None
-    whole = (folder / "config.json").is_file() and any(
-        next(folder.glob(pattern), None) for pattern in ("model*.safetensors", "pytorch_model*.bin")
-    )
-    return folder if whole else None  # a download that was broken off leaves a folder without weights
+    whole = all(any(any(folder.glob(pattern)) for pattern in alternatives) for alternatives in _PARTS)
+    return folder if whole else None  # a download that was broken off leaves a folder that lacks some
 
 
 def _auto(device: str) -> Encoder:

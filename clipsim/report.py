@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
+from clipsim.images import SUFFIXES
 from clipsim.models import STAND_IN
 from clipsim.scoring import Result, Score
 
@@ -18,7 +19,7 @@ COLUMNS = ("rank", "name", "cosine", "clipscore", "share", "notes", "model")
 
 def titles(names: Sequence[str]) -> list[str]:
     """Each picture's name without its file ending, or whole where that would make two alike."""
-    short = [PurePath(name).stem or name for name in names]
+    short = [PurePath(name).stem if PurePath(name).suffix.lower() in SUFFIXES else name for name in names]
     count = Counter(short)
     return [
         title if count[title] == 1 and title not in names else name for title, name in zip(short, names, strict=True)
@@ -98,7 +99,7 @@ def to_csv(result: Result) -> str:
 
 def to_table(result: Result) -> str:
     """The scores as aligned text for a terminal, under a line that says what was asked and of which model."""
-    asked = f"caption    {result.caption}" if result.reference is None else f"reference  {result.reference}"
+    kind, asked = ("caption", result.caption) if result.reference is None else ("reference", result.reference)
     table = [["rank", "cosine", "CLIPScore", "share", "picture"]]
     for score in result.scores:
         table.append(
@@ -107,10 +108,12 @@ def to_table(result: Result) -> str:
                 f"{score.cosine:.3f}",
                 "" if score.clipscore is None else f"{score.clipscore:.3f}",
                 "" if score.share is None else percent(score.share),
-                score.name,
+                printable(score.name),
             ]
         )
-    return "\n".join([asked, f"model      {status(result)}", "", aligned(table, ">>>><")])
+    return "\n".join(
+        [f"{kind:9}  {printable(asked or '')}", f"model      {status(result)}", "", aligned(table, ">>>><")]
+    )
 
 
 def aligned(table: Sequence[Sequence[str]], sides: str) -> str:
@@ -124,6 +127,11 @@ def aligned(table: Sequence[Sequence[str]], sides: str) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def printable(text: str) -> str:
+    """The text on one line, escaped where a terminal would obey a character instead of showing it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def percent(share: float) -> str:

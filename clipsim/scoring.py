@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -79,7 +80,8 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The same fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
-        return asdict(self)
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # which makes lists of tuples
+        return plain
 
 
 def score_images(
@@ -208,6 +210,8 @@ def _encode_all(
         described += [(picture.name, _picture_notes(picture, encoder)) for picture in batch]
         if progress:
             progress(len(described) + len(rejected), len(sources))
+    if progress and not described:
+        progress(len(sources), len(sources))
     return described, np.concatenate(vectors), rejected
 
 
