@@ -303,6 +303,13 @@ def _switch(compare: str) -> tuple[Any, Any]:
     return gr.Textbox(visible=compare == CAPTION), gr.Gallery(visible=compare == REFERENCE)
 
 
+def _upload(label: str, **look: Any) -> gr.Gallery:
+    """An input for picture files. For a single one too: gr.Image decodes any path before it can be checked."""
+    return gr.Gallery(
+        label=label, type="filepath", sources=["upload", "clipboard"], interactive=True, buttons=[], **look
+    )
+
+
 def _model_choices() -> list[tuple[str, str]]:
     titles = {model.name: f"{model.name} · {model.imagenet} % ImageNet" for model in MODELS if model.imagenet}
     titles[STAND_IN.name] = "stand-in · small, offline, not CLIP"
@@ -316,17 +323,7 @@ def build() -> gr.Blocks:
         banner = gr.HTML(label="Model note", elem_id="banner", padding=False)
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300, elem_id="asking"):
-                pictures = gr.Gallery(
-                    label="Pictures",
-                    type="filepath",
-                    sources=["upload", "clipboard"],
-                    columns=3,
-                    height=260,
-                    object_fit="cover",
-                    interactive=True,
-                    buttons=[],
-                    elem_id="pictures",
-                )
+                pictures = _upload("Pictures", columns=3, height=260, object_fit="cover", elem_id="pictures")
                 compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
                 caption = gr.Textbox(
                     label="Caption",
@@ -335,16 +332,11 @@ def build() -> gr.Blocks:
                     max_lines=1,
                     elem_id="caption",
                 )
-                # A gallery, since gr.Image decodes a file, any server path included, before the path can be checked.
-                reference = gr.Gallery(
-                    label="Reference image",
-                    type="filepath",
-                    sources=["upload", "clipboard"],
+                reference = _upload(
+                    "Reference image",
                     columns=1,
                     height=220,
                     object_fit="contain",
-                    interactive=True,
-                    buttons=[],
                     visible=False,
                     elem_id="reference",
                 )
