@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+
+from PIL import Image
 
 from clipsim import report
 from clipsim.encoders import check_device_name
@@ -25,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name need not be valid text; it is shown with escapes then
             stream.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the project's own limit is lower
     parser = _parser()
     options, late = parser.parse_known_args(arguments)
     if late and (options.run is not _score or any(word.startswith("-") for word in late)):
@@ -132,8 +136,10 @@ def _walk(paths: list[str]) -> Iterator[tuple[Path, str]]:
             yield path, path.name
             continue
         for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in SUFFIXES and file.is_file() and not file.name.startswith("."):
-                yield file, file.relative_to(path).as_posix()
+            inside = file.relative_to(path)
+            hidden = any(part.startswith(".") for part in inside.parts)
+            if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden:
+                yield file, inside.as_posix()
 
 
 @contextmanager

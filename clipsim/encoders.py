@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     import torch
 
 BATCH = 16  # pictures or captions a forward pass; on CPU 1 halves the speed and 64 is slower again
+# What a checkpoint's folder must hold, each in one of these forms.
+PARTS = [
+    ["config.json"],
+    ["preprocessor_config.json"],
+    ["tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model"],
+    ["model*.safetensors", "pytorch_model*.bin"],
+]
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
 
 
@@ -116,9 +123,11 @@ class TorchEncoder(ABC):
     def words_cut(self, caption: str) -> str:
         """The end of `caption` that the model does not read, from the first word that is not whole; "" if it fits."""
         self.ensure_loaded()
-        caption = self._cleaned(caption)
+        cleaned = self._cleaned(caption)
+        if len(cleaned) != len(caption):
+            caption = cleaned  # places in one are not places in the other; else the user's own spelling is quoted
         with self._tokenizing:
-            tokens = self._tokenizer(caption, return_offsets_mapping=True, truncation=False, verbose=False)
+            tokens = self._tokenizer(cleaned, return_offsets_mapping=True, truncation=False, verbose=False)
         if len(tokens["input_ids"]) <= self._max_tokens:
             return ""
         cut = tokens["offset_mapping"][self._max_tokens - 1][0]  # the end token takes the last place
@@ -189,6 +198,9 @@ class TransformersEncoder(TorchEncoder):
         import torch
         import transformers
 
+        missing = missing_part(self.folder)
+        if missing:
+            raise EncoderError(f"{self.name} is not complete: its folder lacks {missing}, fetch it again")
         model_class, processor_class = {
             "clip": (transformers.CLIPModel, transformers.CLIPImageProcessorPil),
             "siglip": (transformers.SiglipModel, transformers.SiglipImageProcessorPil),
@@ -199,13 +211,18 @@ class TransformersEncoder(TorchEncoder):
                 self._processor = processor_class.from_pretrained(self.folder, local_files_only=True)
                 self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
                 model, report = model_class.from_pretrained(
-                    self.folder, dtype=dtype, local_files_only=True, output_loading_info=True
+                    self.folder,
+                    dtype=dtype,
+                    local_files_only=True,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # reported like missing ones
                 )
         except Exception as error:  # missing, damaged and foreign files raise a dozen types; the cause is kept
             raise EncoderError(f"{self.name} could not be loaded: {_one_line(error)}") from error
-        if report["missing_keys"]:  # transformers fills such gaps with random numbers and goes on
-            missing = sorted(report["missing_keys"])
-            raise EncoderError(f"{self.name} lacks {len(missing)} of its weights, {missing[0]} first: fetch it again")
+        # transformers fills such gaps with random numbers and goes on
+        gaps = sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])])
+        if gaps:
+            raise EncoderError(f"{self.name} lacks {len(gaps)} of its weights, {gaps[0]} among them: fetch it again")
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
@@ -301,6 +318,14 @@ def without_loading_bar() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def missing_part(folder: Path) -> str:
+    """What a checkpoint's folder lacks, or "" where it is whole."""
+    for forms in PARTS:
+        if not any(any(folder.glob(form)) for form in forms):
+            return " or ".join(forms)
+    return ""
 
 
 def _family(folder: Path, name: str) -> str:

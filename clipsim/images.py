@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from clipsim.errors import ImageError
 
@@ -32,6 +32,16 @@ SUFFIXES = {
 }
 SUFFIXES |= {".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".jp2", ".j2k", ".qoi"}
 _NOT_A_PICTURE = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
+# What turns each EXIF orientation upright; ImageOps.exif_transpose also writes the EXIF anew, and fails on damage.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _FLATTENED = "transparency flattened on white"
 _DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
 
@@ -68,9 +78,9 @@ def read(source: Source, name: str) -> Picture:
     # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded.
     orientation = _orientation(image) if image.format == "TIFF" else 1
     notes = _decode(image, name)
-    orientation = max(orientation, _orientation(image))
+    if image.format != "TIFF" and (orientation := _orientation(image)) > 1:
+        image = image.transpose(_UPRIGHT[orientation])
     if orientation > 1:
-        image = ImageOps.exif_transpose(image)
         notes.append(f"turned upright (EXIF orientation {orientation})")
     for step in (_eight_bit, _flattened):
         image, note = step(image)
@@ -127,7 +137,7 @@ def _decode(image: Image.Image, name: str) -> list[str]:
         # An MPO's further frames are other views of one photograph, not an animation.
         animated = image.format != "MPO" and getattr(image, "is_animated", False)
         image.load()
-        return ["first frame of an animation"] if animated else []
+        return ["first page only" if image.format == "TIFF" else "first frame of an animation"] if animated else []
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more on damaged data
         raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error
 
@@ -135,7 +145,7 @@ def _decode(image: Image.Image, name: str) -> list[str]:
 def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return orientation if orientation in range(2, 9) else 1
+        return orientation if orientation in _UPRIGHT else 1
     except Exception:  # EXIF is an extra that may be garbage; the picture itself is fine
         return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from clipsim.encoders import Encoder, TransformersEncoder, check_device_name, resolve_device
+from clipsim.encoders import Encoder, TransformersEncoder, check_device_name, missing_part, resolve_device
 from clipsim.errors import EncoderError
 from clipsim.standin import StandInEncoder
 
@@ -18,13 +19,6 @@ PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: 
 HUB_SECONDS = 10.0  # and when a model was asked for by name
 _NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
 T = TypeVar("T")
-# What a checkpoint's folder must hold, each in one of these forms.
-_PARTS = [
-    ["config.json"],
-    ["preprocessor_config.json"],
-    ["tokenizer.json", "vocab.json"],
-    ["model*.safetensors", "pytorch_model*.bin"],
-]
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -124,7 +118,7 @@ def fetch(hub_id: str, patience: float) -> Path:
         info = _within(patience, lambda: HfApi().model_info(hub_id))
         files = {sibling.rfilename for sibling in info.siblings or []}
         # one copy of the weights: repositories also carry them for other libraries
-        weights = "model*.safetensors" if any(f.endswith(".safetensors") for f in files) else "pytorch_model*"
+        weights = "model*.safetensors" if fnmatch.filter(files, "model*.safetensors") else "pytorch_model*"
         wanted = ["*.json", "*.txt", "*.model", weights]
         return Path(snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
     except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
@@ -159,8 +153,7 @@ def _cached(hub_id: str) -> Path | None:
         folder = Path(snapshot_download(hub_id, local_files_only=True))
     except (LocalEntryNotFoundError, ValueError):
         return None
-    whole = all(any(any(folder.glob(pattern)) for pattern in alternatives) for alternatives in _PARTS)
-    return folder if whole else None  # a download that was broken off leaves a folder that lacks some
+    return None if missing_part(folder) else folder  # a download that was broken off leaves a folder that lacks some
 
 
 def _auto(device: str) -> Encoder:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from clipsim.encoders import BATCH, Encoder
 from clipsim.errors import CaptionError, ClipsimError, ImageError
@@ -85,7 +86,7 @@ class Result:
 
 
 def score_images(
-    images: Iterable[Item],
+    images: Iterable[Item] | Source,
     caption: str | None,
     encoder: Encoder,
     *,
@@ -95,8 +96,8 @@ def score_images(
     """Score every picture against one caption, or against one reference image.
 
     Args:
-        images: paths, bytes, PIL images, or `(image, name)` pairs. A picture without a name gets its file's name, or
-            "image N" by its place, counted from 1.
+        images: paths, bytes, PIL images, or `(image, name)` pairs; or a single path, image or bytes. A picture without
+            a name gets its file's name, or "image N" by its place, counted from 1.
         caption: what the pictures should show; None or "" with `reference`.
         encoder: from `clipsim.load()`.
         reference: an image to compare with instead of a caption.
@@ -112,7 +113,7 @@ def score_images(
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
-    sources = named(images)
+    sources = named([images] if isinstance(images, str | bytes | Path | Image.Image) else images)
     if not sources:
         raise ClipsimError("There are no pictures to score: add at least one.")
     if reference is None:

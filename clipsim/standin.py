@@ -42,10 +42,13 @@ class StandInEncoder(TorchEncoder):
         return min(size) / max(size) * (CROP / EDGE) ** 2
 
     def _load(self) -> None:
+        import torch
+
         self._network = _image_network().to(self.device).eval()
         self._language, self._tokenizer = _text_network(self.device)
         self._max_tokens = MAX_TOKENS
-        self._classes = self._class_embeddings()
+        classes = np.load(str(files("clipsim.data").joinpath("imagenet_classes.npy"))).astype(np.float32)
+        self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
 
     def _image_batch(self, images: list[Image.Image]) -> Any:
@@ -60,13 +63,18 @@ class StandInEncoder(TorchEncoder):
     def _text_batch(self, texts: list[str]) -> Any:
         return self._sentences(texts) - self._mean
 
-    def _class_embeddings(self) -> torch.Tensor:
-        """Sentence embeddings of the class names, shape (1000, 384)."""
+    def class_embeddings(self) -> np.ndarray:
+        """Sentence embeddings of the class names, float16, shape (1000, 384): what data/imagenet_classes.npy holds.
+
+        They are kept since the encoder is ready seconds earlier that way.
+        """
         import torch
 
+        self.ensure_loaded()
         names = class_names()
         with torch.inference_mode():
-            return torch.cat([self._sentences(names[i : i + 50]) for i in range(0, len(names), 50)])
+            batches = [self._sentences(names[i : i + 50]) for i in range(0, len(names), 50)]
+        return torch.cat(batches).cpu().numpy().astype(np.float16)
 
     def _sentences(self, texts: list[str]) -> torch.Tensor:
         """Unit-length sentence embeddings, shape (n, 384): the mean over all tokens, padding left out."""

@@ -43,5 +43,7 @@ def test_matching_and_unrelated_captions_lie_where_the_page_says(vit_b_32: Encod
         clipsim.score_images([picture], caption, vit_b_32).scores[0].cosine
         for caption in ("a cat looking out of a backpack", "a page of a tax form")
     )
+    assert vit_b_32.width == 512
+    assert vit_b_32.logit_scale == pytest.approx(100, abs=0.01)
     assert 0.22 < fits < 0.40
     assert 0.05 < unrelated < 0.22

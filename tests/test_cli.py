@@ -151,6 +151,12 @@ def test_a_long_caption_beside_a_reference_is_no_path(score: Command, picture_fi
     assert done.code in (0, 2)
 
 
+def test_a_mistyped_picture_beside_a_reference_is_rejected_like_any(score: Command, picture_file: PictureFile) -> None:
+    dog = picture_file("dog.png", 1)
+    read = json.loads(score("--reference", dog, "gone.png", dog, "--format", "json").out)
+    assert [entry["name"] for entry in read["rejected"]] == ["gone.png"]
+
+
 def test_a_reference_that_cannot_be_read_is_an_error(score: Command, picture_file: PictureFile) -> None:
     done = score("--reference", "gone.png", picture_file("dog.png"))
     assert (done.code, done.out) == (1, "")

@@ -6,7 +6,7 @@ import json
 import math
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,6 @@ TEXTS = [
     "é",
 ]
 LETTERS = list("abcdefghijklmnopqrstuvwxyz")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread_for_each_small_product() -> Iterator[None]:
-    """Sharing products this small between cores takes ten times as long as they do."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=["clip", "siglip"])
@@ -328,6 +319,9 @@ def test_a_missing_tokenizer_is_an_error(copy: Path) -> None:
 def test_a_tokenizer_without_a_vocabulary_is_an_error(tiny_clip: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_clip, tmp_path / "checkpoint"))
     (copy / "tokenizer.json").unlink()
+    assert "lacks tokenizer.json" in failure(copy)
+    (copy / "vocab.json").write_text("{}")
+    (copy / "merges.txt").write_text("#version: 0.2\n")
     assert "vocabulary" in failure(copy)
 
 

@@ -117,6 +117,33 @@ def test_garbage_in_exif_does_not_cost_the_picture(garbage: bytes, file_format: 
     assert picture.image.size == (32, 24)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(struct.pack("<HHI4x", 0xA005, 10, 1), id="a fraction where an offset belongs"),
+        pytest.param(struct.pack("<HHIf", 0x010E, 11, 1, 0.5), id="a number where a text belongs"),
+        pytest.param(struct.pack("<HHIi", 0x8769, 9, 1, -50), id="an offset before the beginning"),
+    ],
+)
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_an_orientation_among_garbage_is_still_obeyed(other: bytes, file_format: str) -> None:
+    entries = struct.pack("<HHIHH", ExifTags.Base.Orientation, 3, 1, 6, 0), other
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + b"".join(sorted(entries)) + bytes(40)
+    stored = paint(96, 72).transpose(STORED[6])
+    picture = read(saved(stored, file_format, exif=exif, **BEST.get(file_format, {})), "a")
+    assert largest_difference(picture.image, paint(96, 72)) <= 8
+    assert len(picture.notes) == 1
+
+
+@pytest.mark.parametrize("mode", ["I;16", "P", "1", "LA"])
+def test_pictures_that_are_not_rgb_are_turned_too(mode: str) -> None:
+    grey = Image.fromarray(np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000)
+    upright = grey if mode == "I;16" else paint(8, 6).convert(mode)
+    stored = upright.transpose(STORED[6])
+    picture = read(saved(stored, "PNG", exif=orientation(6)), "a")
+    assert largest_difference(picture.image, read(upright, "a").image) == 0
+
+
 def half_clear_pictures() -> dict[str, Image.Image | bytes]:
     """The left half is opaque red (grey 76 without colours), the right half is clear and would be black."""
     rgba = Image.new("RGBA", (8, 4), (0, 0, 0, 0))

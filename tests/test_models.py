@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 import clipsim
-from clipsim import EncoderError
+from clipsim import Encoder, EncoderError
 from clipsim.models import DEFAULT, MODELS, STAND_IN, fetch
 
+COMMIT = "0123456789" * 4
 BY_NAME = {model.name: model for model in MODELS}
 
 
@@ -60,7 +65,7 @@ def test_auto_without_a_network_is_the_stand_in_within_a_second(no_network: Path
     encoder = clipsim.load("auto", "cpu")
     assert time.perf_counter() - start < 1.0
     assert encoder.name == "stand-in"
-    (note,) = encoder.notes  # type: ignore[attr-defined]
+    (note,) = getattr(encoder, "notes", ())
     assert "not CLIP" in note
     assert DEFAULT.hub_id in note
     assert "offline" in note.lower()
@@ -84,7 +89,7 @@ def test_a_model_asked_for_by_name_is_never_replaced(no_network: Path, name: str
 
 
 def test_the_stand_in_asked_for_by_name_says_that_it_is_not_clip() -> None:
-    (note,) = clipsim.load("stand-in", "cpu").notes  # type: ignore[attr-defined]
+    (note,) = getattr(clipsim.load("stand-in", "cpu"), "notes", ())
     assert "not CLIP" in note
 
 
@@ -101,12 +106,11 @@ def test_a_folder_beside_a_short_name_does_not_hide_it(tmp_path: Path, monkeypat
 
 def cached(cache: Path, checkpoint: Path, without: tuple[str, ...] = (), hub_id: str = DEFAULT.hub_id) -> Path:
     """Put a checkpoint into a cache as a download of `hub_id` leaves it, but for the files that match `without`."""
-    commit = "0123456789" * 4
     repository = cache / f"models--{hub_id.replace('/', '--')}"
-    snapshot = repository / "snapshots" / commit
+    snapshot = repository / "snapshots" / COMMIT
     shutil.copytree(checkpoint, snapshot, ignore=shutil.ignore_patterns(*without))
     (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
+    (repository / "refs" / "main").write_text(COMMIT)
     return snapshot
 
 
@@ -114,7 +118,7 @@ def test_auto_takes_clip_from_the_cache(no_network: Path, tiny_clip: Path) -> No
     cached(no_network, tiny_clip)
     encoder = clipsim.load("auto", "cpu")
     assert encoder.name == DEFAULT.name
-    assert encoder.notes == ()  # type: ignore[attr-defined]
+    assert getattr(encoder, "notes", None) == ()
     assert encoder.encode_texts(["the cat"]).shape == (1, 24)
 
 
@@ -196,15 +200,94 @@ def test_patience_is_what_a_silent_hub_gets(silent_hub: str, no_network: Path, m
     assert not no_network.exists()
 
 
-@pytest.mark.checkpoint
-def test_clip_reads_photographs() -> None:
-    """With the real checkpoint: the published logit scale and width, and a cheetah that is one."""
-    gradio = pytest.importorskip("gradio")
-    photographs = Path(gradio.__file__).parent / "media_assets" / "images"
-    encoder = clipsim.load(DEFAULT.name)
-    assert encoder.width == 512
-    assert encoder.logit_scale == pytest.approx(100, abs=0.01)
-    names = [photographs / f"{name}.jpg" for name in ("lion", "cheetah", "tower")]
-    best = clipsim.score_images(names, "a photo of a cheetah", encoder).scores[0]
-    assert best.name == "cheetah.jpg"
-    assert 0.2 < best.cosine < 0.4
+class Hub(BaseHTTPRequestHandler):
+    """As much of the model hub as one public repository needs; its files lie in `folder`."""
+
+    folder: Path
+    asked: ClassVar[list[str]]
+
+    def do_GET(self) -> None:
+        page, _, file = self.path.partition("/resolve/")
+        name = file.partition("/")[2]
+        names = sorted(path.name for path in self.folder.iterdir())
+        if "/tree/" in page:
+            tree = [
+                {"type": "file", "path": name, "size": (self.folder / name).stat().st_size, "oid": name}
+                for name in names
+            ]
+            body = json.dumps(tree).encode()
+        elif page.startswith("/api/models/"):
+            siblings = [{"rfilename": name} for name in names]
+            body = json.dumps({"id": "someone/some-clip", "sha": COMMIT, "siblings": siblings}).encode()
+        elif (self.folder / name).is_file():
+            self.asked.append(name)
+            body = (self.folder / name).read_bytes()
+        else:
+            return self.send_error(404)
+        self.send_response(200)
+        for header in (("X-Repo-Commit", COMMIT), ("ETag", f'"{name}"'), ("Content-Length", str(len(body)))):
+            self.send_header(*header)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+        return None
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' own output clean."""
+
+
+@pytest.fixture
+def hub(no_network: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    """A hub that serves the small CLIP, also in a form for another library, and nothing cached."""
+    folder = Path(shutil.copytree(tiny_clip, no_network.with_name("served")))
+    (folder / "flax_model.msgpack").write_bytes(b"weights for another library")
+    (folder / "open_clip_model.safetensors").write_bytes(b"weights for another library")
+    handler = type("OneHub", (Hub,), {"folder": folder, "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    files = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["auto", "clip-vit-b-32", "someone/some-clip"])
+def test_what_the_hub_has_is_downloaded_once(hub: type[Hub], clip: Encoder, name: str) -> None:
+    encoder = clipsim.load(name, "cpu")
+    assert encoder.name == (DEFAULT.name if name == "auto" else name)
+    assert encoder.encode_texts(["the cat"]) == pytest.approx(clip.encode_texts(["the cat"]), abs=1e-6)
+    assert "model.safetensors" in hub.asked
+    assert not {"flax_model.msgpack", "open_clip_model.safetensors"} & set(hub.asked)
+    hub.asked.clear()
+    clipsim.load(name, "cpu")
+    assert hub.asked == []
+
+
+def test_weights_in_the_older_form_are_found_beside_another_librarys(hub: type[Hub], clip: Encoder) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(hub.folder / "model.safetensors"), hub.folder / "pytorch_model.bin")
+    (hub.folder / "model.safetensors").unlink()
+    vectors = clipsim.load("someone/some-clip", "cpu").encode_texts(["the cat"])
+    assert vectors == pytest.approx(clip.encode_texts(["the cat"]), abs=1e-6)
+
+
+def test_what_another_program_left_in_the_cache_is_completed(hub: type[Hub], no_network: Path, tiny_clip: Path) -> None:
+    cached(no_network, tiny_clip, without=("token*", "*processor*"))
+    assert clipsim.load("auto", "cpu").encode_texts(["the cat"]).shape == (1, 24)
+    assert "tokenizer.json" in hub.asked
+
+
+def test_a_hub_that_breaks_off_leaves_the_stand_in_and_the_reason(hub: type[Hub]) -> None:
+    (hub.folder / "model.safetensors").unlink()
+    (hub.folder / "model.safetensors").mkdir()  # listed, and not to be had
+    encoder = clipsim.load("auto", "cpu")
+    assert encoder.name == "stand-in"
+    assert DEFAULT.hub_id in getattr(encoder, "notes", ("",))[0]

@@ -57,7 +57,7 @@ def test_the_space_runs_a_gradio_that_the_requirements_allow() -> None:
 
 def test_the_python_example_prints_what_it_says(offline: dict[str, str]) -> None:
     assert block("python") == (ROOT / "examples" / "quickstart.py").read_text()
-    assert run([sys.executable, "-c", block("python")], offline) == block("text")
+    assert run([sys.executable, "-m", "examples.quickstart"], offline) == block("text")
 
 
 def test_the_command_prints_what_it_says(offline: dict[str, str]) -> None:
