@@ -24,7 +24,7 @@ BATCH = 16  # pictures or captions a forward pass; on CPU 1 halves the speed and
 # What a checkpoint's folder must hold, each in one of these forms.
 PARTS = [
     ["config.json"],
-    ["preprocessor_config.json"],
+    ["preprocessor_config.json", "processor_config.json"],
     ["tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model"],
     ["model*.safetensors", "pytorch_model*.bin"],
 ]

@@ -325,6 +325,16 @@ def test_a_tokenizer_without_a_vocabulary_is_an_error(tiny_clip: Path, tmp_path:
     assert "vocabulary" in failure(copy)
 
 
+def test_a_checkpoint_with_its_processor_saved_as_one_is_read_alike(copy: Path, encoder: Encoder) -> None:
+    whole = transformers.AutoProcessor.from_pretrained(copy, backend="pil")
+    for file in copy.glob("*processor*"):
+        file.unlink()
+    whole.save_pretrained(copy)
+    assert not (copy / "preprocessor_config.json").exists()
+    vectors = clipsim.load(str(copy), "cpu").encode_images([paint(40, 30)])
+    assert vectors == pytest.approx(encoder.encode_images([paint(40, 30)]), abs=1e-6)
+
+
 def test_a_missing_processor_is_an_error(copy: Path) -> None:
     for file in copy.glob("*processor*"):
         file.unlink()
