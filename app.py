@@ -1,9 +1,9 @@
 """The Space's entry: builds the page and serves it."""
 
-from clipsim import ui
+from clipsim import service, ui
 
 demo = ui.build()
 
 if __name__ == "__main__":
-    ui.preload()
+    service.preload()
     demo.launch(**ui.LAUNCH)

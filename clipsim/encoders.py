@@ -103,6 +103,11 @@ class TorchEncoder(ABC):
     def device(self) -> str:
         return resolve_device(self._wanted)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the weights are read."""
+        return self._ready
+
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
         return self._encode(self._image_batch, images)
 

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from clipsim.errors import ImageError
+from clipsim.limits import LIMITS
 
-MAX_PIXELS = 50_000_000  # decoded to RGB this is 150 MB; phones reach 50 megapixels, almost nothing else does
+MAX_PIXELS = LIMITS.pixels  # phones reach 50 megapixels, almost nothing else does
 # Only these decoders run on what a stranger sends: EPS and PDF would start other programs, TGA takes any bytes.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "QOI")
 # What a folder is searched for; a file that is named is read whatever its ending.
@@ -153,21 +154,28 @@ def _orientation(image: Image.Image) -> int:
 def _eight_bit(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if image.mode not in _DEEP_MODES and not image.mode.startswith("I;16"):
         return image, []
-    values = np.asarray(image, dtype=np.float64)
-    low, high = _value_range(values[np.isfinite(values)], image.mode)
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    grey = np.round((values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
-    notes = [f"rescaled from {low:g}..{high:g} to eight bits"]
+    values = np.array(image, dtype=np.float32)  # worked on in place: 50 megapixels are 200 MB
+    low, high = _value_range(values, image.mode)
     clear = image.info.get("transparency")  # a PNG may call one grey value transparent
     if isinstance(clear, int):
-        grey[values == clear] = 255
+        values[values == clear] = high
+    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
+    values -= low
+    values *= 255 / (high - low)
+    grey = np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
+    notes = [f"rescaled from {low:g}..{high:g} to eight bits"]
+    if isinstance(clear, int):
         notes.append(_FLATTENED)
     return Image.fromarray(grey), notes
 
 
 def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
     """The full range of the number format where there is one, else that of the picture's own (finite) values."""
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    finite = np.isfinite(values)
+    low = float(values.min(where=finite, initial=np.inf))
+    high = float(values.max(where=finite, initial=-np.inf))
+    if low > high:  # not a single number in it
+        return 0.0, 1.0
     if mode.startswith("I;16") or (mode == "I" and low >= 0 and 255 < high <= 65535):
         return 0.0, 65535.0
     if mode == "F" and low >= 0 and high <= 1:

@@ -8,8 +8,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 
 import json
 import secrets
-import threading
-from functools import lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -17,47 +15,23 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
+from gradio.events import api as endpoint
 from gradio.utils import get_upload_folder
 
-from clipsim import report
-from clipsim.encoders import Encoder
-from clipsim.errors import ClipsimError, ImageError
-from clipsim.images import read
-from clipsim.models import MODELS, STAND_IN, load
-from clipsim.scoring import Result, named, score_images
+from clipsim import api, report, service
+from clipsim.api import sentences
+from clipsim.errors import ClipsimError
+from clipsim.images import Source, read
+from clipsim.limits import LIMITS
+from clipsim.models import MODELS, STAND_IN
+from clipsim.scoring import Item, Result, named
 
 CAPTION, REFERENCE = "caption", "reference image"
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
-KEPT_MODELS = 2  # in memory at once
 CACHE_SECONDS = 3600  # for how long uploaded and produced files are kept
 
 Uploads = list[tuple[str | None, str | None]] | None  # what gr.Gallery hands over: (path, caption) pairs
-
-_choosing = threading.Lock()
-
-
-@lru_cache(maxsize=KEPT_MODELS)
-def _load(name: str) -> Encoder:
-    return load(name)
-
-
-def encoder(name: str) -> Encoder:
-    """The encoder of that name, one for all visitors."""
-    with _choosing:
-        return _load(name)
-
-
-def preload() -> None:
-    """Read the default model's weights in the background, while the page is already up."""
-
-    def read_weights() -> None:
-        try:
-            encoder("auto").encode_texts(["a photo"])
-        except ClipsimError:
-            return  # the first request meets the same error and shows it
-
-    threading.Thread(target=read_weights, daemon=True, name="preload").start()
 
 
 def score(
@@ -69,51 +43,31 @@ def score(
     progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
 ) -> tuple[Any, ...]:
     """Score pictures against a caption, or against a reference image, and rank them."""
-    try:
-        names = {name: source for source, name in named([uploaded(path) for path, _ in pictures or []])}
+    with sentences():
+        names = {name: source for source, name in named([service.received(path) for path, _ in pictures or []])}
         against = _reference(reference) if compare == REFERENCE else None
         progress(0, desc="Loading the model")
-        result = score_images(
+        result = service.answer(
             [(path, name) for name, path in names.items()],
             None if against else caption,
-            encoder(model),
-            reference=against,
-            progress=lambda done, total: progress((done, total), desc="Scoring", unit="pictures"),
+            against,
+            model,
+            lambda done, total: progress((done, total), desc="Scoring", unit="pictures"),
         )
-        if not result.scores:
-            raise ClipsimError("Nothing could be scored: " + " ".join(report.remarks(result)[-len(result.rejected) :]))
-    except ClipsimError as error:
-        raise gr.Error(str(error), title="Not scored", duration=None, print_exception=False) from error
     return _shown(result, names)
 
 
-def uploaded(path: str | None) -> Path:
-    """The path of a file that this server received or ships.
-
-    Raises:
-        ImageError: any other path. A caller of the API can put any string where a path belongs.
-    """
-    name = Path(path or "picture").name
-    try:
-        inside = Path(path or "").resolve().is_relative_to(Path(get_upload_folder()).resolve())
-    except (OSError, ValueError):
-        inside = False
-    if not path or not inside:
-        raise ImageError(name, "was not uploaded: upload it first, then score it.")
-    return Path(path)
-
-
-def _reference(pictures: Uploads) -> Path:
+def _reference(pictures: Uploads) -> Item:
     if not pictures:
         raise ClipsimError("There is no reference image: add one, or compare with a caption.")
     if len(pictures) > 1:
         raise ClipsimError(f"There are {len(pictures)} reference images: keep one.")
-    return uploaded(pictures[0][0])
+    return service.received(pictures[0][0])
 
 
-def _shown(result: Result, paths: dict[str, Path]) -> tuple[Any, ...]:
+def _shown(result: Result, sources: dict[str, Source]) -> tuple[Any, ...]:
     """What the page's outputs take, in the order of `build`."""
-    pictures = [_viewable(paths[score.name], score.name) for score in result.scores]
+    pictures = [_viewable(sources[score.name], score.name) for score in result.scores]
     folder = Path(get_upload_folder()) / secrets.token_hex(16)  # below it, so that it is cleared away like an upload
     folder.mkdir(parents=True)
     csv, whole = folder / "clipsim.csv", folder / "clipsim.json"
@@ -132,9 +86,10 @@ def _shown(result: Result, paths: dict[str, Path]) -> tuple[Any, ...]:
     )
 
 
-def _viewable(path: Path, name: str) -> Any:
+def _viewable(source: Source, name: str) -> Any:
     """The file itself, or the decoded picture where browsers do not show its format."""
-    return str(path) if path.suffix.lower() in SHOWN_BY_BROWSERS else read(path, name).image
+    shown = isinstance(source, Path) and source.suffix.lower() in SHOWN_BY_BROWSERS
+    return str(source) if shown else read(source, name).image
 
 
 def _bars(result: Result) -> Any:
@@ -166,7 +121,7 @@ def _banner_html(reason: str) -> str:
 
 def _banner_at_start() -> str:
     try:
-        notes = getattr(encoder("auto"), "notes", ())
+        notes = getattr(service.encoder("auto"), "notes", ())
     except ClipsimError as error:
         notes = (str(error),)
     return _banner_html(notes[0] if notes else "")
@@ -296,6 +251,8 @@ LAUNCH: dict[str, Any] = {
     "enable_monitoring": False,
     "share": False,
     "show_error": False,
+    "max_file_size": LIMITS.file_bytes,
+    "mcp_server": True,
 }
 
 
@@ -387,8 +344,12 @@ def build() -> gr.Blocks:
             _switch, compare, [caption, reference], queue=False, api_visibility="private", show_progress="hidden"
         )
         run: dict[str, Any] = {"fn": score, "inputs": inputs, "outputs": outputs, "show_progress_on": [ranked, status]}
-        run |= {"concurrency_limit": 1, "concurrency_id": "model"}  # one forward pass at a time uses the whole machine
+        one_queue: dict[str, Any] = {"concurrency_limit": LIMITS.concurrent, "concurrency_id": "model"}
+        run |= one_queue
         demo.load(_banner_at_start, None, banner, queue=False, api_visibility="private", show_progress="hidden")
         gr.on([button.click, caption.submit], api_name="score", **run)
         examples.load_input_event.success(api_visibility="private", **run)
+        endpoint(api.similarity, api_name="similarity", **one_queue)
+        endpoint(api.models, api_name="models", queue=False)
+    demo.queue(max_size=LIMITS.queue)
     return demo  # type: ignore[no-any-return]

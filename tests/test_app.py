@@ -147,7 +147,7 @@ def test_a_path_that_was_not_uploaded_is_refused(server: Server, path: str, plac
     data = {"pictures": [{"image": {"path": str(good)}}], "reference": [{"image": {"path": str(good)}}]}
     data[place] = [{"image": {"path": path}}]  # no "meta", which gets past gradio's own check
     message = call(server, [data["pictures"], "reference image", "", data["reference"], "auto"])
-    assert "was not uploaded" in message
+    assert "upload it first" in message
     assert "root:" not in message
 
 

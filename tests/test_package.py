@@ -18,7 +18,7 @@ SOURCES = sorted(Path(clipsim.__file__).parent.glob("*.py"))
 HEAVY = {
     "torch": {"encoders.py", "standin.py"},
     "transformers": {"encoders.py", "standin.py"},
-    "gradio": {"ui.py"},
+    "gradio": {"ui.py", "api.py", "service.py"},
 }
 IMPORT = """
 import sys, time

@@ -1,0 +1,53 @@
+"""How much one request may ask of a server. Each limit can be set by an environment variable, read once at start."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+
+from clipsim.errors import ClipsimError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits, all whole numbers above zero. `CLIPSIM_IMAGES=50` in the environment sets `images`, and so on.
+
+    Attributes:
+        images: pictures in one request to the page or the API.
+        file_bytes: bytes of one uploaded file.
+        pixels: pixels of one picture, everywhere, checked before decoding; 50 million decode to 150 MB of RGB.
+        caption: characters of a caption sent to the page or the API.
+        queue: requests that wait; one more is refused.
+        concurrent: requests that are scored at the same time. One forward pass uses the whole machine.
+        seconds: for one request, from the first picture on.
+    """
+
+    images: int = 100
+    file_bytes: int = 20_000_000
+    pixels: int = 50_000_000
+    caption: int = 2_000
+    queue: int = 64
+    concurrent: int = 1
+    seconds: int = 120
+
+    @classmethod
+    def from_environment(cls) -> Limits:
+        """The defaults, but for what the environment sets.
+
+        Raises:
+            ClipsimError: a variable is not a whole number above zero.
+        """
+        defaults = asdict(cls())
+        return cls(**{name: _whole_number(f"CLIPSIM_{name.upper()}", value) for name, value in defaults.items()})
+
+
+def _whole_number(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < 1:
+        raise ClipsimError(f"{variable} is {text!r}: set it to a whole number above zero")
+    return int(text)
+
+
+LIMITS = Limits.from_environment()

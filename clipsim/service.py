@@ -1,0 +1,145 @@
+"""A request on a server, from what a stranger sends to a `Result`: checked, within limits, by one encoder for all."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
+
+from clipsim import report
+from clipsim.encoders import Encoder
+from clipsim.errors import CaptionError, ClipsimError, ImageError
+from clipsim.limits import LIMITS
+from clipsim.models import load
+from clipsim.scoring import Item, Progress, Result, score_images
+
+KEPT_MODELS = 2  # in memory at once; the one that was asked for longest ago goes first
+
+_kept: dict[str, Encoder] = {}
+_choosing = threading.Lock()
+
+
+def encoder(name: str) -> Encoder:
+    """The encoder of that name, one for all visitors.
+
+    Raises:
+        EncoderError: as `clipsim.load`.
+    """
+    with _choosing:
+        _kept[name] = _kept.pop(name) if name in _kept else load(name)
+        while len(_kept) > KEPT_MODELS:
+            del _kept[next(iter(_kept))]  # a request that still uses it keeps it until it is done
+        return _kept[name]
+
+
+def loaded() -> dict[str, Encoder]:
+    """The encoders in memory whose weights are read, by the name under which they were asked for."""
+    return {name: one for name, one in list(_kept.items()) if getattr(one, "ready", False)}
+
+
+def preload() -> None:
+    """Read the default model's weights in the background, while the page is already up."""
+
+    def read_weights() -> None:
+        try:
+            encoder("auto").encode_texts(["a photo"])
+        except ClipsimError:
+            return  # the first request meets the same error and shows it
+
+    threading.Thread(target=read_weights, daemon=True, name="preload").start()
+
+
+def answer(
+    pictures: list[Item], caption: str | None, reference: Item | None, model: str, progress: Progress | None = None
+) -> Result:
+    """Score what `received` gave, within the limits.
+
+    Raises:
+        ClipsimError: more pictures or a longer caption than the limits allow, too slow, nothing that could be scored,
+            or what `score_images` raises.
+    """
+    if len(pictures) > LIMITS.images:
+        raise ClipsimError(f"There are {len(pictures)} pictures, and the limit is {LIMITS.images}: send fewer at once.")
+    if caption and len(caption) > LIMITS.caption:
+        raise CaptionError(f"The caption has {len(caption)} characters, and the limit is {LIMITS.caption}: shorten it.")
+    one = encoder(model)
+    result = score_images(pictures, caption, one, reference=reference, progress=_in_time(progress))
+    if not result.scores:
+        raise ClipsimError("Nothing could be scored: " + " ".join(report.remarks(result)[-len(result.rejected) :]))
+    return result
+
+
+def _in_time(progress: Progress | None) -> Progress:
+    until = time.monotonic() + LIMITS.seconds
+
+    def check(done: int, total: int) -> None:
+        if progress:
+            progress(done, total)
+        if done < total and time.monotonic() > until:
+            raise ClipsimError(
+                f"After {LIMITS.seconds} s only {done} of {total} pictures were scored: send fewer at once."
+            )
+
+    return check
+
+
+def received(sent: Any) -> Item:
+    """What a client sent as a picture, checked: an uploaded file, or a data: address with the picture in it.
+
+    Raises:
+        ImageError: a path that was not uploaded, a web address (they are never fetched), or too large a file.
+    """
+    if isinstance(sent, dict):  # gradio's FileData
+        path, name = sent.get("path"), sent.get("orig_name")
+    else:
+        path, name = sent, None
+    if not isinstance(path, str) or not path:
+        raise ImageError("A picture", "has no file: upload it first, then score it.")
+    if path.startswith("data:"):
+        return _inline(path), Path(str(name or "picture")).name
+    if path.startswith(("http:", "https:")):
+        raise ImageError(
+            path, "is a web address, which is not fetched: upload the file, or send it as a data: address."
+        )
+    return uploaded(path), Path(str(name or path)).name
+
+
+def uploaded(path: str) -> Path:
+    """The path of a file that this server received or ships.
+
+    Raises:
+        ImageError: any other path. A caller of the API can put any string where a path belongs.
+    """
+    try:
+        file = Path(path)
+        inside = file.resolve().is_relative_to(Path(get_upload_folder()).resolve())
+        size = file.stat().st_size if inside else 0
+    except (OSError, ValueError):
+        inside = False
+    if not inside:
+        raise ImageError(Path(path).name, "was not uploaded: upload it first, then score it.")
+    if size > LIMITS.file_bytes:
+        raise _too_large(file.name)
+    return file
+
+
+def _inline(address: str) -> bytes:
+    """The bytes in a data: address (RFC 2397) in base64."""
+    head, comma, data = address.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise ImageError("A data: address", "is not in base64: send data:image/jpeg;base64,...")
+    if len(data) * 3 // 4 > LIMITS.file_bytes:
+        raise _too_large("A data: address")
+    try:
+        return base64.b64decode(data, validate=True)
+    except binascii.Error as error:
+        raise ImageError("A data: address", "is not in base64: send data:image/jpeg;base64,...") from error
+
+
+def _too_large(name: str) -> ImageError:
+    return ImageError(name, f"is larger than {LIMITS.file_bytes / 1e6:g} MB, the limit: make it smaller first.")
