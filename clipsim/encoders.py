@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from PIL import Image
@@ -29,6 +31,12 @@ PARTS = [
     ["model*.safetensors", "pytorch_model*.bin"],
 ]
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
+
+
+Tensors: TypeAlias = "dict[str, torch.Tensor]"
+P = ParamSpec("P")
+R = TypeVar("R")
+_ENCODERS: WeakValueDictionary[int, TorchEncoder] = WeakValueDictionary()
 
 
 class Encoder(Protocol):
@@ -77,6 +85,8 @@ class TorchEncoder(ABC):
         self._wanted = device
         self._ready = False
         self._loading = threading.Lock()
+        self._key = id(self)
+        _ENCODERS[self._key] = self
         self._tokenizing = threading.Lock()  # a fast tokenizer sets its truncation per call, which is not thread safe
 
     @abstractmethod
@@ -84,12 +94,20 @@ class TorchEncoder(ABC):
         """Read the weights onto `self.device`."""
 
     @abstractmethod
-    def _image_batch(self, images: list[Image.Image]) -> Any:
-        """A tensor of vectors of any length, shape (n, width)."""
+    def _image_inputs(self, images: list[Image.Image]) -> Tensors:
+        """What the network takes, on the CPU."""
 
     @abstractmethod
-    def _text_batch(self, texts: list[str]) -> Any:
-        """A tensor of vectors of any length, shape (n, width)."""
+    def _text_inputs(self, texts: list[str]) -> Tensors:
+        """What the network takes, on the CPU."""
+
+    @abstractmethod
+    def _image_vectors(self, inputs: Tensors) -> Any:
+        """A tensor of vectors of any length, shape (n, width); the inputs are on the device already."""
+
+    @abstractmethod
+    def _text_vectors(self, inputs: Tensors) -> Any:
+        """A tensor of vectors of any length, shape (n, width); the inputs are on the device already."""
 
     @property
     @abstractmethod
@@ -109,10 +127,10 @@ class TorchEncoder(ABC):
         return self._ready
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        return self._encode(self._image_batch, images)
+        return self._encode(self._image_inputs, "_image_vectors", images)
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return self._encode(self._text_batch, texts)
+        return self._encode(self._text_inputs, "_text_vectors", texts)
 
     def ensure_loaded(self) -> None:
         """Read the weights if nobody has yet.
@@ -144,31 +162,46 @@ class TorchEncoder(ABC):
     def _cleaned(self, text: str) -> str:
         return text
 
-    def _tokens(self, texts: list[str], padding: bool | str = True) -> dict[str, torch.Tensor]:
+    def _tokens(self, texts: list[str], padding: bool | str = True) -> Tensors:
         """Token ids and mask, shape (n, longest), cut to what the model reads with the end token kept."""
         texts = [self._cleaned(text) for text in texts]
         with self._tokenizing:
             tokens = self._tokenizer(
                 texts, padding=padding, truncation=True, max_length=self._max_tokens, return_tensors="pt"
             )
-        return {key: tokens[key].to(self.device) for key in ("input_ids", "attention_mask") if key in tokens}
+        return {key: tokens[key] for key in ("input_ids", "attention_mask") if key in tokens}
 
-    def _encode(self, encode_batch: Callable[[Any], torch.Tensor], items: Sequence[Any]) -> np.ndarray:
-        import torch
-        from torch.nn.functional import normalize
-
+    def _encode(self, prepare: Callable[[Any], Tensors], vectors_of: str, items: Sequence[Any]) -> np.ndarray:
         self.ensure_loaded()
         vectors = [np.zeros((0, self.width), np.float32)]
-        with torch.inference_mode():
-            for start in range(0, len(items), BATCH):
-                batch = encode_batch(items[start : start + BATCH])
-                vectors.append(normalize(batch.float(), dim=-1).cpu().numpy())
+        for start in range(0, len(items), BATCH):
+            inputs = prepare(items[start : start + BATCH])
+            vectors.append(_forward(self._key, vectors_of, inputs).numpy())
         stacked = np.concatenate(vectors)
         if not np.isfinite(stacked).all():
             raise EncoderError(
                 f"{self.name} gave vectors that are not numbers: its files are damaged, fetch them again"
             )
         return stacked
+
+
+def _on_gpu(function: Callable[P, R]) -> Callable[P, R]:
+    """On a ZeroGPU Space, where app.py imports `spaces` first, only what that wraps has a GPU; else no change."""
+    spaces = sys.modules.get("spaces")
+    wrapped: Callable[P, R] = spaces.GPU(function) if spaces else function
+    return wrapped
+
+
+@_on_gpu
+def _forward(key: int, vectors_of: str, inputs: Tensors) -> torch.Tensor:
+    """Unit vectors, on the CPU. The encoder goes by its key, since a borrowed GPU has a process of its own."""
+    import torch
+    from torch.nn.functional import normalize
+
+    encoder = _ENCODERS[key]
+    with torch.inference_mode():
+        on_device = {name: tensor.to(encoder.device) for name, tensor in inputs.items()}
+        return normalize(getattr(encoder, vectors_of)(on_device).float(), dim=-1).cpu()
 
 
 class TransformersEncoder(TorchEncoder):
@@ -233,23 +266,26 @@ class TransformersEncoder(TorchEncoder):
         self._max_tokens = model.config.text_config.max_position_embeddings
         self._model = model.to(self.device).eval().requires_grad_(False)
 
-    def _image_batch(self, images: list[Image.Image]) -> Any:
+    def _image_inputs(self, images: list[Image.Image]) -> Tensors:
         processor = self._processor
-        if self._crops:
-            edge, crop = processor.size.shortest_edge, (processor.crop_size.width, processor.crop_size.height)
-            framed = [centre_crop(image, edge, crop, processor.resample) for image in images]
-            pixels = processor(framed, do_resize=False, do_center_crop=False, return_tensors="pt")["pixel_values"]
-        else:
-            pixels = processor(images, return_tensors="pt")["pixel_values"]
-        # transformers 5 returns an object; the projected vectors are its `pooler_output`
-        return self._model.get_image_features(pixels.to(self.device, self._model.dtype)).pooler_output
+        if not self._crops:
+            return {"pixel_values": processor(images, return_tensors="pt")["pixel_values"]}
+        edge, crop = processor.size.shortest_edge, (processor.crop_size.width, processor.crop_size.height)
+        framed = [centre_crop(image, edge, crop, processor.resample) for image in images]
+        pixels = processor(framed, do_resize=False, do_center_crop=False, return_tensors="pt")["pixel_values"]
+        return {"pixel_values": pixels}
 
-    def _text_batch(self, texts: list[str]) -> Any:
+    def _image_vectors(self, inputs: Tensors) -> Any:
+        # transformers 5 returns an object; the projected vectors are its `pooler_output`
+        return self._model.get_image_features(inputs["pixel_values"].to(self._model.dtype)).pooler_output
+
+    def _text_inputs(self, texts: list[str]) -> Tensors:
         if self.family == "siglip":  # trained on padded captions, which are read without a mask
-            tokens = {"input_ids": self._tokens(texts, padding="max_length")["input_ids"]}
-        else:
-            tokens = self._tokens(texts)
-        return self._model.get_text_features(**tokens).pooler_output
+            return {"input_ids": self._tokens(texts, padding="max_length")["input_ids"]}
+        return self._tokens(texts)
+
+    def _text_vectors(self, inputs: Tensors) -> Any:
+        return self._model.get_text_features(**inputs).pooler_output
 
     def _cleaned(self, text: str) -> str:
         """The text as the model's own training pipeline cleaned it before its tokenizer."""

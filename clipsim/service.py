@@ -6,6 +6,7 @@ import base64
 import binascii
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,18 @@ def preload() -> None:
             return  # the first request meets the same error and shows it
 
     threading.Thread(target=read_weights, daemon=True, name="preload").start()
+
+
+def sweep(seconds: float) -> None:
+    """Delete what earlier runs left in the upload folder, if older than that; a run that is killed clears nothing."""
+    folder = Path(get_upload_folder())
+    until = time.time() - seconds
+    for path in sorted(folder.rglob("*"), reverse=True):  # files before the folders that they are in
+        with suppress(OSError):  # gone meanwhile, or a folder that is not empty
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            elif path.lstat().st_mtime < until:
+                path.unlink()
 
 
 def answer(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from clipsim.encoders import TorchEncoder, centre_crop, without_loading_bar
+from clipsim.encoders import Tensors, TorchEncoder, centre_crop, without_loading_bar
 from clipsim.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -51,17 +51,22 @@ class StandInEncoder(TorchEncoder):
         self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
 
-    def _image_batch(self, images: list[Image.Image]) -> Any:
+    def _image_inputs(self, images: list[Image.Image]) -> Tensors:
         import torch
 
         pixels = np.stack([np.asarray(centre_crop(image, EDGE, (CROP, CROP)), np.float32) for image in images])
-        values = torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2)
-        likely = self._network(values.to(self.device)).topk(LIKELIEST)
+        return {"pixel_values": torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2)}
+
+    def _image_vectors(self, inputs: Tensors) -> Any:
+        likely = self._network(inputs["pixel_values"]).topk(LIKELIEST)
         weights = likely.values.softmax(dim=-1)
         return (weights.unsqueeze(-1) * self._classes[likely.indices]).sum(dim=1) - self._mean
 
-    def _text_batch(self, texts: list[str]) -> Any:
-        return self._sentences(texts) - self._mean
+    def _text_inputs(self, texts: list[str]) -> Tensors:
+        return self._tokens(texts)
+
+    def _text_vectors(self, inputs: Tensors) -> Any:
+        return self._sentences(inputs) - self._mean
 
     def class_embeddings(self) -> np.ndarray:
         """Sentence embeddings of the class names, float16, shape (1000, 384): what data/imagenet_classes.npy holds.
@@ -73,14 +78,13 @@ class StandInEncoder(TorchEncoder):
         self.ensure_loaded()
         names = class_names()
         with torch.inference_mode():
-            batches = [self._sentences(names[i : i + 50]) for i in range(0, len(names), 50)]
+            batches = [self._sentences(self._tokens(names[i : i + 50])) for i in range(0, len(names), 50)]
         return torch.cat(batches).cpu().numpy().astype(np.float16)
 
-    def _sentences(self, texts: list[str]) -> torch.Tensor:
+    def _sentences(self, tokens: Tensors) -> torch.Tensor:
         """Unit-length sentence embeddings, shape (n, 384): the mean over all tokens, padding left out."""
         from torch.nn.functional import normalize
 
-        tokens = self._tokens(texts)
         mask = tokens["attention_mask"].unsqueeze(-1)
         words = self._language(**tokens).last_hidden_state * mask
         return normalize(words.sum(dim=1) / mask.sum(dim=1), dim=-1)

@@ -5,12 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import ROOT
 
+from clipsim.limits import Limits
 from clipsim.models import MODELS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,3 +84,8 @@ def test_every_file_that_it_names_is_there() -> None:
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert len(names) > 8
     assert [name for name in names + links if not (ROOT / name).exists()] == []
+
+
+def test_the_limits_are_the_programs_own() -> None:
+    for name, value in asdict(Limits()).items():
+        assert f"| `CLIPSIM_{name.upper()}` | {value} |" in README
