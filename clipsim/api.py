@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,8 +25,12 @@ def sentences() -> Iterator[None]:
 
 
 def similarity(
-    pictures: list[gr.FileData], caption: str = "", reference: gr.FileData | None = None, model: str = "auto"
-) -> dict[str, Any]:
+    pictures: list[gr.FileData],
+    caption: str = "",
+    reference: gr.FileData | None = None,
+    model: str = "auto",
+    request: gr.Request | None = None,
+) -> dict[str, Any] | str:
     """Score how well a caption fits each picture, or how alike each picture is to a reference image. Best first.
 
     The cosine is the score, from -1 to 1; it is not a percentage. With CLIP a caption that fits gives about 0.25 to
@@ -45,10 +50,10 @@ def similarity(
         items = [service.received(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
         against = None if reference is None else service.received(reference)
         _check(caption, model)
-        return service.answer(items, caption or None, against, model).to_dict()
+        return _for_caller(service.answer(items, caption or None, against, model).to_dict(), request)
 
 
-def models() -> dict[str, Any]:
+def models(request: gr.Request | None = None) -> dict[str, Any] | str:
     """List the models that can be chosen, with published accuracies, and which of them are in memory.
 
     Returns:
@@ -58,7 +63,16 @@ def models() -> dict[str, Any]:
         auto = service.encoder("auto")
         in_memory = {one.name for one in service.loaded().values()}
         rows = [{**asdict(model), "loaded": model.name in in_memory} for model in MODELS]
-        return {"models": rows, "auto": auto.name}
+        return _for_caller({"models": rows, "auto": auto.name}, request)
+
+
+def _for_caller(answer: dict[str, Any], request: gr.Request | None) -> dict[str, Any] | str:
+    """An MCP tool answers in text, and gradio would write a dict as Python does: JSON instead."""
+    by_mcp = request is not None and (
+        request.headers.get("x-gradio-user") == "mcp"  # a queued call, which gradio's MCP server makes as a client
+        or "/gradio_api/mcp" in request.url.path  # one past the queue
+    )
+    return json.dumps(answer, ensure_ascii=False) if by_mcp else answer
 
 
 def _check(caption: Any, model: Any) -> None:
@@ -68,3 +82,35 @@ def _check(caption: Any, model: Any) -> None:
     known = ["auto", *(row.name for row in MODELS)]
     if model not in known:
         raise EncoderError(f"model {model!r} is not known: use {', '.join(known)}")
+
+
+class Checked(gr.Blocks):
+    """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read."""
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
+        with sentences():
+            wanted = len(block_fn.inputs)
+            if len(inputs) < wanted:
+                raise ClipsimError(f"There are {len(inputs)} of {wanted} values: send every one, in their order.")
+            inputs = [_checked(value, plain=not block_fn.preprocess) for value in inputs]
+            try:
+                return await super().preprocess_data(block_fn, inputs, *rest, **named)
+            except gr.Error as error:
+                raise ClipsimError(str(error.message)) from error
+            except Exception as error:
+                raise ClipsimError(
+                    "The values are not in the form that the endpoint takes: see its API page."
+                ) from error
+
+
+def _checked(value: Any, plain: bool) -> Any:
+    """The value, its files checked; or, where an endpoint checks them itself, unmarked so that gradio lets them be."""
+    if isinstance(value, list):
+        return [_checked(one, plain) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "path" in value and plain:
+        return {key: one for key, one in value.items() if key != "meta"}
+    if "path" in value or "url" in value:
+        service.received(value)
+    return {key: _checked(one, plain) for key, one in value.items()}

@@ -138,6 +138,8 @@ def _decode(image: Image.Image, name: str) -> list[str]:
         # An MPO's further frames are other views of one photograph, not an animation.
         animated = image.format != "MPO" and getattr(image, "is_animated", False)
         image.load()
+        if image.mode in ("P", "PA") and image.palette is None:
+            raise ValueError("colours by number, and no list of them")
         return ["first page only" if image.format == "TIFF" else "first frame of an animation"] if animated else []
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more on damaged data
         raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error

@@ -17,6 +17,7 @@ import gradio as gr
 import pandas as pd
 from gradio.events import api as endpoint
 from gradio.utils import get_upload_folder
+from gradio_client.utils import python_type_to_json_schema  # type: ignore[import-untyped]
 
 from clipsim import api, report, service
 from clipsim.api import sentences
@@ -106,9 +107,7 @@ def _bars(result: Result) -> Any:
 
 def _status_html(result: Result) -> str:
     compared = f"caption “{result.caption}”" if result.reference is None else f"reference image {result.reference}"
-    return (
-        f'<p class="cs-status" role="status"><b>{escape(report.status(result))}</b><span>{escape(compared)}</span></p>'
-    )
+    return f'<p class="cs-status"><b>{escape(report.status(result))}</b><span>{escape(compared)}</span></p>'
 
 
 def _standin_note(result: Result) -> str:
@@ -127,6 +126,20 @@ def _banner_at_start() -> str:
     return _banner_html(notes[0] if notes else "")
 
 
+def _asked(event: gr.EventData) -> tuple[Any, Any, str]:
+    """What the page's address asks for, as `ADDRESS` reads it: caption, model, and a note where that is not known."""
+    asked = event._data if isinstance(event._data, dict) else {}
+    caption, model = asked.get("caption"), asked.get("model")
+    known = [name for _, name in _model_choices()]
+    fill = gr.Textbox(value=caption) if isinstance(caption, str) else gr.skip()
+    if not isinstance(model, str) or not model:
+        return fill, gr.skip(), ""
+    if model in known:
+        return fill, gr.Dropdown(value=model), ""
+    note = f"The address asks for the model “{model[:60]}”, which is not on the list: auto is kept."
+    return fill, gr.skip(), _banner_html(note)
+
+
 def _table_html(result: Result) -> str:
     heads = ["Rank", "Picture", "Cosine", "CLIPScore", "Share"]
     body = [
@@ -143,19 +156,27 @@ def _table_html(result: Result) -> str:
 
 
 def _html_table(caption: str, heads: list[str], body: list[list[str]]) -> str:
+    """A table in which the picture's name heads its row; columns without an entry are left out."""
     used = [place for place in range(len(heads)) if any(row[place] for row in body)]
     head = "".join(f'<th scope="col">{escape(heads[place])}</th>' for place in used)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(row[place])}</td>" for place in used) + "</tr>" for row in body)
+    rows = "".join(
+        "<tr>" + "".join(_cell(escape(row[place]), heads[place] == "Picture") for place in used) + "</tr>"
+        for row in body
+    )
     return (
         f'<table class="cs-table"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
+def _cell(content: str, heads_row: bool) -> str:
+    return f'<th scope="row">{content}</th>' if heads_row else f"<td>{content}</td>"
+
+
 def _remarks_html(result: Result) -> str:
     notes = [remark for remark in report.remarks(result) if remark != _standin_note(result)]  # that one is the banner
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f'<section class="cs-remarks"><h3>Notes</h3><ul>{items}</ul></section>' if items else ""
+    return f'<section class="cs-remarks"><h2>Notes</h2><ul>{items}</ul></section>' if items else ""
 
 
 def _published_html(result: Result) -> str:
@@ -170,7 +191,7 @@ def _published_html(result: Result) -> str:
     table = _html_table("Published and computed", ["Picture", "Published", "Computed here"], body)
     way = "the caption with each image" if result.reference is None else "the reference image with each image"
     return (
-        f'<section class="cs-published"><h3>Beside the published figures</h3>{table}<p>The published figures are '
+        f'<section class="cs-published"><h2>Beside the published figures</h2>{table}<p>The published figures are '
         "image-image cosines: their author's notebook first generates an image from the caption and compares that with "
         f"four photographs. The computed ones compare {way}, and the images are this project's own paintings. So the "
         "numbers differ; what carries over is that the retriever comes first.</p></section>"
@@ -225,7 +246,35 @@ about 0 for unrelated to 0.3 and more for a match, and it knows things, not scen
 **Reference image** compares picture with picture. Such cosines are much higher, and are not to be compared with those
 of a caption.
 """
+# In the browser: what the address asks for. A web component's address is its `src`; where that asks for nothing, the
+# address of the page around it counts. Values go to `_asked` as text, and nothing is scored.
+ADDRESS = """
+const widget = element.closest("gradio-app");
+const embedded = Boolean(widget) && widget.getAttribute("embed") !== "false";
+const page = new URLSearchParams(location.search);
+const own = embedded ? new URL(widget.getAttribute("src") || "", location.href).searchParams : page;
+const compact = own.get("compact") ?? (embedded ? "1" : "0");
+if (compact === "1") element.closest(".gradio-container").dataset.compact = "";
+const asked = own.has("caption") || own.has("model") ? own : page;
+if (asked.has("caption") || asked.has("model"))
+  trigger("submit", { caption: asked.get("caption"), model: asked.get("model") });
+"""
+# In the browser: screen readers watch the element that stays while the status in it changes. Controls get their own
+# names, where Gradio calls every upload "Click to upload" and every ranked picture "Thumbnail 1 of 4".
+SPOKEN = """
+element.setAttribute("role", "status");
+const page = element.closest(".gradio-container");
+const call = (button, name) => { if (name && button.ariaLabel !== name) button.ariaLabel = name; };
+const speak = () => {
+  for (const image of page.querySelectorAll("#ranked button > img")) call(image.parentElement, image.alt);
+  for (const button of page.querySelectorAll("#pictures [aria-dropeffect]")) call(button, "Upload pictures");
+  for (const button of page.querySelectorAll("#reference [aria-dropeffect]")) call(button, "Upload a reference image");
+};
+speak();
+new MutationObserver(speak).observe(page, { subtree: true, childList: true, attributeFilter: ["alt", "aria-label"] });
+"""
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
+LINK_STATES = ("", "_active", "_hover", "_visited")
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.amber,
     neutral_hue=gr.themes.colors.stone,
@@ -242,6 +291,12 @@ THEME = gr.themes.Base(
     color_accent="*primary_700",
     body_text_color_subdued="*neutral_500",  # AA on the page's background, which the theme's own grey is not
     body_text_color_subdued_dark="*neutral_400",
+    input_placeholder_color="*neutral_600",
+    input_placeholder_color_dark="*neutral_300",
+    input_border_color_focus="*primary_700",
+    input_border_color_focus_dark="*primary_400",
+    **dict.fromkeys([f"link_text_color{state}" for state in LINK_STATES], "*primary_700"),
+    **dict.fromkeys([f"link_text_color{state}_dark" for state in LINK_STATES], "*primary_400"),
 )
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
@@ -273,10 +328,20 @@ def _model_choices() -> list[tuple[str, str]]:
     return [("auto · CLIP, else the stand-in", "auto"), *((title, name) for name, title in titles.items())]
 
 
+def _label(demo: gr.Blocks, made: Any, inputs: list[str], output: str, shape: Any) -> None:
+    """What gradio's own API page and `view_api` show; `gr.api` numbers the values and leaves the output untyped."""
+    function: Any = next(one for one in demo.fns.values() if one.fn is made)
+    for component, label in zip(function.inputs, inputs, strict=True):
+        component.label = label
+    (answer,) = function.outputs
+    answer.label, answer._api_info = output, python_type_to_json_schema(shape)
+
+
 def build() -> gr.Blocks:
     """The page, ready for `launch(**LAUNCH)`."""
-    with gr.Blocks(title="clipsim", analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
+    with api.Checked(title="clipsim", analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(HEADER)
+        address = gr.HTML(label="Address note", elem_id="address", padding=False, js_on_load=ADDRESS)
         banner = gr.HTML(label="Model note", elem_id="banner", padding=False)
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300, elem_id="asking"):
@@ -308,7 +373,7 @@ def build() -> gr.Blocks:
                     elem_id="examples",
                 )
             with gr.Column(scale=3, min_width=300, elem_id="answer"):
-                status = gr.HTML(EMPTY, label="Status", elem_id="status", padding=False)
+                status = gr.HTML(EMPTY, label="Status", elem_id="status", padding=False, js_on_load=SPOKEN)
                 ranked = gr.Gallery(
                     label="Ranked pictures",
                     columns=2,
@@ -340,16 +405,18 @@ def build() -> gr.Blocks:
         outputs = [status, ranked, bars, table, csv, whole, remarks, published, banner]
         with gr.Accordion("How to read a score", open=False, elem_id="reading"):
             gr.Markdown(READING)
-        compare.change(
-            _switch, compare, [caption, reference], queue=False, api_visibility="private", show_progress="hidden"
-        )
+        aside: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+        compare.change(_switch, compare, [caption, reference], **aside)
+        address.submit(_asked, None, [caption, model, address], **aside)
         run: dict[str, Any] = {"fn": score, "inputs": inputs, "outputs": outputs, "show_progress_on": [ranked, status]}
         one_queue: dict[str, Any] = {"concurrency_limit": LIMITS.concurrent, "concurrency_id": "model"}
         run |= one_queue
-        demo.load(_banner_at_start, None, banner, queue=False, api_visibility="private", show_progress="hidden")
+        demo.load(_banner_at_start, None, banner, **aside)
         gr.on([button.click, caption.submit], api_name="score", **run)
         examples.load_input_event.success(api_visibility="private", **run)
         endpoint(api.similarity, api_name="similarity", **one_queue)
         endpoint(api.models, api_name="models", queue=False)
+        _label(demo, api.similarity, ["Pictures", "Caption", "Reference image", "Model"], "Result", Result)
+        _label(demo, api.models, [], "Models", dict)
     demo.queue(max_size=LIMITS.queue)
     return demo  # type: ignore[no-any-return]
