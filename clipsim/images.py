@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -43,6 +44,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+TILE = 2_000_000  # pixels that are worked on at once where a copy of the whole would take too much memory
 _FLATTENED = "transparency flattened on white"
 _DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
 
@@ -190,10 +192,24 @@ def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
 def _flattened(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if not image.has_transparency_data:
         return image, []
-    if image.mode == "La":
-        image = image.convert("LA")  # the only way that Pillow has out of premultiplied grey
-    rgba = image.convert("RGBA")
-    if rgba.getchannel("A").getextrema() == (255, 255):  # an alpha channel that hides nothing changes nothing
-        return rgba.convert("RGB"), []
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB"), [_FLATTENED]
+    # In tiles: a copy of the whole, which takes four bytes a pixel in every mode, would be needed five times.
+    flat, hides = Image.new("RGB", image.size), False
+    for box in _tiles(image.size):
+        tile = image.crop(box)
+        if tile.mode == "La":
+            tile = tile.convert("LA")  # the only way that Pillow has out of premultiplied grey
+        tile = tile.convert("RGBA")
+        # an alpha channel that hides nothing changes nothing
+        hides = hides or tile.getchannel("A").getextrema() != (255, 255)
+        flat.paste(Image.alpha_composite(Image.new("RGBA", tile.size, "white"), tile).convert("RGB"), box)
+    return flat, [_FLATTENED] if hides else []
+
+
+def _tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes (left, top, right, bottom) of at most `TILE` pixels that cover a picture."""
+    width, height = size
+    across = min(width, TILE)
+    down = TILE // across
+    for top in range(0, height, down):
+        for left in range(0, width, across):
+            yield left, top, min(left + across, width), min(top + down, height)

@@ -12,9 +12,9 @@ from test_page import EXAMPLES, WAIT, example, labels, opened, upload
 pytestmark = pytest.mark.browser
 
 RETRIEVER = "a golden retriever standing in the snow"
-# Gradio's templates put a button into a button in two places: the upload of a filled gallery into its toolbar button, and
-# "Close" into the foldable head of an error. Each can be reached, says what it does and does it. Our code cannot reach the
-# templates, so this one rule is left out for these two elements.
+# Gradio's templates put a button into a button in two places: the upload of a filled gallery into its toolbar button,
+# and "Close" into the foldable head of an error. Each can be reached, says what it does and does it. Our code cannot
+# reach the templates, so this one rule is left out for these two elements.
 NESTED = ("nested-interactive", ('aria-label="Click to Upload"', 'class="toast-header'))
 
 
