@@ -16,6 +16,7 @@ from clipsim import service, ui
 demo = ui.build()
 
 if __name__ == "__main__":
+    service.keep_quiet()
     service.sweep(ui.CACHE_SECONDS)
     service.preload()
     demo.launch(**ui.LAUNCH)

@@ -9,10 +9,16 @@ from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim import service
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
+from clipsim.limits import LIMITS
 from clipsim.models import MODELS
+
+_TOO_LONG = f"The call is longer than {LIMITS.body_bytes / 1e6:g} MB, the limit: upload the pictures first."
 
 
 @contextmanager
@@ -82,6 +88,33 @@ def _check(caption: Any, model: Any) -> None:
     known = ["auto", *(row.name for row in MODELS)]
     if model not in known:
         raise EncoderError(f"model {model!r} is not known: use {', '.join(known)}")
+
+
+class BodyLimit:
+    """ASGI middleware: a call of more bytes than the limit is refused before it is read; uploads have their own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].endswith("/upload"):
+            await self.app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > LIMITS.body_bytes:
+            await JSONResponse({"error": _TOO_LONG}, 413)(scope, receive, send)
+            return
+        arrived = 0
+
+        async def counted() -> Message:  # a body that is sent in chunks announces no length
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > LIMITS.body_bytes:
+                raise HTTPException(413, _TOO_LONG)
+            return message
+
+        await self.app(scope, counted, send)
 
 
 class Checked(gr.Blocks):

@@ -15,6 +15,7 @@ class Limits:
     Attributes:
         images: pictures in one request to the page or the API.
         file_bytes: bytes of one uploaded file.
+        body_bytes: bytes of one call, in which pictures may be written out as data: addresses.
         pixels: pixels of one picture, everywhere, checked before decoding; 50 million decode to 150 MB of RGB.
         caption: characters of a caption sent to the page or the API.
         queue: requests that wait; one more is refused.
@@ -24,6 +25,7 @@ class Limits:
 
     images: int = 100
     file_bytes: int = 20_000_000
+    body_bytes: int = 64_000_000
     pixels: int = 50_000_000
     caption: int = 2_000
     queue: int = 64

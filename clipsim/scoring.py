@@ -209,6 +209,7 @@ def _encode_all(
     for batch in _batches(_read_all(sources, rejected)):
         vectors.append(encoder.encode_images([picture.image for picture in batch]))
         described += [(picture.name, _picture_notes(picture, encoder)) for picture in batch]
+        del batch  # or its pixels stay in memory while the next pictures are decoded
         if progress:
             progress(len(described) + len(rejected), len(sources))
     if progress and not described:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -53,6 +54,18 @@ def preload() -> None:
             return  # the first request meets the same error and shows it
 
     threading.Thread(target=read_weights, daemon=True, name="preload").start()
+
+
+def keep_quiet() -> None:
+    """Keep what strangers send out of the log: a traceback may quote it, so that only the kind of the error is kept."""
+
+    def without_traceback(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[0]:
+            record.msg, record.args, record.exc_info = f"{record.exc_info[0].__name__} in a request", (), None
+        return True
+
+    logging.getLogger("uvicorn.error").addFilter(without_traceback)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it says what is wrong with a damaged file
 
 
 def sweep(seconds: float) -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 from gradio.events import api as endpoint
 from gradio.utils import get_upload_folder
 from gradio_client.utils import python_type_to_json_schema  # type: ignore[import-untyped]
+from starlette.middleware import Middleware
 
 from clipsim import api, report, service
 from clipsim.api import sentences
@@ -308,6 +309,7 @@ LAUNCH: dict[str, Any] = {
     "show_error": False,
     "max_file_size": LIMITS.file_bytes,
     "mcp_server": True,
+    "app_kwargs": {"middleware": [Middleware(api.BodyLimit)]},
 }
 
 

@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from conftest import Server
 from gradio_client import Client, handle_file
@@ -15,6 +16,7 @@ from PIL import Image
 
 import clipsim
 from clipsim.encoders import Encoder
+from clipsim.limits import LIMITS
 
 STATUS, RANKED, BARS, TABLE, CSV, JSON, NOTES, PUBLISHED, BANNER = range(9)
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -169,3 +171,13 @@ def call(server: Server, data: list[Any]) -> str:
         event = json.load(response)["event_id"]
     with urllib.request.urlopen(f"{server.url}/gradio_api/call/score/{event}", timeout=60) as response:
         return str(response.read().decode())
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_call_over_the_limit_is_refused_before_it_is_read(server: Server, chunked: bool) -> None:
+    size = LIMITS.body_bytes + 1
+    body = (b" " * 1_000_000 for _ in range(size // 1_000_000 + 1)) if chunked else b" " * size
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{server.url}/gradio_api/call/similarity", content=body, headers=headers, timeout=60)
+    assert answer.status_code == 413
+    assert "longer than 64 MB" in answer.text
