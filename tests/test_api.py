@@ -9,14 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from conftest import ROOT, Server
+from conftest import ROOT, Server, call
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
@@ -332,19 +331,6 @@ def test_an_agent_reads_the_models_as_json(server: Server) -> None:
 def events(server: Server, pictures: Any, caption: Any = "x", reference: Any = None, model: Any = "auto") -> str:
     """What `/similarity` answers to raw values, as text."""
     return call(server, "similarity", [pictures, caption, reference, model])
-
-
-def call(server: Server, endpoint: str, data: list[Any]) -> str:
-    """What the endpoint answers to raw data, as text; the way of curl."""
-    request = urllib.request.Request(
-        f"{server.url}/gradio_api/call/{endpoint}",
-        json.dumps({"data": data}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        event = json.load(response)["event_id"]
-    with urllib.request.urlopen(f"{server.url}/gradio_api/call/{endpoint}/{event}", timeout=60) as response:
-        return str(response.read().decode())
 
 
 def refusal(answer: str) -> str:

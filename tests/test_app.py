@@ -3,13 +3,12 @@
 import csv
 import json
 import shutil
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from conftest import Server
+from conftest import Server, call
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -148,7 +147,7 @@ def test_a_path_that_was_not_uploaded_is_refused(server: Server, path: str, plac
     shutil.copy(CAT, good)
     data = {"pictures": [{"image": {"path": str(good)}}], "reference": [{"image": {"path": str(good)}}]}
     data[place] = [{"image": {"path": path}}]  # no "meta", which gets past gradio's own check
-    message = call(server, [data["pictures"], "reference image", "", data["reference"], "auto"])
+    message = call(server, "score", [data["pictures"], "reference image", "", data["reference"], "auto"])
     assert "upload it first" in message
     assert "root:" not in message
 
@@ -157,20 +156,7 @@ def test_a_link_out_of_the_upload_folder_is_refused(server: Server) -> None:
     link = server.uploads / "link.jpg"
     link.unlink(missing_ok=True)
     link.symlink_to(CAT)
-    assert "was not uploaded" in call(server, [[{"image": {"path": str(link)}}], "caption", "x", [], "auto"])
-
-
-def call(server: Server, data: list[Any]) -> str:
-    """What the endpoint answers to raw data, as text; the way of curl."""
-    request = urllib.request.Request(
-        f"{server.url}/gradio_api/call/score",
-        json.dumps({"data": data}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        event = json.load(response)["event_id"]
-    with urllib.request.urlopen(f"{server.url}/gradio_api/call/score/{event}", timeout=60) as response:
-        return str(response.read().decode())
+    assert "was not uploaded" in call(server, "score", [[{"image": {"path": str(link)}}], "caption", "x", [], "auto"])
 
 
 @pytest.mark.parametrize("chunked", [False, True])
