@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim import service
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
+from clipsim.gallery import Item
 from clipsim.limits import LIMITS
 from clipsim.models import MODELS
 
@@ -35,28 +36,108 @@ def similarity(
     caption: str = "",
     reference: gr.FileData | None = None,
     model: str = "auto",
+    framing: str = "crop",
+    contrast: str = "as-is",
+    prompt: str = "as-written",
+    words: bool = False,
+    heatmap: bool = False,
+    thumbnails: bool = False,
     request: gr.Request | None = None,
 ) -> dict[str, Any] | str:
     """Score how well a caption fits each picture, or how alike each picture is to a reference image. Best first.
 
-    The cosine is the score, from -1 to 1; it is not a percentage. With CLIP a caption that fits gives about 0.25 to
-    0.35, an unrelated one 0.10 to 0.22.
+    The percentile is the figure to read: of how many unrelated captions in a hundred this one fits the picture better.
+    The verdict puts it into words (match, weak, no match); "nothing here matches" is an answer. The cosine goes from -1
+    to 1; it is not a percentage. With CLIP a caption that fits gives about 0.25 to 0.35, an unrelated one 0.10 to 0.22.
 
     Parameters:
         pictures: Uploaded files, or data:image/...;base64,... addresses. Web addresses are not fetched.
         caption: What the pictures should show; leave it out to compare with a reference image.
         reference: An image to compare with instead of a caption, in the same forms as a picture.
         model: A name from /models; "auto" is the default CLIP model, or a small stand-in where that cannot be had.
+        framing: "crop" (the model's own way), "pad" (all of the picture), "tiles-best" or "tiles-mean" (many crops).
+        contrast: "as-is", or "auto" to stretch it to the full range first.
+        prompt: "as-written", "photo" ("a photo of ..."), or "ensemble" (the mean of several sentences; for labels).
+        words: Whether to say what each word of the caption adds to each cosine.
+        heatmap: Whether to say where in each picture the caption finds its support.
+        thumbnails: Whether to return what went into the model, as JPEGs in data: addresses.
 
     Returns:
-        caption, reference, model, device, scores (name, rank, cosine, clipscore, share, notes), rejected (name,
-        reason), notes, seconds.
+        caption, reference, model, device, verdict, scores (name, rank, cosine, percentile, verdict, clipscore, share,
+        seen, notes, words, shuffled, heatmap, thumbnail), words, rejected (name, reason), notes, seconds, and the
+        framing, contrast and prompt that were chosen.
     """
     with sentences():
-        items = [service.received(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
+        items = _items(pictures)
         against = None if reference is None else service.received(reference)
-        _check(caption, model)
-        return _for_caller(service.answer(items, caption or None, against, model).to_dict(), request)
+        _check([caption], [model])
+        choices = _treatment(framing, contrast, prompt)
+        choices |= {"words": bool(words), "heatmap": bool(heatmap), "thumbnails": bool(thumbnails)}
+        result = service.answer(items, caption or None, against, model, **choices)
+        return _for_caller(result.to_dict(), request)
+
+
+def captions(
+    pictures: list[gr.FileData],
+    captions: list[str],
+    model: str = "auto",
+    framing: str = "crop",
+    contrast: str = "as-is",
+    prompt: str = "as-written",
+    request: gr.Request | None = None,
+) -> dict[str, Any] | str:
+    """Score every picture against every one of several captions: which caption for which picture?
+
+    Parameters:
+        pictures: Uploaded files, or data:image/...;base64,... addresses. Web addresses are not fetched.
+        captions: What the pictures might show, a list of strings.
+        model: A name from /models, or "auto".
+        framing: "crop", "pad", "tiles-best" or "tiles-mean".
+        contrast: "as-is" or "auto".
+        prompt: "as-written", "photo" or "ensemble".
+
+    Returns:
+        captions, pictures, cosines, percentiles and verdicts ([i][j] is caption i with picture j), best_pictures (for
+        each caption), best_captions (for each picture), answers (for each caption), model, device, rejected, notes,
+        seconds, framing, contrast, prompt.
+    """
+    with sentences():
+        items = _items(pictures)
+        asked = captions if isinstance(captions, list) else [captions]
+        _check(asked, [model])
+        table = service.answer_captions(items, asked, model, **_treatment(framing, contrast, prompt))
+        return _for_caller(table.to_dict(), request)
+
+
+def compare(
+    pictures: list[gr.FileData],
+    caption: str,
+    model: str,
+    other: str,
+    framing: str = "crop",
+    contrast: str = "as-is",
+    prompt: str = "as-written",
+    request: gr.Request | None = None,
+) -> dict[str, Any] | str:
+    """Score the same pictures and caption by two models. Compare their ranks and percentiles, never their cosines.
+
+    Parameters:
+        pictures: Uploaded files, or data:image/...;base64,... addresses. Web addresses are not fetched.
+        caption: What the pictures should show.
+        model: A name from /models.
+        other: Another name from /models.
+        framing: "crop", "pad", "tiles-best" or "tiles-mean".
+        contrast: "as-is" or "auto".
+        prompt: "as-written", "photo" or "ensemble".
+
+    Returns:
+        results (one for each model, as /similarity gives it), pictures (by mean rank), agreement (rank correlation).
+    """
+    with sentences():
+        items = _items(pictures)
+        _check([caption], [model, other])
+        choices = _treatment(framing, contrast, prompt)
+        return _for_caller(service.answer_models(items, caption, [model, other], **choices).to_dict(), request)
 
 
 def models(request: gr.Request | None = None) -> dict[str, Any] | str:
@@ -81,13 +162,22 @@ def _for_caller(answer: dict[str, Any], request: gr.Request | None) -> dict[str,
     return json.dumps(answer, ensure_ascii=False) if by_mcp else answer
 
 
-def _check(caption: Any, model: Any) -> None:
+def _items(pictures: Any) -> list[Item]:
+    return [service.received(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
+
+
+def _treatment(framing: Any, contrast: Any, prompt: Any) -> dict[str, Any]:
+    return {"framing": str(framing), "contrast": str(contrast), "prompt": str(prompt)}
+
+
+def _check(captions: list[Any], models: list[Any]) -> None:
     """A stranger may choose from the table; folders and other repositories are for those who run the server."""
-    if not isinstance(caption, str | None):
+    if not all(isinstance(caption, str | None) for caption in captions):
         raise CaptionError("The caption is not text: send a string.")
     known = ["auto", *(row.name for row in MODELS)]
-    if model not in known:
-        raise EncoderError(f"model {model!r} is not known: use {', '.join(known)}")
+    for model in models:
+        if model not in known:
+            raise EncoderError(f"model {model!r} is not known: use {', '.join(known)}")
 
 
 class BodyLimit:
@@ -122,9 +212,8 @@ class Checked(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
         with sentences():
-            wanted = len(block_fn.inputs)
-            if len(inputs) < wanted:
-                raise ClipsimError(f"There are {len(inputs)} of {wanted} values: send every one, in their order.")
+            # values that a caller leaves out at the end are what the page shows at first
+            inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]
             inputs = [_checked(value, plain=not block_fn.preprocess) for value in inputs]
             try:
                 return await super().preprocess_data(block_fn, inputs, *rest, **named)

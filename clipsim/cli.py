@@ -16,9 +16,10 @@ from PIL import Image
 from clipsim import report
 from clipsim.encoders import check_device_name
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
+from clipsim.gallery import Progress
 from clipsim.images import SUFFIXES
 from clipsim.models import MODELS, check_name, load
-from clipsim.scoring import Progress, clean_caption, score_images
+from clipsim.scoring import clean_caption, score_images
 
 SCORED, NOTHING_SCORED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -87,26 +88,35 @@ def _checked(check: Callable[[str], None]) -> Callable[[str], str]:
 
 
 def _score(options: argparse.Namespace) -> int:
-    caption, paths = _split(options.caption_and_images, options.reference)
+    _check_combination(options)
+    captions, paths = _captions_and_paths(options)
     images = list(_walk(paths))
     if not images:
         raise ClipsimError(f"There are no pictures in {', '.join(paths)}: name files or folders with pictures.")
-    encoder = load(options.model, options.device)
+    folder = _made(options.heatmaps) if options.heatmaps else None
+    encoders = [load(name, options.device) for name in [options.model, *options.against]]
+    choices = {"framing": options.framing, "contrast": options.contrast, "prompt": options.prompt}
     with _progress_bar(len(images)) as progress:
-        result = score_images(images, caption, encoder, reference=options.reference, progress=progress)
-    for remark in report.remarks(result):
-        _say(remark)
-    if not result.scores:
-        _say("Nothing could be scored.")
-    if result.scores or options.format == "json":
-        print(
-            {"table": report.to_table, "json": report.to_json, "csv": report.to_csv}[options.format](result).rstrip(
-                "\n"
-            )
+        if options.also or options.captions:
+            table = score_captions(images, captions, encoders[0], **choices, progress=progress)
+            return _show(table, bool(table.pictures), _CAPTIONS_FORMS[options.format])
+        if options.against:
+            compared = compare_models(images, captions[0], encoders, **choices, progress=progress)
+            return _show(compared, bool(compared.pictures), _MODELS_FORMS[options.format])
+        result = score_images(
+            images,
+            captions[0] if captions else None,
+            encoders[0],
+            reference=options.reference,
+            **choices,
+            words=options.words,
+            heatmap=folder is not None,
+            progress=progress,
         )
-    return SCORED if result.scores else NOTHING_SCORED
-
-
+    status = _show(result, bool(result.scores), _FORMS[options.format])
+    if folder:
+        _write_heatmaps(result, images, folder)
+    return status
 def _split(words: list[str], reference: str | None) -> tuple[str | None, list[str]]:
     """Caption and paths. With a reference every word is a path; a caption that stands there is not used."""
     first, *rest = words

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from clipsim.errors import EncoderError
+from clipsim.legrad import legrad
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,7 @@ DEVICES = "auto, cpu, cuda, cuda:N or mps"
 
 
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
 P = ParamSpec("P")
 R = TypeVar("R")
 _ENCODERS: WeakValueDictionary[int, TorchEncoder] = WeakValueDictionary()
@@ -49,8 +51,9 @@ class Encoder(Protocol):
         logit_scale: what the model was trained to multiply a cosine with before a softmax or sigmoid.
 
     An encoder may also have `family` ("clip", "siglip", ...), `notes` (sentences that every result repeats),
-    `words_cut(caption) -> str` (the end of a caption that is too long) and `seen(size) -> float` (how much of a picture
-    of that size reaches the model, 0 to 1).
+    `words_cut(caption) -> str` (the end of a caption that is too long), `digest` (text that changes with the weights),
+    `maps` as `TorchEncoder.maps` with its name `map_method`, and, where it tells how it looks at a picture, the methods
+    of `Framing` in `clipsim.framing`.
     """
 
     @property
@@ -76,6 +79,7 @@ class TorchEncoder(ABC):
     """
 
     family = ""
+    map_method = ""
     _tokenizer: Any
     _max_tokens: int
 
@@ -93,9 +97,22 @@ class TorchEncoder(ABC):
     def _load(self) -> None:
         """Read the weights onto `self.device`."""
 
+    @property
     @abstractmethod
-    def _image_inputs(self, images: list[Image.Image]) -> Tensors:
-        """What the network takes, on the CPU."""
+    def input_size(self) -> tuple[int, int]:
+        """Width and height of what the network looks at."""
+
+    @abstractmethod
+    def kept(self, size: tuple[int, int]) -> Box:
+        """The part of a picture of `size` (width, height) that the model's own framing keeps."""
+
+    @abstractmethod
+    def view(self, image: Image.Image) -> Image.Image:
+        """The picture as the model's own framing shows it to the network, of `input_size`."""
+
+    @abstractmethod
+    def _image_inputs(self, views: list[Image.Image]) -> Tensors:
+        """What the network takes, on the CPU, of pictures that have `input_size`."""
 
     @abstractmethod
     def _text_inputs(self, texts: list[str]) -> Tensors:
@@ -108,6 +125,10 @@ class TorchEncoder(ABC):
     @abstractmethod
     def _text_vectors(self, inputs: Tensors) -> Any:
         """A tensor of vectors of any length, shape (n, width); the inputs are on the device already."""
+
+    @abstractmethod
+    def _relevance(self, inputs: Tensors, target: torch.Tensor) -> Any:
+        """A tensor of shape (n, rows, columns) for a unit vector; both are on the device already."""
 
     @property
     @abstractmethod
@@ -127,10 +148,36 @@ class TorchEncoder(ABC):
         return self._ready
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        return self._encode(self._image_inputs, "_image_vectors", images)
+        self.ensure_loaded()
+        return self.encode_views([self.view(image) for image in images])
+
+    def encode_views(self, views: list[Image.Image]) -> np.ndarray:
+        """Unit-length float32 vectors of shape (n, width) of pictures that have `input_size`: no framing is left."""
+        return self._encode(self._image_inputs, "_image_vectors", views)
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         return self._encode(self._text_inputs, "_text_vectors", texts)
+
+    def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
+        """Where each view supports what `target` stands for: relevance of equal cells that tile it, by `map_method`.
+
+        Args:
+            views: pictures that have `input_size`.
+            target: unit vector of a caption or a picture, shape (width,).
+
+        Returns:
+            float32 of shape (n, rows, columns). Only differences within a model mean something, not the scale.
+
+        Raises:
+            EncoderError: the files do not hold a model that can be used.
+        """
+        import torch
+
+        self.ensure_loaded()
+        wanted = torch.from_numpy(np.array(target, np.float32))
+        batches = [views[start : start + BATCH] for start in range(0, len(views), BATCH)]
+        grids = [_mapped(self._key, self._image_inputs(batch), wanted).numpy() for batch in batches]
+        return self._finite(np.concatenate(grids or [np.zeros((0, 1, 1), np.float32)]), "maps")
 
     def ensure_loaded(self) -> None:
         """Read the weights if nobody has yet.
@@ -177,12 +224,12 @@ class TorchEncoder(ABC):
         for start in range(0, len(items), BATCH):
             inputs = prepare(items[start : start + BATCH])
             vectors.append(_forward(self._key, vectors_of, inputs).numpy())
-        stacked = np.concatenate(vectors)
-        if not np.isfinite(stacked).all():
-            raise EncoderError(
-                f"{self.name} gave vectors that are not numbers: its files are damaged, fetch them again"
-            )
-        return stacked
+        return self._finite(np.concatenate(vectors), "vectors")
+
+    def _finite(self, values: np.ndarray, what: str) -> np.ndarray:
+        if not np.isfinite(values).all():
+            raise EncoderError(f"{self.name} gave {what} that are not numbers: its files are damaged, fetch them again")
+        return values
 
 
 def _on_gpu(function: Callable[P, R]) -> Callable[P, R]:
@@ -204,13 +251,29 @@ def _forward(key: int, vectors_of: str, inputs: Tensors) -> torch.Tensor:
         return normalize(getattr(encoder, vectors_of)(on_device).float(), dim=-1).cpu()
 
 
+@_on_gpu
+def _mapped(key: int, inputs: Tensors, target: torch.Tensor) -> torch.Tensor:
+    """Relevance by place, on the CPU: as `_forward`, but not in inference mode, where no gradients can be had."""
+    import torch
+
+    encoder = _ENCODERS[key]
+    with torch.no_grad():
+        on_device = {name: tensor.to(encoder.device) for name, tensor in inputs.items()}
+        relevance: torch.Tensor = encoder._relevance(on_device, target.to(encoder.device))
+        return relevance.float().cpu()
+
+
 class TransformersEncoder(TorchEncoder):
     """A CLIP or SigLIP checkpoint in a folder, as `save_pretrained` writes it and the hub serves it."""
+
+    map_method = "legrad"
 
     def __init__(self, name: str, folder: Path, device: str = "auto", notes: tuple[str, ...] = ()) -> None:
         super().__init__(name, device, notes)
         self.folder = folder
         self.family = _family(folder, name)
+        # the hub's cache keeps each commit in a folder of its own; other folders may be written over
+        self.revision = folder.name if folder.parent.name == "snapshots" else ""
 
     @property
     def width(self) -> int:
@@ -223,9 +286,21 @@ class TransformersEncoder(TorchEncoder):
         self.ensure_loaded()
         return float(self._model.logit_scale.float().exp())
 
-    def seen(self, size: tuple[int, int]) -> float:
-        """Share of a picture of `size` (width, height) that the model's own framing keeps, 0 to 1."""
-        return min(size) / max(size) if self._crops else 1.0
+    @property
+    def input_size(self) -> tuple[int, int]:
+        self.ensure_loaded()
+        size = self._processor.crop_size if self._crops else self._processor.size
+        return size.width, size.height
+
+    def kept(self, size: tuple[int, int]) -> Box:
+        if not self._crops:
+            return 0.0, 0.0, float(size[0]), float(size[1])
+        return crop_box(size, self._processor.size.shortest_edge, self.input_size)
+
+    def view(self, image: Image.Image) -> Image.Image:
+        if self._crops:
+            return centre_crop(image, self._processor.size.shortest_edge, self.input_size, self._processor.resample)
+        return image.resize(self.input_size, self._processor.resample)
 
     @property
     def _crops(self) -> bool:
@@ -266,13 +341,8 @@ class TransformersEncoder(TorchEncoder):
         self._max_tokens = model.config.text_config.max_position_embeddings
         self._model = model.to(self.device).eval().requires_grad_(False)
 
-    def _image_inputs(self, images: list[Image.Image]) -> Tensors:
-        processor = self._processor
-        if not self._crops:
-            return {"pixel_values": processor(images, return_tensors="pt")["pixel_values"]}
-        edge, crop = processor.size.shortest_edge, (processor.crop_size.width, processor.crop_size.height)
-        framed = [centre_crop(image, edge, crop, processor.resample) for image in images]
-        pixels = processor(framed, do_resize=False, do_center_crop=False, return_tensors="pt")["pixel_values"]
+    def _image_inputs(self, views: list[Image.Image]) -> Tensors:
+        pixels = self._processor(views, do_resize=False, do_center_crop=False, return_tensors="pt")["pixel_values"]
         return {"pixel_values": pixels}
 
     def _image_vectors(self, inputs: Tensors) -> Any:
@@ -286,6 +356,9 @@ class TransformersEncoder(TorchEncoder):
 
     def _text_vectors(self, inputs: Tensors) -> Any:
         return self._model.get_text_features(**inputs).pooler_output
+
+    def _relevance(self, inputs: Tensors, target: torch.Tensor) -> Any:
+        return legrad(self._model, inputs["pixel_values"], target)
 
     def _cleaned(self, text: str) -> str:
         """The text as the model's own training pipeline cleaned it before its tokenizer."""
@@ -327,24 +400,36 @@ def check_device_name(wanted: str) -> None:
         raise EncoderError(f"device {wanted!r} is not known: use {DEVICES}")
 
 
+def crop_box(size: tuple[int, int], edge: int, crop: tuple[int, int]) -> Box:
+    """The part of a picture of `size` that is left when its shorter side becomes `edge` and the middle `crop` is kept.
+
+    Sizes and offsets are rounded as in OpenAI's pipeline (torchvision's Resize and CenterCrop), from which transformers
+    differs by one pixel on half of the odd margins. The box reaches beyond the picture where `crop` is larger.
+    """
+    short = min(size)
+    resized = [int(edge * side / short) for side in size]
+    start = [round((full - kept) / 2) for full, kept in zip(resized, crop, strict=True)]
+    across, down = (side / full for side, full in zip(size, resized, strict=True))
+    left, top = start[0] * across, start[1] * down
+    right, bottom = (start[0] + crop[0]) * across, (start[1] + crop[1]) * down
+    return left, top, min(right, size[0]) if left >= 0 else right, min(bottom, size[1]) if top >= 0 else bottom
+
+
 def centre_crop(
     image: Image.Image, edge: int, crop: tuple[int, int], resample: int = Image.Resampling.BICUBIC
 ) -> Image.Image:
-    """Resize so that the shorter side is `edge`, and keep the `crop` (width, height) in the middle.
+    """Resize so that the shorter side is `edge`, and keep the `crop` (width, height) in the middle: see `crop_box`.
 
-    Sizes and offsets are rounded as in OpenAI's pipeline (torchvision's Resize and CenterCrop), from which transformers
-    differs by one pixel on half of the odd margins. Only the kept part is resized, so that a 1 x 50,000,000 strip costs
-    no more than a photograph.
+    Only the kept part is resized, so that a 1 x 50,000,000 strip costs no more than a photograph.
     """
-    width, height = image.size
-    short = min(width, height)
-    resized = (int(edge * width / short), int(edge * height / short))
+    box = crop_box(image.size, edge, crop)
+    if box[0] >= 0 and box[1] >= 0:
+        return image.resize(crop, resample, box=box)
+    # a processor that crops more than it keeps: the rest is black, as in transformers
+    short = min(image.size)
+    resized = (int(edge * image.width / short), int(edge * image.height / short))
     left, top = (round((full - kept) / 2) for full, kept in zip(resized, crop, strict=True))
-    if left < 0 or top < 0:  # a processor that crops more than it keeps: the rest is black, as in transformers
-        return image.resize(resized, resample).crop((left, top, left + crop[0], top + crop[1]))
-    across, down = width / resized[0], height / resized[1]
-    box = (left * across, top * down, min((left + crop[0]) * across, width), min((top + crop[1]) * down, height))
-    return image.resize(crop, resample, box=box)
+    return image.resize(resized, resample).crop((left, top, left + crop[0], top + crop[1]))
 
 
 @contextmanager

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from clipsim.encoders import BATCH, Encoder
-from clipsim.errors import CaptionError, ClipsimError, ImageError
-from clipsim.images import Picture, Source, read
-
-BATCH_PIXELS = 60_000_000  # decoded pictures held at once, about 180 MB of RGB
-MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
-
-S = TypeVar("S", bound=Source)
-Item = Source | tuple[Source, str]
-Progress = Callable[[int, int], object]
-_Described = tuple[str, tuple[str, ...]]  # a picture's name and notes, once its pixels are no longer needed
+from clipsim import words as wording
+from clipsim.calibration import bank, calibration, percentiles
+from clipsim.encoders import Encoder
+from clipsim.errors import CaptionError, ImageError
+from clipsim.framing import check_treatment, thumbnail
+from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered
+from clipsim.heatmaps import Heatmap, heatmaps
+from clipsim.images import Source
+from clipsim.prompting import check_prompt, encode_captions
 
 
 @dataclass(frozen=True)
@@ -37,22 +32,29 @@ class Score:
         clipscore: `clipscore(cosine)`, 0 to 2.5; None outside the CLIP family and for image-image scores.
         share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture.
         notes: what was done to the picture before the model saw it, in words.
+        percentile: of how many unrelated captions in a hundred this one fits the picture better, 0 to 100, corrected
+            for captions and pictures that fit everything (`clipsim.calibration`); None with a reference image.
+        verdict: "match", "weak" or "no match"; None where the model has no cut-offs, and with a reference image.
+        seen: how much of the picture the model saw, 0 to 1.
+        words: what each word of `Result.words` adds to the cosine: the cosine less that without the word.
+        shuffled: mean cosine of the same words in other orders; None unless words were asked for and there are three.
+        heatmap: where in the picture the caption finds its support; None unless it was asked for.
+        thumbnail: what went into the model, a data: address of a JPEG; None unless it was asked for.
     """
 
     name: str
     rank: int
     cosine: float
-    clipscore: float | None
-    share: float | None
+    clipscore: float | None = None
+    share: float | None = None
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A picture that could not be scored, and why: `name` and `reason` read on as one sentence."""
-
-    name: str
-    reason: str
+    percentile: float | None = None
+    verdict: str | None = None
+    seen: float = 1.0
+    words: tuple[float, ...] | None = None
+    shuffled: float | None = None
+    heatmap: Heatmap | None = None
+    thumbnail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Result:
         rejected: pictures that could not be read.
         notes: what a reader of these scores must know: a stand-in model, words cut from the caption.
         seconds: from the call to the answer, loading of the weights included where they were not loaded yet.
+        verdict: "match" or "nothing here matches"; None where the model has no cut-offs, and with a reference image.
+        words: the caption's words, in the order of `Score.words`; None unless they were asked for.
+        framing: how pictures were framed, a key of `clipsim.framing.FRAMINGS`.
+        contrast: how contrast was treated, a key of `clipsim.framing.CONTRASTS`.
+        prompt: how the caption was put to the model, a key of `clipsim.prompting.PROMPTS`.
     """
 
     caption: str | None
@@ -78,6 +85,11 @@ class Result:
     rejected: tuple[Rejected, ...]
     notes: tuple[str, ...]
     seconds: float
+    verdict: str | None = None
+    words: tuple[str, ...] | None = None
+    framing: str = "crop"
+    contrast: str = "as-is"
+    prompt: str = "as-written"
 
     def to_dict(self) -> dict[str, Any]:
         """The same fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
@@ -91,6 +103,12 @@ def score_images(
     encoder: Encoder,
     *,
     reference: Item | None = None,
+    framing: str = "crop",
+    contrast: str = "as-is",
+    prompt: str = "as-written",
+    words: bool = False,
+    heatmap: bool = False,
+    thumbnails: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Score every picture against one caption, or against one reference image.
@@ -101,6 +119,13 @@ def score_images(
         caption: what the pictures should show; None or "" with `reference`.
         encoder: from `clipsim.load()`.
         reference: an image to compare with instead of a caption.
+        framing: "crop" (the model's own way), "pad" (all of the picture on a square), "tiles-best" or "tiles-mean"
+            (overlapping squares, of which the best counts, or their mean).
+        contrast: "as-is", or "auto" to stretch it to the full range first.
+        prompt: "as-written", "photo" ("a photo of ..."), or "ensemble" (the mean of several such sentences).
+        words: whether to say what each word adds.
+        heatmap: whether to say where in each picture the caption finds its support.
+        thumbnails: whether to return what went into the model.
         progress: called with (pictures done, pictures in all).
 
     Returns:
@@ -109,40 +134,54 @@ def score_images(
     Raises:
         CaptionError: the caption is empty or not valid text, or there are both a caption and a reference.
         ImageError: the reference cannot be read.
-        ClipsimError: there are no pictures.
+        ClipsimError: there are no pictures, or a choice is not known.
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
-    sources = named([images] if isinstance(images, str | bytes | Path | Image.Image) else images)
-    if not sources:
-        raise ClipsimError("There are no pictures to score: add at least one.")
+    check_treatment(framing, contrast)
+    check_prompt(prompt)
+    sources = gathered(images)
+    treatment = {"framing": framing, "contrast": contrast}
     if reference is None:
         caption = clean_caption(caption)
-        target, notes = encoder.encode_texts([caption])[0], _caption_notes(caption, encoder)
-        anchor = None
+        anchor, targets, notes = None, encode_captions([caption], encoder, prompt), caption_notes(caption, encoder)
     else:
         if caption and caption.strip():
             raise CaptionError("There are both a caption and a reference image: give one of them.")
-        ((source, anchor),) = named([reference])
         caption, notes = None, []
-        target = encoder.encode_images([read(source, anchor).image])[0]
-    pictures, vectors, rejected = _encode_all(sources, encoder, progress)
+        anchor, targets = _reference(reference, encoder, treatment)
+    keep = heatmap or thumbnails
+    gallery = embed(sources, encoder, framing=framing, contrast=contrast, progress=progress, keep_looks=keep)
+    cosine = gallery.cosines(targets).max(axis=1)
+    columns = {"cosine": cosine.tolist(), **_described(gallery)}
+    asked: list[str] | None = None
+    verdict = None
+    if caption is not None:
+        unrelated = gallery.cosines(bank(encoder, prompt).vectors)
+        strength, verdict = _strength(cosine, unrelated, targets, encoder, prompt)
+        columns |= strength
+        if words:
+            asked, added, said = _words(caption, gallery, columns, unrelated, encoder, prompt)
+            columns |= added
+            notes += said
+    if heatmap:
+        columns["heatmap"] = heatmaps(gallery.pictures, encoder, _middle(targets))
+    if thumbnails:
+        columns["thumbnail"] = [thumbnail(picture.looks) for picture in gallery.pictures]
     return Result(
         caption=caption,
         reference=anchor,
         model=encoder.name,
         device=encoder.device,
-        scores=_scores(pictures, cosines(vectors, target), encoder, by_caption=reference is None),
-        rejected=tuple(rejected),
+        scores=_ranked(columns, encoder, by_caption=caption is not None),
+        rejected=gallery.rejected,
         notes=(*getattr(encoder, "notes", ()), *notes),
         seconds=time.perf_counter() - start,
+        verdict=verdict,
+        words=None if asked is None else tuple(asked),
+        **treatment,
+        prompt=prompt,
     )
-
-
-def cosines(vectors: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Cosine of each unit vector, shape (n, d), with one unit vector, shape (d,): shape (n,), each in [-1, 1]."""
-    cosine: np.ndarray = np.clip(vectors @ target, -1.0, 1.0)
-    return cosine
 
 
 def clipscore(cosine: float) -> float:
@@ -174,91 +213,77 @@ def clean_caption(caption: str | None) -> str:
     return caption
 
 
-def named(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]]:
-    """Each item with a name that no other has: pictures that share one are told apart by a number."""
-    pairs = [item if isinstance(item, tuple) else (item, _own_name(item, place)) for place, item in enumerate(items, 1)]
-    seen: Counter[str] = Counter()
-    taken = {name for _, name in pairs}
-    named = []
-    for source, name in pairs:
-        seen[name] += 1
-        unique = name
-        while seen[name] > 1 and unique in taken:
-            unique = f"{name} ({seen[name]})"
-            seen[name] += unique in taken
-        taken.add(unique)
-        named.append((source, unique))
-    return named
-
-
-def _own_name(source: Source, place: int) -> str:
-    return Path(source).name if isinstance(source, str | Path) else f"image {place}"
-
-
-def _caption_notes(caption: str, encoder: Encoder) -> list[str]:
+def caption_notes(caption: str, encoder: Encoder) -> list[str]:
+    """What a reader must know of a caption: the words that the model does not read."""
     left_out = getattr(encoder, "words_cut", lambda _: "")(caption)
     return [f"The caption is longer than the model reads; these words were left out: “{left_out}”"] if left_out else []
 
 
-def _encode_all(
-    sources: list[tuple[Source, str]], encoder: Encoder, progress: Progress | None
-) -> tuple[list[_Described], np.ndarray, list[Rejected]]:
-    described: list[_Described] = []
-    rejected: list[Rejected] = []
-    vectors = [np.zeros((0, encoder.width), np.float32)]
-    for batch in _batches(_read_all(sources, rejected)):
-        vectors.append(encoder.encode_images([picture.image for picture in batch]))
-        described += [(picture.name, _picture_notes(picture, encoder)) for picture in batch]
-        del batch  # or its pixels stay in memory while the next pictures are decoded
-        if progress:
-            progress(len(described) + len(rejected), len(sources))
-    if progress and not described:
-        progress(len(sources), len(sources))
-    return described, np.concatenate(vectors), rejected
+def _reference(item: Item, encoder: Encoder, treatment: dict[str, str]) -> tuple[str, np.ndarray]:
+    """Name and vectors of the reference image, which is treated as the others are."""
+    gallery = embed([item], encoder, framing=treatment["framing"], contrast=treatment["contrast"])
+    for rejected in gallery.rejected:
+        raise ImageError(rejected.name, rejected.reason)
+    return gallery.pictures[0].name, gallery.vectors
 
 
-def _read_all(sources: list[tuple[Source, str]], rejected: list[Rejected]) -> Iterator[Picture]:
-    for source, name in sources:
-        try:
-            yield read(source, name)
-        except ImageError as error:
-            rejected.append(Rejected(error.name, error.reason))
+def _described(gallery: Gallery) -> dict[str, list[Any]]:
+    return {
+        "name": [picture.name for picture in gallery.pictures],
+        "notes": [picture.notes for picture in gallery.pictures],
+        "seen": [picture.share for picture in gallery.pictures],
+    }
 
 
-def _batches(pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
-    """Lists of at most `BATCH` pictures and, but for a single large one, `BATCH_PIXELS` pixels."""
-    batch: list[Picture] = []
-    pixels = 0
-    for picture in pictures:
-        size = picture.image.width * picture.image.height
-        if batch and (len(batch) == BATCH or pixels + size > BATCH_PIXELS):
-            yield batch
-            batch, pixels = [], 0
-        batch.append(picture)
-        pixels += size
-    if batch:
-        yield batch
+def _strength(
+    cosine: np.ndarray, unrelated: np.ndarray, target: np.ndarray, encoder: Encoder, prompt: str
+) -> tuple[dict[str, list[Any]], str | None]:
+    """Percentile and verdict of each picture, and the verdict on the gallery."""
+    if not len(cosine):
+        return {}, None
+    known = calibration(encoder)
+    percent = percentiles(cosine[:, None], target, unrelated, bank(encoder, prompt), known)[:, 0]
+    if known is None:
+        return {"percentile": percent.tolist()}, None
+    whole, each = known.cutoffs.verdicts(percent)
+    return {"percentile": percent.tolist(), "verdict": each}, whole
 
 
-def _picture_notes(picture: Picture, encoder: Encoder) -> tuple[str, ...]:
-    seen = getattr(encoder, "seen", lambda _: 1.0)(picture.image.size)
-    return (*picture.notes, f"the model saw the middle {seen:.0%}") if seen < MOSTLY_CROPPED else picture.notes
+def _words(
+    caption: str, gallery: Gallery, so_far: dict[str, list[Any]], unrelated: np.ndarray, encoder: Encoder, prompt: str
+) -> tuple[list[str] | None, dict[str, list[Any]], list[str]]:
+    """The words, what each adds to each picture's cosine, and what is to be said of their order."""
+    words = wording.split(caption)
+    if len(words) > wording.MOST:
+        return None, {}, [f"The caption has {len(words)} words; what each adds is said up to {wording.MOST}."]
+    others, cosine = wording.shuffled(words), np.array(so_far["cosine"])
+    parts = gallery.cosines(encode_captions([*wording.left_out(words), *others], encoder, prompt))
+    added = cosine[:, None] - parts[:, : len(words)]
+    columns: dict[str, list[Any]] = {"words": [tuple(row) for row in added.tolist()]}
+    if not others or not len(cosine):
+        return words, columns, []
+    of_shuffled = parts[:, len(words) :]
+    columns["shuffled"] = of_shuffled.mean(axis=1).tolist()
+    percent = np.array(so_far["percentile"])
+    unread = wording.bag_of_words(cosine, of_shuffled, unrelated.mean(axis=1), percent)
+    return words, columns, [wording.UNREAD] if unread else []
 
 
-def _scores(pictures: list[_Described], cosine: np.ndarray, encoder: Encoder, *, by_caption: bool) -> tuple[Score, ...]:
-    if not pictures:
+def _middle(vectors: np.ndarray) -> np.ndarray:
+    mean = vectors.mean(axis=0)
+    unit: np.ndarray = mean / np.linalg.norm(mean)
+    return unit
+
+
+def _ranked(columns: dict[str, list[Any]], encoder: Encoder, *, by_caption: bool) -> tuple[Score, ...]:
+    cosine = np.array(columns["cosine"])
+    if not len(cosine):
         return ()
-    share = shares(cosine, encoder.logit_scale) if len(pictures) > 1 else None
-    has_clipscore = by_caption and getattr(encoder, "family", "") == "clip"
+    if len(cosine) > 1:
+        columns["share"] = shares(cosine, encoder.logit_scale).tolist()
+    if by_caption and getattr(encoder, "family", "") == "clip":
+        columns["clipscore"] = [clipscore(one) for one in columns["cosine"]]
     order = np.argsort(-cosine, kind="stable")  # stable: ties keep the order of input
     return tuple(
-        Score(
-            name=pictures[i][0],
-            rank=rank,
-            cosine=float(cosine[i]),
-            clipscore=clipscore(float(cosine[i])) if has_clipscore else None,
-            share=None if share is None else float(share[i]),
-            notes=pictures[i][1],
-        )
-        for rank, i in enumerate(order, 1)
+        Score(rank=rank, **{field: values[i] for field, values in columns.items()}) for rank, i in enumerate(order, 1)
     )

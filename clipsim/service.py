@@ -7,20 +7,25 @@ import binascii
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gradio.utils import get_upload_folder
 
-from clipsim import report
+from clipsim.calibration import bank
+from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError, ImageError
+from clipsim.gallery import Item, Progress
 from clipsim.limits import LIMITS
 from clipsim.models import load
-from clipsim.scoring import Item, Progress, Result, score_images
+from clipsim.scoring import Result, score_images
 
 KEPT_MODELS = 2  # in memory at once; the one that was asked for longest ago goes first
+
+R = TypeVar("R", Result, CaptionTable)
 
 _kept: dict[str, Encoder] = {}
 _choosing = threading.Lock()
@@ -49,7 +54,9 @@ def preload() -> None:
 
     def read_weights() -> None:
         try:
-            encoder("auto").encode_texts(["a photo"])
+            one = encoder("auto")
+            one.encode_texts(["a photo"])
+            bank(one)
         except ClipsimError:
             return  # the first request meets the same error and shows it
 
@@ -81,23 +88,71 @@ def sweep(seconds: float) -> None:
 
 
 def answer(
-    pictures: list[Item], caption: str | None, reference: Item | None, model: str, progress: Progress | None = None
+    pictures: list[Item],
+    caption: str | None,
+    reference: Item | None,
+    model: str,
+    progress: Progress | None = None,
+    **choices: Any,
 ) -> Result:
-    """Score what `received` gave, within the limits.
+    """Score what `received` gave, within the limits; `choices` are further arguments of `score_images`.
 
     Raises:
         ClipsimError: more pictures or a longer caption than the limits allow, too slow, nothing that could be scored,
             or what `score_images` raises.
     """
+    _check_size(pictures, [caption or ""])
+    one = encoder(model)
+    result = score_images(pictures, caption, one, reference=reference, progress=_in_time(progress), **choices)
+    return _not_empty(result, result.scores)
+
+
+def answer_captions(
+    pictures: list[Item], captions: list[str], model: str, progress: Progress | None = None, **choices: Any
+) -> CaptionTable:
+    """The same for several captions; `choices` are further arguments of `score_captions`.
+
+    Raises:
+        ClipsimError: as `answer`, and more captions than the limits allow.
+    """
+    if len(captions) > LIMITS.captions:
+        limit = LIMITS.captions
+        raise CaptionError(f"There are {len(captions)} captions, and the limit is {limit}: send fewer at once.")
+    _check_size(pictures, captions)
+    table = score_captions(pictures, captions, encoder(model), progress=_in_time(progress), **choices)
+    return _not_empty(table, table.pictures)
+
+
+def answer_models(
+    pictures: list[Item], caption: str, models: list[str], progress: Progress | None = None, **choices: Any
+) -> Comparison:
+    """The same for two models; `choices` are further arguments of `score_images`.
+
+    Raises:
+        ClipsimError: as `answer`, and other than two different models.
+    """
+    if len(models) != KEPT_MODELS:
+        raise ClipsimError(f"There are {len(models)} models to compare: choose two.")
+    _check_size(pictures, [caption])
+    encoders = [encoder(model) for model in models]
+    comparison = compare_models(pictures, caption, encoders, progress=_in_time(progress), **choices)
+    _not_empty(comparison.results[0], comparison.pictures)
+    return comparison
+
+
+def _check_size(pictures: list[Item], captions: list[str]) -> None:
     if len(pictures) > LIMITS.images:
         raise ClipsimError(f"There are {len(pictures)} pictures, and the limit is {LIMITS.images}: send fewer at once.")
-    if caption and len(caption) > LIMITS.caption:
-        raise CaptionError(f"The caption has {len(caption)} characters, and the limit is {LIMITS.caption}: shorten it.")
-    one = encoder(model)
-    result = score_images(pictures, caption, one, reference=reference, progress=_in_time(progress))
-    if not result.scores:
-        raise ClipsimError("Nothing could be scored: " + " ".join(report.remarks(result)[-len(result.rejected) :]))
-    return result
+    longest = max(map(len, captions), default=0)
+    if longest > LIMITS.caption:
+        raise CaptionError(f"The caption has {longest} characters, and the limit is {LIMITS.caption}: shorten it.")
+
+
+def _not_empty(answered: R, scored: Sequence[Any]) -> R:
+    if not scored:
+        reasons = " ".join(f"{rejected.name} {rejected.reason}." for rejected in answered.rejected)
+        raise ClipsimError(f"Nothing could be scored: {reasons}")
+    return answered
 
 
 def _in_time(progress: Progress | None) -> Progress:

@@ -3,6 +3,7 @@
 It is not CLIP. It is ConSE (Norouzi et al. 2014, arXiv:1312.5650), which needs no training of its own: a picture
 becomes the mean of the sentence embeddings of the ImageNet classes that a small network sees in it, weighted by their
 likelihood; a caption becomes its own sentence embedding; from both the mean of all class embeddings is taken away.
+Its maps are the same, place by place, on the network's last grid, whose mean the picture's own classes are read from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from clipsim.encoders import Tensors, TorchEncoder, centre_crop, without_loading_bar
+from clipsim.encoders import Box, Tensors, TorchEncoder, centre_crop, crop_box, without_loading_bar
 from clipsim.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 EDGE, CROP = 297, 260  # EfficientNet-Lite2 looks at 260 pixels, which are 87.5 % of the shorter side
 LIKELIEST = 10  # classes that take part, as in the paper's best setting
+# Logits of one place spread wider than their mean over the picture, which the softmax was made for; of 1, 2, 3, 4, 6
+# and 8 this one pointed best (benchmarks/pointing.py).
+PLACE_TEMPERATURE = 4.0
+# By its "same" padding, place i of the network's last grid looks at the pixels around 32 i + 3.5: in places, the view
+# reaches from the first to the second of these.
+FRAME = (0.5 - 3.5 / 32, 0.5 + (CROP - 3.5) / 32)
+MAP_SIDE = 20  # cells along a side of a map
 MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was tuned to read
 # No training gave a scale; of 5, 8, 10, 15, 20, 30 and 50 this one gave photographs and their class names the lowest
 # cross-entropy (benchmarks/standin.py).
@@ -37,9 +45,15 @@ class StandInEncoder(TorchEncoder):
     family = "stand-in"
     width = 384
     logit_scale = LOGIT_SCALE
+    map_method = "feature grid"
 
-    def seen(self, size: tuple[int, int]) -> float:
-        return min(size) / max(size) * (CROP / EDGE) ** 2
+    input_size = (CROP, CROP)
+
+    def kept(self, size: tuple[int, int]) -> Box:
+        return crop_box(size, EDGE, self.input_size)
+
+    def view(self, image: Image.Image) -> Image.Image:
+        return centre_crop(image, EDGE, self.input_size)
 
     def _load(self) -> None:
         import torch
@@ -51,10 +65,10 @@ class StandInEncoder(TorchEncoder):
         self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
 
-    def _image_inputs(self, images: list[Image.Image]) -> Tensors:
+    def _image_inputs(self, views: list[Image.Image]) -> Tensors:
         import torch
 
-        pixels = np.stack([np.asarray(centre_crop(image, EDGE, (CROP, CROP)), np.float32) for image in images])
+        pixels = np.stack([np.asarray(view, np.float32) for view in views])
         return {"pixel_values": torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2)}
 
     def _image_vectors(self, inputs: Tensors) -> Any:
@@ -62,11 +76,31 @@ class StandInEncoder(TorchEncoder):
         weights = likely.values.softmax(dim=-1)
         return (weights.unsqueeze(-1) * self._classes[likely.indices]).sum(dim=1) - self._mean
 
+    def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
+        """As `TorchEncoder.maps`: the cosine of `target` with what the network sees at each place."""
+        return np.stack([_tiling(grid) for grid in super().maps(views, target)]) if views else super().maps([], target)
+
+    def _relevance(self, inputs: Tensors, target: torch.Tensor) -> Any:
+        from torch.nn.functional import normalize
+
+        network: Any = self._network
+        features = network.extract_features(inputs["pixel_values"])
+        likely = network._fc(features.movedim(1, -1)).topk(LIKELIEST)
+        weights = (likely.values / PLACE_TEMPERATURE).softmax(dim=-1)
+        vectors = (weights.unsqueeze(-1) * self._classes[likely.indices]).sum(dim=-2) - self._mean
+        return normalize(vectors, dim=-1) @ target
+
     def _text_inputs(self, texts: list[str]) -> Tensors:
         return self._tokens(texts)
 
     def _text_vectors(self, inputs: Tensors) -> Any:
         return self._sentences(inputs) - self._mean
+
+    def background(self, prompt: str) -> np.ndarray:
+        """The background captions' vectors, shape (m, 384): kept, since encoding them takes seconds."""
+        kept = np.load(str(files("clipsim.data").joinpath("background_captions.npz")))[prompt].astype(np.float32)
+        unit: np.ndarray = kept / np.linalg.norm(kept, axis=1, keepdims=True)
+        return unit
 
     def class_embeddings(self) -> np.ndarray:
         """Sentence embeddings of the class names, float16, shape (1000, 384): what data/imagenet_classes.npy holds.
@@ -88,6 +122,12 @@ class StandInEncoder(TorchEncoder):
         mask = tokens["attention_mask"].unsqueeze(-1)
         words = self._language(**tokens).last_hidden_state * mask
         return normalize(words.sum(dim=1) / mask.sum(dim=1), dim=-1)
+
+
+def _tiling(grid: np.ndarray) -> np.ndarray:
+    """The network's grid of places, shape (9, 9), as cells that tile the view, shape (`MAP_SIDE`, `MAP_SIDE`)."""
+    box = (FRAME[0], FRAME[0], FRAME[1], FRAME[1])
+    return np.asarray(Image.fromarray(grid).resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BILINEAR, box))
 
 
 def class_names() -> list[str]:

@@ -8,7 +8,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 
 import json
 import secrets
-from html import escape
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,18 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import python_type_to_json_schema  # type: ignore[import-untyped]
 from starlette.middleware import Middleware
 
-from clipsim import api, report, service
+from clipsim import api, markup, report, service
 from clipsim.api import sentences
+from clipsim.calibration import Calibration, calibration
+from clipsim.comparison import CaptionTable, Comparison
 from clipsim.errors import ClipsimError
+from clipsim.gallery import Item, named
+from clipsim.heatmaps import overlay
 from clipsim.images import Source, read
 from clipsim.limits import LIMITS
 from clipsim.models import MODELS, STAND_IN
-from clipsim.scoring import Item, Result, named
+from clipsim.prompting import PROMPTS
+from clipsim.scoring import Result
 
 CAPTION, REFERENCE = "caption", "reference image"
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -42,21 +47,38 @@ def score(
     caption: str,
     reference: Uploads,
     model: str,
+    others: str = "",
+    second: str = "",
+    framing: str = "crop",
+    contrast: str = "as-is",
+    prompt: str = "as-written",
+    where: bool = False,
     progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
 ) -> tuple[Any, ...]:
     """Score pictures against a caption, or against a reference image, and rank them."""
     with sentences():
         names = {name: source for source, name in named([service.received(path) for path, _ in pictures or []])}
+        items: list[Item] = [(path, name) for name, path in names.items()]
         against = _reference(reference) if compare == REFERENCE else None
+        caption = "" if against else caption
+        treatment = {"framing": framing, "contrast": contrast, "prompt": prompt}
         progress(0, desc="Loading the model")
-        result = service.answer(
-            [(path, name) for name, path in names.items()],
-            None if against else caption,
-            against,
-            model,
-            lambda done, total: progress((done, total), desc="Scoring", unit="pictures"),
-        )
-    return _shown(result, names)
+
+        def count(done: int, total: int) -> None:
+            progress((done, total), desc="Scoring", unit="pictures")
+
+        choices: dict[str, Any] = {**treatment, "words": True, "heatmap": where, "thumbnails": True}
+        captions = [] if against else [line for line in (others or "").splitlines() if line.strip()]
+        compared = asked = None
+        if second:
+            compared = service.answer_models(items, caption, [model, second], count, reference=against, **choices)
+            result = compared.results[0]
+        else:
+            result = service.answer(items, caption, against, model, count, **choices)
+        if captions:
+            asked = service.answer_captions(items, [caption, *captions], model, count, **treatment)
+        known = calibration(service.encoder(model))
+    return _shown(result, names, known, asked, compared)
 
 
 def _reference(pictures: Uploads) -> Item:
@@ -67,25 +89,56 @@ def _reference(pictures: Uploads) -> Item:
     return service.received(pictures[0][0])
 
 
-def _shown(result: Result, sources: dict[str, Source]) -> tuple[Any, ...]:
+def _shown(
+    result: Result,
+    sources: dict[str, Source],
+    known: Calibration | None,
+    asked: CaptionTable | None,
+    compared: Comparison | None,
+) -> tuple[Any, ...]:
     """What the page's outputs take, in the order of `build`."""
     pictures = [_viewable(sources[score.name], score.name) for score in result.scores]
+    csv, whole = _files(result)
+    maps = _overlays(result, sources)
+    return (
+        markup.status(result),
+        list(zip(pictures, report.labels(result), strict=True)),
+        _bars(result),
+        markup.scores(result, known),
+        str(csv),
+        str(whole),
+        markup.remarks(result),
+        markup.published(result, PUBLISHED),
+        markup.banner(markup.standin_note(result)),
+        markup.words(result),
+        gr.Gallery(maps, visible=bool(maps)),
+        markup.seen(result),
+        markup.several(asked) if asked else "",
+        markup.models(compared) if compared else "",
+    )
+
+
+def _files(result: Result) -> tuple[Path, Path]:
+    """CSV and JSON to download; the JSON without thumbnails, which are for the page."""
     folder = Path(get_upload_folder()) / secrets.token_hex(16)  # below it, so that it is cleared away like an upload
     folder.mkdir(parents=True)
     csv, whole = folder / "clipsim.csv", folder / "clipsim.json"
-    csv.write_text(report.to_csv(result), encoding="utf-8", errors="replace")
-    whole.write_text(report.to_json(result), encoding="utf-8", errors="replace")
-    return (
-        _status_html(result),
-        list(zip(pictures, report.labels(result), strict=True)),
-        _bars(result),
-        _table_html(result),
-        str(csv),
-        str(whole),
-        _remarks_html(result),
-        _published_html(result),
-        _banner_html(_standin_note(result)),
-    )
+    plain = replace(result, scores=tuple(replace(score, thumbnail=None) for score in result.scores))
+    csv.write_text(report.to_csv(plain), encoding="utf-8", errors="replace")
+    whole.write_text(report.to_json(plain), encoding="utf-8", errors="replace")
+    return csv, whole
+
+
+def _overlays(result: Result, sources: dict[str, Source]) -> list[tuple[Any, str]]:
+    """The pictures with their heatmaps laid over them, and their labels."""
+    return [
+        (
+            overlay(read(sources[score.name], score.name).image, score.heatmap),
+            f"{label} · {score.verdict}" if score.verdict else label,
+        )
+        for score, label in zip(result.scores, report.labels(result), strict=True)
+        if score.heatmap
+    ]
 
 
 def _viewable(source: Source, name: str) -> Any:
@@ -106,25 +159,12 @@ def _bars(result: Result) -> Any:
     )
 
 
-def _status_html(result: Result) -> str:
-    compared = f"caption “{result.caption}”" if result.reference is None else f"reference image {result.reference}"
-    return f'<p class="cs-status"><b>{escape(report.status(result))}</b><span>{escape(compared)}</span></p>'
-
-
-def _standin_note(result: Result) -> str:
-    return result.notes[0] if result.model == STAND_IN.name else ""
-
-
-def _banner_html(reason: str) -> str:
-    return f'<p class="cs-banner" role="note">{escape(reason)}</p>' if reason else ""
-
-
 def _banner_at_start() -> str:
     try:
         notes = getattr(service.encoder("auto"), "notes", ())
     except ClipsimError as error:
         notes = (str(error),)
-    return _banner_html(notes[0] if notes else "")
+    return markup.banner(notes[0] if notes else "")
 
 
 def _asked(event: gr.EventData) -> tuple[Any, Any, str]:
@@ -138,65 +178,7 @@ def _asked(event: gr.EventData) -> tuple[Any, Any, str]:
     if model in known:
         return fill, gr.Dropdown(value=model), ""
     note = f"The address asks for the model “{model[:60]}”, which is not on the list: auto is kept."
-    return fill, gr.skip(), _banner_html(note)
-
-
-def _table_html(result: Result) -> str:
-    heads = ["Rank", "Picture", "Cosine", "CLIPScore", "Share"]
-    body = [
-        [
-            str(score.rank),
-            title,
-            f"{score.cosine:.3f}",
-            "" if score.clipscore is None else f"{score.clipscore:.3f}",
-            "" if score.share is None else report.percent(score.share),
-        ]
-        for score, title in zip(result.scores, report.titles([s.name for s in result.scores]), strict=True)
-    ]
-    return _html_table(f"Scores by {report.model_title(result)}", heads, body)
-
-
-def _html_table(caption: str, heads: list[str], body: list[list[str]]) -> str:
-    """A table in which the picture's name heads its row; columns without an entry are left out."""
-    used = [place for place in range(len(heads)) if any(row[place] for row in body)]
-    head = "".join(f'<th scope="col">{escape(heads[place])}</th>' for place in used)
-    rows = "".join(
-        "<tr>" + "".join(_cell(escape(row[place]), heads[place] == "Picture") for place in used) + "</tr>"
-        for row in body
-    )
-    return (
-        f'<table class="cs-table"><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _cell(content: str, heads_row: bool) -> str:
-    return f'<th scope="row">{content}</th>' if heads_row else f"<td>{content}</td>"
-
-
-def _remarks_html(result: Result) -> str:
-    notes = [remark for remark in report.remarks(result) if remark != _standin_note(result)]  # that one is the banner
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f'<section class="cs-remarks"><h2>Notes</h2><ul>{items}</ul></section>' if items else ""
-
-
-def _published_html(result: Result) -> str:
-    """The published golden-retriever figures beside the computed ones, if it is those pictures that were scored."""
-    published = PUBLISHED
-    if not published or {score.name for score in result.scores} != set(published):
-        return ""
-    body = [
-        [title, f"{published[score.name]:.3f}", f"{score.cosine:.3f}"]
-        for score, title in zip(result.scores, report.titles([s.name for s in result.scores]), strict=True)
-    ]
-    table = _html_table("Published and computed", ["Picture", "Published", "Computed here"], body)
-    way = "the caption with each image" if result.reference is None else "the reference image with each image"
-    return (
-        f'<section class="cs-published"><h2>Beside the published figures</h2>{table}<p>The published figures are '
-        "image-image cosines: their author's notebook first generates an image from the caption and compares that with "
-        f"four photographs. The computed ones compare {way}, and the images are this project's own paintings. So the "
-        "numbers differ; what carries over is that the retriever comes first.</p></section>"
-    )
+    return fill, gr.skip(), markup.banner(note)
 
 
 def _examples() -> tuple[list[list[Any]], list[str], dict[str, float]]:
@@ -234,7 +216,15 @@ EMPTY = """
 </div>
 """
 READING = """
-**Cosine** is the number to read: how far the picture and the caption point the same way, from -1 to 1. It is not a
+**Better than** is the figure to read first: the caption fits this picture better than so many of a few hundred
+unrelated captions. Captions that fit everything (“a photo”) and pictures that everything fits are corrected for, so
+that it can be compared between captions, pictures and models, which a cosine cannot.
+
+**Verdict** puts that into words: match, weak, no match. Where the cut-offs lie was learned for each model from
+captioned pictures, and what they get wrong stands under the table. *Nothing here matches* is an answer too: of many
+pictures some look good by chance, so that the best of them has to be better.
+
+**Cosine** is the plain number: how far the picture and the caption point the same way, from -1 to 1. It is not a
 percentage. With CLIP ViT-B/32 a caption that fits usually gives 0.25 to 0.35 and an unrelated one 0.10 to 0.22, so 0.31
 is a strong match. Other models have other ranges: compare scores of one model only. The stand-in spreads wider, from
 about 0 for unrelated to 0.3 and more for a match, and it knows things, not scenes or moods.
@@ -274,6 +264,18 @@ const speak = () => {
 speak();
 new MutationObserver(speak).observe(page, { subtree: true, childList: true, attributeFilter: ["alt", "aria-label"] });
 """
+FRAMING_TITLES = {
+    "crop": "the model's own way",
+    "pad": "all of it, on a square",
+    "tiles-best": "many crops, the best counts",
+    "tiles-mean": "many crops, averaged",
+}
+CONTRAST_TITLES = {"as-is": "untouched", "auto": "stretched to the full range"}
+PROMPT_TITLES = {
+    "as-written": "the caption itself",
+    "photo": f"“{PROMPTS['photo'][0].format('…')}”",
+    "ensemble": f"the mean of {len(PROMPTS['ensemble'])} sentences, for labels",
+}
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
 LINK_STATES = ("", "_active", "_hover", "_visited")
 THEME = gr.themes.Base(
@@ -330,6 +332,10 @@ def _model_choices() -> list[tuple[str, str]]:
     return [("auto · CLIP, else the stand-in", "auto"), *((title, name) for name, title in titles.items())]
 
 
+def _choices(described: dict[str, str]) -> list[tuple[str, str]]:
+    return [(f"{name} · {description}", name) for name, description in described.items()]
+
+
 def _label(demo: gr.Blocks, made: Any, inputs: list[str], output: str, shape: Any) -> None:
     """What gradio's own API page and `view_api` show; `gr.api` numbers the values and leaves the output untyped."""
     function: Any = next(one for one in demo.fns.values() if one.fn is made)
@@ -337,6 +343,47 @@ def _label(demo: gr.Blocks, made: Any, inputs: list[str], output: str, shape: An
         component.label = label
     (answer,) = function.outputs
     answer.label, answer._api_info = output, python_type_to_json_schema(shape)
+
+
+def _more() -> list[Any]:
+    """What most visitors never need: further inputs of `score`, in its order."""
+    with gr.Accordion("More ways to look", open=False, elem_id="more"):
+        return [
+            gr.Textbox(
+                value="",
+                label="Other captions, one a line",
+                info="Scored beside the first: captions by pictures, as a table",
+                lines=2,
+                max_lines=6,
+                elem_id="others",
+            ),
+            gr.Dropdown([("none", ""), *_model_choices()[1:]], value="", label="Second model", elem_id="second"),
+            gr.Dropdown(_choices(FRAMING_TITLES), value="crop", label="Framing", elem_id="framing"),
+            gr.Dropdown(_choices(CONTRAST_TITLES), value="as-is", label="Contrast", elem_id="contrast"),
+            gr.Dropdown(_choices(PROMPT_TITLES), value="as-written", label="Prompt", elem_id="prompt"),
+            gr.Checkbox(label="Show where in the picture", elem_id="show-where"),
+        ]
+
+
+def _unfolding() -> list[Any]:
+    """What unfolds below an answer: the last outputs of `score`, in its order."""
+    several = gr.HTML(label="Several captions", elem_id="several", padding=False)
+    models = gr.HTML(label="Two models", elem_id="models", padding=False)
+    maps = gr.Gallery(
+        label="Where in the picture",
+        columns=2,
+        object_fit="contain",
+        interactive=False,
+        buttons=["fullscreen"],
+        height="auto",
+        visible=False,
+        elem_id="maps",
+    )
+    with gr.Accordion("Which words carry it?", open=False, elem_id="which-words"):
+        words = gr.HTML(label="Words", elem_id="words", padding=False)
+    with gr.Accordion("What did the model see?", open=False, elem_id="what-seen"):
+        seen = gr.HTML(label="What the model saw", elem_id="seen", padding=False)
+    return [words, maps, seen, several, models]
 
 
 def build() -> gr.Blocks:
@@ -366,6 +413,7 @@ def build() -> gr.Blocks:
                 )
                 model = gr.Dropdown(_model_choices(), value="auto", label="Model", elem_id="model")
                 button = gr.Button("Score", variant="primary", elem_id="score")
+                more = _more()
                 examples = gr.Examples(
                     EXAMPLE_ROWS,
                     [pictures, compare, caption, reference],
@@ -399,12 +447,13 @@ def build() -> gr.Blocks:
                 )
                 table = gr.HTML(label="Scores", elem_id="table", padding=False)
                 remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
+                unfolding = _unfolding()
                 with gr.Row(elem_id="downloads"):
                     csv = gr.DownloadButton("Download CSV", size="sm")
                     whole = gr.DownloadButton("Download JSON", size="sm")
                 published = gr.HTML(label="Published figures", elem_id="published", padding=False)
-        inputs = [pictures, compare, caption, reference, model]
-        outputs = [status, ranked, bars, table, csv, whole, remarks, published, banner]
+        inputs = [pictures, compare, caption, reference, model, *more]
+        outputs = [status, ranked, bars, table, csv, whole, remarks, published, banner, *unfolding]
         with gr.Accordion("How to read a score", open=False, elem_id="reading"):
             gr.Markdown(READING)
         aside: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
@@ -418,7 +467,13 @@ def build() -> gr.Blocks:
         examples.load_input_event.success(api_visibility="private", **run)
         endpoint(api.similarity, api_name="similarity", **one_queue)
         endpoint(api.models, api_name="models", queue=False)
-        _label(demo, api.similarity, ["Pictures", "Caption", "Reference image", "Model"], "Result", Result)
+        endpoint(api.captions, api_name="captions", **one_queue)
+        endpoint(api.compare, api_name="compare", **one_queue)
+        treatment = ["Framing", "Contrast", "Prompt"]
+        asked = ["Pictures", "Caption", "Reference image", "Model", *treatment, "Words", "Heatmap", "Thumbnails"]
+        _label(demo, api.similarity, asked, "Result", Result)
+        _label(demo, api.captions, ["Pictures", "Captions", "Model", *treatment], "Captions by pictures", CaptionTable)
+        _label(demo, api.compare, ["Pictures", "Caption", "Model", "Other model", *treatment], "Comparison", Comparison)
         _label(demo, api.models, [], "Models", dict)
     demo.queue(max_size=LIMITS.queue)
     return demo  # type: ignore[no-any-return]

@@ -60,6 +60,21 @@ def test_axe_finds_nothing_grave_before_and_after_scoring(page: Page) -> None:
     assert grave(page) == []
 
 
+def test_axe_finds_nothing_grave_in_what_unfolds(page: Page) -> None:
+    upload(page, "#pictures", EXAMPLES / "cat-in-rucksack.jpg", EXAMPLES / "hiking-golden-retriever.jpg")
+    page.locator("#caption input, #caption textarea").fill(RETRIEVER)
+    page.get_by_text("More ways to look").click()
+    page.locator("#others textarea").fill("a cat in a rucksack")
+    page.locator("#show-where input").check()
+    page.locator("#score").click()
+    labels(page)
+    expect(page.locator("#maps img")).to_have_count(2, timeout=WAIT)
+    page.get_by_text("Which words carry it?").click()
+    page.get_by_text("What did the model see?").click()
+    expect(page.locator("#seen img").first).to_be_visible()
+    assert grave(page) == []
+
+
 def test_axe_finds_nothing_grave_with_a_reference_image_and_with_an_error(page: Page) -> None:
     page.locator("#compare").get_by_text("reference image").click()
     expect(page.locator("#reference")).to_be_visible()
@@ -94,7 +109,7 @@ def test_tab_reaches_every_control_in_reading_order_with_a_visible_focus(light: 
         })()""")
         assert outline == "solid", place
         seen += [place] if place and place not in seen else []
-    assert seen == ["pictures", "compare", "caption", "model", "score", "examples", "reading"]
+    assert seen == ["pictures", "compare", "caption", "model", "score", "more", "examples", "reading"]
 
 
 def test_the_keyboard_switches_to_a_reference_image_and_back(light: Page) -> None:
@@ -143,7 +158,15 @@ def test_a_screen_reader_hears_the_status_and_finds_its_way_in_the_table(light: 
     labels(light)
     assert "4 pictures" in kept.inner_text()  # the very element changed, which is what makes it announced
     table = light.get_by_role("table", name="Scores by stand-in (not CLIP)")
-    assert table.get_by_role("columnheader").all_inner_texts() == ["Rank", "Picture", "Cosine", "Share"]
+    assert table.get_by_role("columnheader").all_inner_texts() == [
+        "Rank",
+        "Picture",
+        "Cosine",
+        "Better than",
+        "Verdict",
+        "Share",
+        "Seen",
+    ]
     expect(table.get_by_role("rowheader", name="hiking-golden-retriever")).to_have_attribute("scope", "row")
     expect(table.get_by_role("rowheader")).to_have_count(4)
     levels = light.locator("h1, h2, h3").evaluate_all("all => all.filter(e => e.checkVisibility()).map(e => e.tagName)")

@@ -163,7 +163,7 @@ def test_no_snippet_is_in_a_language_that_is_not_run() -> None:
 
 @pytest.mark.parametrize(
     "snippet",
-    [snippet for snippet in RUN if snippet.section != "Models"],
+    [snippet for snippet in RUN if snippet.section not in ("Models", "Several captions")],
     ids=lambda snippet: f"{snippet.section}-{snippet.language}",
 )
 def test_a_snippet_gives_the_numbers_that_python_gives(
@@ -188,6 +188,15 @@ def test_a_snippet_lists_every_model(snippet: Snippet, run: Callable[[str, str],
         assert [line.split()[0] for line in lines] == [model.name for model in MODELS]
         assert {line.split()[1].lower() for line in lines} <= {"true", "false"}
         assert last == "auto is stand-in"
+
+
+def test_the_snippet_for_several_captions_prints_an_answer_for_each(run: Callable[[str, str], str]) -> None:
+    (snippet,) = [snippet for snippet in RUN if snippet.section == "Several captions"]
+    assert run(snippet.language, snippet.code).splitlines() == [
+        "a cat in a rucksack: match, best cat-in-rucksack.jpg",
+        "a golden retriever on a hike: match, best hiking-golden-retriever.jpg",
+        "a red tractor: nothing here matches, best hiking-golden-retriever.jpg",
+    ]
 
 
 @pytest.mark.parametrize("snippet", SHOWN, ids=lambda snippet: snippet.section)
@@ -232,7 +241,7 @@ def test_every_field_has_the_type_and_range_that_is_documented(client: Client, t
     files = [handle_file(path) for path in (CAT, RETRIEVER, broken)]
     for question in (
         {"pictures": files, "caption": f" {CAPTION} "},
-        {"pictures": files[:1], "caption": CAPTION},
+        {"pictures": files[:1], "caption": CAPTION, "words": True, "heatmap": True, "thumbnails": True},
         {"pictures": files[:2], "reference": handle_file(REFERENCE)},
     ):
         result = client.predict(**question, api_name="/similarity")
@@ -249,9 +258,39 @@ def test_every_field_has_the_type_and_range_that_is_documented(client: Client, t
 
 
 def assert_typed(values: dict[str, Any], documented: dict[str, list[str]]) -> None:
-    types = {"string": str, "integer": int, "number": float, "null": type(None), "list": list}
+    types = {"string": str, "integer": int, "number": float, "null": type(None), "list": list, "object": dict}
     for name, (words, _) in documented.items():
         assert isinstance(values[name], tuple(types[word.split()[0]] for word in words.split(" or "))), name
+
+
+def test_what_lies_behind_a_score_is_sent_where_it_is_asked_for(client: Client) -> None:
+    pictures = [handle_file(CAT), handle_file(RETRIEVER)]
+    plain = client.predict(pictures=pictures, caption=CAPTION, api_name="/similarity")
+    choices = {"framing": "pad", "contrast": "auto", "prompt": "photo"}
+    more = client.predict(
+        pictures=pictures, caption=CAPTION, words=True, heatmap=True, thumbnails=True, **choices, api_name="/similarity"
+    )
+    assert {name: more[name] for name in choices} == choices
+    assert plain["words"] is None and more["words"] == CAPTION.split()
+    for score in more["scores"]:
+        assert len(score["words"]) == len(more["words"])
+        assert score["thumbnail"].startswith("data:image/jpeg;base64,")
+        assert score["seen"] == 1 and all(0 <= heat <= 1 for row in score["heatmap"]["values"] for heat in row)
+    assert plain["scores"][0]["heatmap"] is plain["scores"][0]["thumbnail"] is None
+
+
+def test_two_models_that_are_one_are_refused_with_a_sentence(server: Server) -> None:
+    pictures = [{"path": inline(CAT)}]
+    assert "two different ones" in refusal(call(server, "compare", [pictures, "a cat", "stand-in", "auto"]))
+    assert "not known" in refusal(call(server, "compare", [pictures, "a cat", "stand-in", "/etc"]))
+
+
+def test_captions_by_pictures_are_those_of_python(client: Client, stand_in: Encoder) -> None:
+    captions = [CAPTION, "a cat"]
+    table = client.predict(pictures=[handle_file(CAT), handle_file(RETRIEVER)], captions=captions, api_name="/captions")
+    wanted = clipsim.score_captions([CAT, RETRIEVER], captions, stand_in).to_dict()
+    assert table["cosines"] == [pytest.approx(row, abs=1e-6) for row in wanted["cosines"]]
+    assert (table["best_captions"], table["answers"]) == (wanted["best_captions"], wanted["answers"])
 
 
 def test_the_fields_of_a_model_are_documented(client: Client) -> None:
@@ -306,7 +345,7 @@ def test_an_agent_finds_tools_that_explain_themselves(snippet: Snippet, server: 
         return (await session.list_tools()).tools
 
     tools = {tool.name: tool for tool in mcp_session(entry["url"].replace(ADDRESS, server.url), listing)}
-    assert {"similarity", "models"} <= set(tools)
+    assert {"similarity", "captions", "compare", "models"} <= set(tools)
     similarity, models = tools["similarity"], tools["models"]
     assert "caption" in str(similarity.description) and "it is not a percentage" in str(similarity.description)
     assert "models" in str(models.description)
@@ -453,11 +492,16 @@ def test_a_web_address_that_is_dressed_as_an_upload_is_not_fetched(server: Serve
 
 
 def test_a_request_in_the_wrong_form_is_answered_with_a_sentence(server: Server) -> None:
-    assert refusal(call(server, "similarity", [[], "x"])) == "There are 2 of 4 values: send every one, in their order."
     assert "form" in refusal(call(server, "score", [["x"], "caption", "x", [], "auto"]))
     assert "was not uploaded" in refusal(
         call(server, "score", [[{"image": {"path": "/etc/passwd", "meta": META}}], "caption", "x", [], "auto"])
     )
+
+
+def test_values_that_are_left_out_at_the_end_are_the_defaults(server: Server) -> None:
+    result = completed(call(server, "similarity", [[{"path": inline(CAT)}], "a cat"]))
+    assert (result["model"], result["framing"], result["words"]) == ("stand-in", "crop", None)
+    assert "at least one" in refusal(call(server, "similarity", [[]]))
 
 
 def test_values_are_labelled_and_typed(client: Client) -> None:

@@ -93,6 +93,63 @@ def test_reference_mode_swaps_the_caption_for_an_image(page: Page) -> None:
     expect(page.locator("#status")).to_contain_text("reference image golden-retriever-in-snow.jpg")
 
 
+def test_the_answer_comes_first_and_in_words(page: Page) -> None:
+    example(page, "a golden retriever standing in the snow")
+    labels(page)
+    expect(page.locator("#status .cs-answer")).to_contain_text("1 of 4 pictures matches: hiking-golden-retriever")
+    page.locator("#caption input, #caption textarea").fill("a red tractor")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status .cs-answer")).to_contain_text("Nothing here matches", timeout=WAIT)
+    expect(page.locator("#table .cs-fine")).to_contain_text("random pairs")
+
+
+def test_words_and_what_the_model_saw_unfold(page: Page) -> None:
+    example(page, "a golden retriever standing in the snow")
+    labels(page)
+    expect(page.locator("#words table")).not_to_be_visible()
+    page.get_by_text("Which words carry it?").click()
+    first = page.locator("#words figure").first
+    assert first.locator(".cs-word").all_inner_texts() == ["a", "golden", "retriever", "standing", "in", "the", "snow"]
+    strength = first.locator(".cs-word").evaluate_all(
+        "all => all.map(word => parseFloat(word.style.getPropertyValue('--p')))"
+    )
+    assert strength.index(max(strength)) == 2  # retriever
+    expect(page.locator("#words tbody tr")).to_have_count(9)
+    page.get_by_text("What did the model see?").click()
+    expect(page.locator("#seen img")).to_have_count(4)
+    expect(page.locator("#seen figcaption").first).to_contain_text("23 % cut away")
+
+
+def test_more_captions_a_framing_and_heatmaps_are_asked_for_under_more(page: Page) -> None:
+    upload(page, "#pictures", EXAMPLES / "cat-in-rucksack.jpg", EXAMPLES / "hiking-golden-retriever.jpg")
+    page.locator("#caption input, #caption textarea").fill("a golden retriever")
+    expect(page.locator("#others")).not_to_be_visible()
+    page.get_by_text("More ways to look").click()
+    page.locator("#others textarea").fill("a cat\n\na red tractor")
+    page.locator("#framing input").click()
+    page.get_by_role("option", name="pad").click()
+    page.locator("#show-where input").check()
+    page.locator("#score").click()
+    labels(page)
+    rows = page.locator("#several tbody tr")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(2)).to_contain_text("nothing here matches")
+    expect(page.locator("#maps img")).to_have_count(2, timeout=WAIT)
+    page.get_by_text("What did the model see?").click()
+    expect(page.locator("#seen figcaption").first).to_contain_text("sees 100 % of it")
+    expect(page.locator("#models")).not_to_be_visible()
+
+
+def test_two_models_that_are_one_are_a_sentence_in_the_page(page: Page) -> None:
+    upload(page, "#pictures", EXAMPLES / "cat-in-rucksack.jpg")
+    page.locator("#caption input, #caption textarea").fill("a cat")
+    page.get_by_text("More ways to look").click()
+    page.locator("#second input").click()
+    page.get_by_role("option", name="stand-in").click()
+    page.locator("#score").click()
+    expect(page.locator(".toast-body").first).to_contain_text("choose two different ones", timeout=WAIT)
+
+
 def test_bad_input_is_a_sentence_in_the_page(page: Page) -> None:
     page.locator("#score").click()
     toast = page.get_by_role("alert").or_(page.locator(".toast-body"))

@@ -12,8 +12,9 @@ import pytest
 from conftest import paint
 from PIL import Image
 
-from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, score_images
-from clipsim.scoring import BATCH, BATCH_PIXELS, Item, clipscore, cosines, shares
+from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, Score, score_images
+from clipsim.gallery import Item
+from clipsim.scoring import clipscore, shares
 
 Colour = tuple[int, int, int]
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
@@ -49,25 +50,16 @@ class ClipByColour(ByColour):
     def words_cut(self, caption: str) -> str:
         return caption[20:]
 
-    def seen(self, size: tuple[int, int]) -> float:
-        return min(size) / max(size)
+    def kept(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        side, left, top = min(size), (size[0] - min(size)) / 2, (size[1] - min(size)) / 2
+        return left, top, left + side, top + side
 
-
-class ByNumber(ByColour):
-    """The vector of a picture goes by the number that its red and green channels spell."""
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        self.batches.append(len(images))
-        angles = [math.pi * (r * 256 + g) / 4096 for r, g, _ in (image.getpixel((0, 0)) for image in images)]
-        return np.asarray([(math.cos(angle), math.sin(angle)) for angle in angles], np.float32).reshape(-1, 2)
+    def view(self, image: Image.Image) -> Image.Image:
+        return image.resize((2, 2), box=self.kept(image.size))
 
 
 def plain(colour: Colour, size: tuple[int, int] = (4, 4)) -> Image.Image:
     return Image.new("RGB", size, colour)
-
-
-def numbered(number: int, size: tuple[int, int] = (4, 4)) -> Image.Image:
-    return plain((number // 256, number % 256, 0), size)
 
 
 COLOURS: list[Item] = [(plain(BLUE), "blue"), (plain(RED), "red"), (plain(GREY), "grey"), (plain(GREEN), "green")]
@@ -124,12 +116,6 @@ def test_clipscore_is_given_for_the_clip_family_only() -> None:
 def test_clipscore_is_not_given_between_images() -> None:
     result = score_images(COLOURS, None, ClipByColour(), reference=plain(GREEN))
     assert {score.clipscore for score in result.scores} == {None}
-
-
-def test_rounding_never_lifts_a_cosine_above_one() -> None:
-    vectors = np.asarray([[1.0000001, 0], [-1.0000001, 0], [0.6, 0.8]], np.float32)
-    assert cosines(vectors, np.asarray([1.0000001, 0], np.float32)).tolist() == pytest.approx([1, -1, 0.6])
-    assert np.abs(cosines(vectors, vectors[0])).max() <= 1
 
 
 def test_a_reference_image_takes_the_captions_place() -> None:
@@ -202,70 +188,6 @@ def test_only_bad_pictures_give_a_result_without_scores() -> None:
     assert [rejected.name for rejected in result.rejected] == ["image 1", "image 2"]
 
 
-def test_pictures_are_named_by_file_pair_or_place(picture_file: Callable[..., Path], clip: Encoder) -> None:
-    path = picture_file("sub/dog.png")
-    items: list[Item] = [path, str(path), path.read_bytes(), paint(9, 9), (path, "my dog"), (b"", "gone")]
-    result = score_images(items, "the dog", clip)
-    names = {score.name for score in result.scores} | {rejected.name for rejected in result.rejected}
-    assert names == {"dog.png", "dog.png (2)", "image 3", "image 4", "my dog", "gone"}
-
-
-@pytest.mark.parametrize(
-    "names",
-    [["a"] * 5, ["a", "a", "a (2)"], ["a (2)", "a", "a"], ["a", "a (2)", "a", "a (2)", "a (3)", "a"], ["image 2", ""]],
-)
-def test_names_are_made_unique_and_the_first_keeps_its_own(names: list[str]) -> None:
-    items: list[Item] = [(plain(RED), name) for name in names]
-    unique = [score.name for score in score_images(items, "green", ByColour()).scores]
-    assert len(set(unique)) == len(names)
-    assert all(name in unique for name in names)
-    assert all(given.startswith(name) for given, name in zip(unique, names, strict=True))
-
-
-def test_a_generator_of_pictures_is_enough() -> None:
-    assert len(score_images((plain(colour) for colour in (RED, GREEN)), "green", ByColour()).scores) == 2
-
-
-def progress_of(items: list[Item]) -> list[tuple[int, int]]:
-    calls: list[tuple[int, int]] = []
-    score_images(items, "green", ByColour(), progress=lambda done, total: calls.append((done, total)))
-    return calls
-
-
-@pytest.mark.parametrize(
-    "items",
-    [
-        pytest.param([plain(RED)] * (2 * BATCH + 3), id="all good"),
-        pytest.param([b""] + [plain(RED)] * BATCH + [b"", b""], id="some bad"),
-        pytest.param([b"", b"text"], id="all bad"),
-    ],
-)
-def test_progress_counts_up_to_all_pictures(items: list[Item]) -> None:
-    calls = progress_of(items)
-    assert calls == sorted(calls)
-    assert {total for _, total in calls} == {len(items)}
-    assert calls[-1] == (len(items), len(items))
-
-
-def test_many_pictures_are_encoded_in_batches_and_keep_their_own_scores() -> None:
-    encoder, count = ByNumber(), 2 * BATCH + 5
-    result = score_images([(numbered(n), f"{n}") for n in range(count)], "zero", encoder)
-    assert encoder.batches == [BATCH, BATCH, 5]
-    assert [int(score.name) for score in result.scores] == list(range(count))
-    expected = [math.cos(math.pi * n / 4096) for n in range(count)]
-    assert [score.cosine for score in result.scores] == pytest.approx(expected, abs=1e-6)
-
-
-def test_large_pictures_share_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert BATCH_PIXELS <= 100_000_000
-    monkeypatch.setattr("clipsim.scoring.BATCH_PIXELS", 1000)
-    encoder = ByNumber()
-    sizes = [(10, 10), (30, 30), (30, 30), (50, 50), (10, 10), (10, 10)]
-    result = score_images([(numbered(n, size), f"{n}") for n, size in enumerate(sizes)], "zero", encoder)
-    assert encoder.batches == [2, 1, 1, 2]
-    assert [score.name for score in result.scores] == list("012345")
-
-
 def test_the_encoders_notes_stand_in_every_result() -> None:
     assert score_images(COLOURS, "green", ClipByColour()).notes == ("Only colours count here.",)
     result = score_images(COLOURS, None, ClipByColour(), reference=plain(RED))
@@ -305,13 +227,88 @@ def test_the_result_says_what_was_asked_and_of_whom() -> None:
     assert 0 < result.seconds < 60
 
 
+def test_the_reference_is_treated_as_the_pictures_are(stand_in: Encoder) -> None:
+    wide = paint(300, 60)
+    for framing, contrast in [("pad", "as-is"), ("tiles-mean", "auto"), ("crop", "auto")]:
+        result = score_images([wide], None, stand_in, reference=wide, framing=framing, contrast=contrast)
+        assert result.scores[0].cosine == pytest.approx(1, abs=1e-5)
+
+
+def test_of_a_reference_in_tiles_the_best_pair_counts(stand_in: Encoder) -> None:
+    """The reference is two squares side by side, and each picture one of them."""
+    squares = [paint(60, 60, seed=n) for n in (1, 2)]
+    both = Image.new("RGB", (120, 60))
+    for place, square in enumerate(squares):
+        both.paste(square, (60 * place, 0))
+    best, crop = (score_images(squares, None, stand_in, reference=both, framing=one) for one in ("tiles-best", "crop"))
+    assert [score.cosine for score in best.scores] == pytest.approx([1, 1], abs=0.01)
+    assert max(score.cosine for score in crop.scores) < 0.95
+
+
+def test_against_a_reference_there_is_no_percentile_no_verdict_and_no_word(stand_in: Encoder) -> None:
+    result = score_images([paint(40, 40)], None, stand_in, reference=paint(40, 40, 1), words=True)
+    (score,) = result.scores
+    assert (result.verdict, result.words) == (None, None)
+    assert (score.percentile, score.verdict, score.words, score.shuffled) == (None, None, None, None)
+
+
+def test_nothing_that_was_not_asked_for_is_returned(stand_in: Encoder) -> None:
+    result = score_images([paint(40, 40)], "three words here", stand_in)
+    (score,) = result.scores
+    assert (score.words, score.shuffled, score.heatmap, score.thumbnail, result.words) == (None,) * 5
+    assert score.percentile is not None
+    assert score.verdict is not None
+
+
+def test_the_treatment_is_said(stand_in: Encoder) -> None:
+    result = score_images([paint(40, 40)], "a cat", stand_in, framing="pad", contrast="auto", prompt="photo")
+    assert (result.framing, result.contrast, result.prompt) == ("pad", "auto", "photo")
+    default = score_images([paint(40, 40)], "a cat", stand_in)
+    assert (default.framing, default.contrast, default.prompt) == ("crop", "as-is", "as-written")
+
+
+@pytest.mark.parametrize(
+    ("choice", "listed"),
+    [
+        ({"framing": "squeeze"}, "crop, pad, tiles-best, tiles-mean"),
+        ({"contrast": "clahe"}, "as-is, auto"),
+        ({"prompt": "poem"}, "as-written, photo, ensemble"),
+    ],
+)
+def test_an_unknown_choice_is_answered_with_the_known_ones(choice: dict[str, str], listed: str) -> None:
+    with pytest.raises(ClipsimError, match=listed):
+        score_images(COLOURS, "green", ByColour(), **choice)
+
+
+def test_how_much_of_each_picture_was_seen_is_said(clip: Encoder) -> None:
+    items: list[Item] = [(plain(RED, (90, 30)), "wide"), (plain(GREEN, (30, 30)), "square")]
+    cropped, padded = (score_images(items, "green", clip, framing=one) for one in ("crop", "pad"))
+    assert {score.name: score.seen for score in cropped.scores} == pytest.approx({"wide": 1 / 3, "square": 1})
+    assert {score.name: score.seen for score in padded.scores} == pytest.approx({"wide": 1, "square": 1})
+    assert all(score.notes == () for score in padded.scores)
+
+
+def test_each_score_keeps_its_own_columns_when_sorted(stand_in: Encoder) -> None:
+    """What is computed in the order of input is handed out in the order of rank."""
+    sizes = {"square": (60, 60), "wide": (240, 60), "high": (60, 120)}
+    items: list[Item] = [(paint(*size, seed=n), name) for n, (name, size) in enumerate(sizes.items())]
+    together = score_images(items, "a dog in the snow", stand_in, words=True, thumbnails=True)
+    assert [score.cosine for score in together.scores] == sorted((s.cosine for s in together.scores), reverse=True)
+    for score in together.scores:
+        item = next(item for item in items if isinstance(item, tuple) and item[1] == score.name)
+        (alone,) = score_images([item], "a dog in the snow", stand_in, words=True, thumbnails=True).scores
+        assert (score.seen, score.thumbnail, score.notes) == (alone.seen, alone.thumbnail, alone.notes)
+        assert score.words == pytest.approx(alone.words, abs=1e-5)
+        assert score.percentile == pytest.approx(alone.percentile, abs=1e-2)
+
+
 @pytest.mark.parametrize("items", [COLOURS, [b"text"], [*COLOURS, b""]])
 def test_a_result_as_a_dict_is_ready_for_json(items: list[Item]) -> None:
-    result = score_images(items, "green “apple” \U0001f34f", ClipByColour())
+    result = score_images(items, "green “apple” \U0001f34f of mine", ClipByColour(), words=True, thumbnails=True)
     plain_dict = result.to_dict()
     assert json.loads(json.dumps(plain_dict, allow_nan=False)) == plain_dict
     assert list(plain_dict) == list(Result.__dataclass_fields__)
     for score in plain_dict["scores"]:
-        assert list(score) == ["name", "rank", "cosine", "clipscore", "share", "notes"]
+        assert list(score) == list(Score.__dataclass_fields__)
     for rejected in plain_dict["rejected"]:
         assert list(rejected) == ["name", "reason"]

@@ -1,0 +1,157 @@
+"""What of a picture the model looks at: contrast evened out or not, then cropped, padded or cut into tiles."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from math import ceil
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from clipsim.encoders import Box, Encoder
+from clipsim.errors import ClipsimError
+
+FRAMINGS = {
+    "crop": "the model's own way: the middle square for CLIP and the stand-in, all of it squeezed for SigLIP",
+    "pad": "all of the picture, small, on a grey square",
+    "tiles-best": "overlapping squares at two sizes, of which the best one counts",
+    "tiles-mean": "overlapping squares at two sizes, averaged",
+}
+CONTRASTS = {
+    "as-is": "as it is",
+    "auto": "stretched to the full range (autocontrast)",
+}
+TILE_SIDES = (1.0, 0.6)  # of the shorter side: squares that cover the picture, and closer looks
+OVERLAP = 0.25  # of a tile's side, at least
+MOST_TILES = 12  # along a side: a strip of 1 x 50,000,000 pixels would make millions
+CUTOFF = 1  # percent of the pixels at either end that may become black or white: a few glints must not stop it
+GREY = (122, 116, 104)  # the mean colour of CLIP's training pictures, which its normalisation makes zero
+THUMBNAIL = 224  # pixels along each side
+INPUT_SIZE = (224, 224)  # for an encoder that does not tell its own
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at a picture.
+
+    Attributes:
+        image: what goes into the model.
+        box: which part of the picture that is; it reaches beyond the picture where that was padded.
+    """
+
+    image: Image.Image
+    box: Box
+
+
+def check_treatment(framing: str, contrast: str) -> None:
+    """Raise a `ClipsimError` that lists the choices if one of them is not known."""
+    for what, choice, choices in (("framing", framing, FRAMINGS), ("contrast", contrast, CONTRASTS)):
+        if choice not in choices:
+            raise ClipsimError(f"{what} {choice!r} is not known: use {', '.join(choices)}")
+
+
+def views(image: Image.Image, encoder: Encoder, framing: str = "crop", contrast: str = "as-is") -> list[View]:
+    """What the model looks at: one view, or with tiles several.
+
+    Args:
+        image: upright RGB.
+        encoder: its own framing is "crop"; the others make pictures of its `input_size`.
+        framing: a key of `FRAMINGS`.
+        contrast: a key of `CONTRASTS`; it is evened out in each view by itself.
+    """
+    if framing == "crop":
+        looks = [_own(image, encoder)]
+    elif framing == "pad":
+        return [_padded(image, _input_size(encoder), contrast)]
+    else:
+        looks = [
+            View(image.resize(_input_size(encoder), Image.Resampling.BICUBIC, box), box) for box in tiles(image.size)
+        ]
+    return [View(_evened(look.image, contrast), look.box) for look in looks]
+
+
+def encode(looks: Sequence[View], encoder: Encoder) -> Any:
+    """Unit-length float32 vectors of shape (n, width)."""
+    images = [look.image for look in looks]
+    return encoder.encode_views(images) if hasattr(encoder, "encode_views") else encoder.encode_images(images)
+
+
+def thumbnail(looks: Sequence[View]) -> str:
+    """What went into the model, side by side where there are several looks: a data: address of a JPEG."""
+    columns = ceil(len(looks) ** 0.5)
+    side = THUMBNAIL // columns
+    sheet = Image.new("RGB", (columns * side, ceil(len(looks) / columns) * side), "white")
+    for place, look in enumerate(looks):
+        small = ImageOps.contain(look.image, (side, side))
+        sheet.paste(small, (place % columns * side, place // columns * side))
+    data = BytesIO()
+    sheet.save(data, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+
+
+def seen(looks: Sequence[View], size: tuple[int, int]) -> float:
+    """Share of a picture of `size` (width, height) that is in the looks, 0 to 1."""
+    width, height = size
+    # tiles of one picture are either all of it or a row along it, so that their extent along each side tells
+    boxes = [_inside(look.box, size) for look in looks]
+    across, down = (_covered([(box[i], box[i + 2]) for box in boxes]) for i in (0, 1))
+    return min(1.0, across * down / (width * height))
+
+
+def tiles(size: tuple[int, int]) -> list[Box]:
+    """Boxes of overlapping squares, at each of `TILE_SIDES`, that cover a picture of `size` (width, height)."""
+    short = min(size)
+    return [
+        (left, top, left + side, top + side)
+        for side in (share * short for share in TILE_SIDES)
+        for top in _starts(size[1], side)
+        for left in _starts(size[0], side)
+    ]
+
+
+def _starts(length: int, side: float) -> list[float]:
+    count = min(ceil((length / side - OVERLAP) / (1 - OVERLAP) - 1e-9), MOST_TILES)
+    return [(length - side) / 2] if count < 2 else [i * (length - side) / (count - 1) for i in range(count)]
+
+
+def _own(image: Image.Image, encoder: Any) -> View:
+    if not hasattr(encoder, "view"):
+        return View(image, (0.0, 0.0, float(image.width), float(image.height)))
+    return View(encoder.view(image), encoder.kept(image.size))
+
+
+def _padded(image: Image.Image, size: tuple[int, int], contrast: str) -> View:
+    scale = min(size[0] / image.width, size[1] / image.height)
+    small = image.resize(
+        (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BICUBIC
+    )
+    square = Image.new("RGB", size, GREY)
+    left, top = (size[0] - small.width) // 2, (size[1] - small.height) // 2
+    square.paste(_evened(small, contrast), (left, top))
+    across, down = image.width / small.width, image.height / small.height
+    return View(square, (-left * across, -top * down, (size[0] - left) * across, (size[1] - top) * down))
+
+
+def _evened(image: Image.Image, contrast: str) -> Image.Image:
+    return ImageOps.autocontrast(image, cutoff=CUTOFF, preserve_tone=True) if contrast == "auto" else image
+
+
+def _input_size(encoder: Any) -> tuple[int, int]:
+    size: tuple[int, int] = getattr(encoder, "input_size", INPUT_SIZE)
+    return size
+
+
+def _inside(box: Box, size: tuple[int, int]) -> Box:
+    return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(size[0])), min(box[3], float(size[1]))
+
+
+def _covered(spans: list[tuple[float, float]]) -> float:
+    """Length of the union of the spans."""
+    covered, end = 0.0, 0.0
+    for start, stop in sorted(spans):
+        covered += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return covered

@@ -1,0 +1,49 @@
+"""How a caption is put to the model: as it is written, in a sentence, or averaged over several sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clipsim.encoders import Encoder
+from clipsim.errors import ClipsimError
+
+# Each template takes the caption once. The second is the one of CLIP's paper (Radford et al. 2021, section 3.1.4), the
+# others name the ways in which photographs differ: distance, light, sharpness, medium.
+_ENSEMBLE = (
+    "a photo of {}",
+    "a close-up photo of {}",
+    "a photo of {} far away",
+    "a bright photo of {}",
+    "a dark photo of {}",
+    "a blurry photo of {}",
+    "a drawing of {}",
+)
+PROMPTS: dict[str, tuple[str, ...]] = {
+    "as-written": ("{}",),
+    "photo": ("a photo of {}",),
+    "ensemble": _ENSEMBLE,
+}
+
+
+def check_prompt(prompt: str) -> None:
+    """Raise a `ClipsimError` that lists the choices if `prompt` is not one of them."""
+    if prompt not in PROMPTS:
+        raise ClipsimError(f"prompt {prompt!r} is not known: use {', '.join(PROMPTS)}")
+
+
+def encode_captions(captions: list[str], encoder: Encoder, prompt: str = "as-written") -> np.ndarray:
+    """Unit-length float32 vectors of shape (n, width); over several templates, their mean at unit length.
+
+    Averaging in embedding space is section 3.1.4 of Radford et al. 2021 (arXiv:2103.00020).
+    """
+    templates = PROMPTS[prompt]
+    sentences = [template.replace("{}", caption) for caption in captions for template in templates]
+    # sentences of like length together: a batch is padded to its longest
+    order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
+    vectors = np.empty((len(sentences), encoder.width), np.float32)
+    vectors[order] = encoder.encode_texts([sentences[i] for i in order])
+    if len(templates) == 1:
+        return vectors
+    mean = vectors.reshape(len(captions), len(templates), encoder.width).mean(axis=1)
+    unit: np.ndarray = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    return unit
