@@ -1,10 +1,10 @@
 """Learn a model's cut-offs from captioned pictures: `python benchmarks/calibrate.py PICTURES --model stand-in`
 
-PICTURES is a folder with pictures and a `captions.csv` (columns file, caption) or a `labels.csv` (columns file, label); a
-label is put into several sentences. What is learned goes to `clipsim/data/calibration-MODEL.json` and `.npz` (`--to` takes
-another folder): no picture and no caption, but moments of the pictures' vectors, the spread of unrelated pairs, and the
-cut-offs with their error rates. Every rate is cross-validated over pictures: moments, spread and cut-offs from four
-fifths, errors from the last fifth.
+PICTURES is a folder with pictures and a `captions.csv` (columns file, caption) or a `labels.csv` (columns file, label);
+a label is put into several sentences. What is learned goes to `clipsim/data/calibration-MODEL.json` and `.npz` (`--to`
+takes another folder): no picture and no caption, but moments of the pictures' vectors, the spread of unrelated pairs,
+and the cut-offs with their error rates. Every rate is cross-validated over pictures: moments, spread and cut-offs from
+four fifths, errors from the last fifth.
 
 A random pair is a picture with another picture's caption, also where that happens to fit.
 """

@@ -6,22 +6,35 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.resources import files
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from clipsim import report
-from clipsim.encoders import check_device_name
+from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
+from clipsim.encoders import Encoder, check_device_name
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
-from clipsim.gallery import Progress
-from clipsim.images import SUFFIXES
+from clipsim.framing import CONTRASTS, FRAMINGS
+from clipsim.gallery import Progress, named
+from clipsim.heatmaps import overlay
+from clipsim.images import SUFFIXES, read
 from clipsim.models import MODELS, check_name, load
-from clipsim.scoring import clean_caption, score_images
+from clipsim.prompting import PROMPTS
+from clipsim.scoring import Result, clean_caption, score_images
 
 SCORED, NOTHING_SCORED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+HEATMAP_SIDE = 1024  # pixels along the longer side of a saved one, unless the picture is smaller
+Answer = Result | CaptionTable | Comparison
+
+
+class _UsageError(ClipsimError):
+    """Options that do not go together, or that name what cannot be used."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.caption_and_images += late
     try:
         return int(options.run(options))
-    except CaptionError as error:
+    except (CaptionError, _UsageError) as error:
         return _complain(error, WRONG_USE)
     except ClipsimError as error:
         return _complain(error, NOTHING_SCORED)
@@ -57,14 +70,14 @@ def _parser() -> argparse.ArgumentParser:
         help="score pictures against a caption or a reference image",
         description="Score pictures against a caption, best first. Exit status: 0 scored, 1 nothing could be scored, "
         "2 wrong use.",
-        usage="%(prog)s CAPTION IMAGE... [options]\n       %(prog)s --reference IMAGE IMAGE... [options]",
+        usage="%(prog)s CAPTION IMAGE... [options]\n       %(prog)s --captions FILE IMAGE... [options]\n"
+        "       %(prog)s --reference IMAGE IMAGE... [options]",
     )
     score.add_argument("caption_and_images", nargs="+", metavar="CAPTION IMAGE...", help="folders are walked")
     score.add_argument("--reference", metavar="IMAGE", help="compare with this image instead of a caption")
-    score.add_argument("--model", default="auto", type=_checked(check_name), help="see `models`; default: auto")
-    score.add_argument(
-        "--device", default="auto", type=_checked(check_device_name), help="auto, cpu, cuda, cuda:N or mps"
-    )
+    _add_model_options(score)
+    _add_treatment_options(score)
+    _add_extra_options(score)
     score.add_argument("--format", default="table", choices=["table", "json", "csv"], help="default: table")
     score.set_defaults(run=_score)
 
@@ -74,6 +87,65 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--format", default="table", choices=["table", "json"], help="default: table")
     models.set_defaults(run=_models)
     return parser
+
+
+def _add_model_options(score: argparse.ArgumentParser) -> None:
+    model = _checked(check_name)
+    score.add_argument("--model", default="auto", type=model, help="see `models`; default: auto")
+    score.add_argument(
+        "--against",
+        metavar="MODEL",
+        action="append",
+        default=[],
+        type=model,
+        help="compare --model with this one, side by side; may be given several times",
+    )
+    score.add_argument(
+        "--device", default="auto", type=_checked(check_device_name), help="auto, cpu, cuda, cuda:N or mps"
+    )
+
+
+def _add_treatment_options(score: argparse.ArgumentParser) -> None:
+    score.add_argument(
+        "--framing", default="crop", choices=FRAMINGS, help=f"what of a picture the model sees: {_listed(FRAMINGS)}"
+    )
+    score.add_argument(
+        "--contrast", default="as-is", choices=CONTRASTS, help=f"the contrast of a picture: {_listed(CONTRASTS)}"
+    )
+    sentences = {
+        name: f"“{templates[0].replace('{}', '…')}”" if len(templates) == 1 else f"the mean of {len(templates)} such"
+        for name, templates in PROMPTS.items()
+    }
+    score.add_argument(
+        "--prompt",
+        default="as-written",
+        choices=PROMPTS,
+        help=f"the sentence in which the model reads the caption: {_listed(sentences)}",
+    )
+
+
+def _add_extra_options(score: argparse.ArgumentParser) -> None:
+    score.add_argument(
+        "--also",
+        metavar="CAPTION",
+        action="append",
+        default=[],
+        help="one more caption, for a table of captions by pictures; may be given several times",
+    )
+    score.add_argument(
+        "--captions", metavar="FILE", help="captions from a text file, one a line, or - for the standard input"
+    )
+    score.add_argument("--words", action="store_true", help="say what each word of the caption adds to the cosine")
+    score.add_argument(
+        "--heatmaps",
+        metavar="FOLDER",
+        help="save each picture with the places coloured where the caption, or the reference, finds its support",
+    )
+
+
+def _listed(choices: Mapping[str, str]) -> str:
+    """Choices and what they mean, the first one being the default."""
+    return "; ".join(f"{name}{' (default)' * (i == 0)}: {text}" for i, (name, text) in enumerate(choices.items()))
 
 
 def _checked(check: Callable[[str], None]) -> Callable[[str], str]:
@@ -93,30 +165,150 @@ def _score(options: argparse.Namespace) -> int:
     images = list(_walk(paths))
     if not images:
         raise ClipsimError(f"There are no pictures in {', '.join(paths)}: name files or folders with pictures.")
-    folder = _made(options.heatmaps) if options.heatmaps else None
-    encoders = [load(name, options.device) for name in [options.model, *options.against]]
-    choices = {"framing": options.framing, "contrast": options.contrast, "prompt": options.prompt}
+    folder = _made(options.heatmaps) if options.heatmaps else None  # before the work, which would be lost otherwise
     with _progress_bar(len(images)) as progress:
-        if options.also or options.captions:
-            table = score_captions(images, captions, encoders[0], **choices, progress=progress)
-            return _show(table, bool(table.pictures), _CAPTIONS_FORMS[options.format])
-        if options.against:
-            compared = compare_models(images, captions[0], encoders, **choices, progress=progress)
-            return _show(compared, bool(compared.pictures), _MODELS_FORMS[options.format])
-        result = score_images(
-            images,
-            captions[0] if captions else None,
-            encoders[0],
-            reference=options.reference,
-            **choices,
-            words=options.words,
-            heatmap=folder is not None,
-            progress=progress,
-        )
-    status = _show(result, bool(result.scores), _FORMS[options.format])
-    if folder:
-        _write_heatmaps(result, images, folder)
+        answer = _answered(options, captions, images, progress)
+    status = _show(answer, options)
+    if folder and isinstance(answer, Result):
+        _save_heatmaps(answer, images, folder)
     return status
+
+
+def _check_combination(options: argparse.Namespace) -> None:
+    """Raise a `_UsageError` that says what to leave out."""
+    several = bool(options.also or options.captions)
+    wrong = {
+        "With --reference there is no caption: leave out --also, --captions, --against, --words and --prompt.": (
+            options.reference is not None
+            and (several or options.against or options.words or options.prompt != "as-written")
+        ),
+        "Several captions or several models, not both: leave out --against, or --also and --captions.": (
+            several and options.against
+        ),
+        "--words and --heatmaps go with one caption and one model: leave out --also, --captions and --against.": (
+            (options.words or options.heatmaps) and (several or options.against)
+        ),
+        "--words has no place in CSV: use --format table or json.": options.words and options.format == "csv",
+    }
+    for message, applies in wrong.items():
+        if applies:
+            raise _UsageError(message)
+
+
+def _captions_and_paths(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    if options.captions:  # then all words are pictures
+        return [*_lines(options.captions), *options.also], options.caption_and_images
+    caption, paths = _split(options.caption_and_images, options.reference)
+    return [] if caption is None else [caption, *options.also], paths
+
+
+def _lines(source: str) -> list[str]:
+    """The captions of a file, or of the standard input if it is "-": a caption a line, empty lines left out."""
+    name = "The standard input" if source == "-" else source
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise _UsageError(f"{name} is not text in UTF-8: save it so, a caption a line.") from error
+    except (OSError, ValueError) as error:
+        raise _UsageError(f"{name} cannot be read: --captions takes a text file, a caption a line, or -.") from error
+    captions = [line for line in lines if line]
+    if not captions:
+        raise _UsageError(f"{name} has no captions: write one a line.")
+    return captions
+
+
+def _answered(
+    options: argparse.Namespace, captions: list[str], images: list[tuple[Path, str]], progress: Progress
+) -> Answer:
+    choices: dict[str, Any] = {"framing": options.framing, "contrast": options.contrast, "prompt": options.prompt}
+    encoders = _encoders(options)
+    if options.also or options.captions:
+        return score_captions(images, captions, encoders[0], **choices, progress=progress)
+    if options.against:
+        return compare_models(images, captions[0], encoders, **choices, progress=progress)
+    return score_images(
+        images,
+        captions[0] if captions else None,
+        encoders[0],
+        reference=options.reference,
+        **choices,
+        words=options.words,
+        heatmap=options.heatmaps is not None,
+        progress=progress,
+    )
+
+
+def _encoders(options: argparse.Namespace) -> list[Encoder]:
+    encoders = [load(name, options.device) for name in [options.model, *options.against]]
+    names = [encoder.name for encoder in encoders]
+    if len(set(names)) < len(names):  # "auto" may come to any
+        raise _UsageError(f"The models are {', '.join(names)}: name another one with --against than with --model.")
+    return encoders
+
+
+def _show(answer: Answer, options: argparse.Namespace) -> int:
+    """Print the answer and its remarks; the exit status."""
+    scored = bool(answer.scores if isinstance(answer, Result) else answer.pictures)
+    for remark in report.remarks(answer):
+        _say(remark)
+    if not scored:
+        _say("Nothing could be scored.")
+    if scored or options.format == "json":
+        print(_form(answer, options).rstrip("\n"))
+    return SCORED if scored else NOTHING_SCORED
+
+
+def _form(answer: Answer, options: argparse.Namespace) -> str:
+    if options.format == "json":
+        return report.to_json(answer)
+    table = options.format == "table"
+    if isinstance(answer, CaptionTable):
+        return report.captions_table(answer) if table else report.captions_csv(answer)
+    if isinstance(answer, Comparison):
+        return report.models_table(answer) if table else report.models_csv(answer)
+    if not table:
+        return report.to_csv(answer)
+    return "\n\n".join(part for part in (report.to_table(answer), report.words_table(answer)) if part)
+
+
+def _made(folder: str) -> Path:
+    """The folder, made if it is missing."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise _UsageError(f"{folder} cannot be made a folder: give --heatmaps another one.") from error
+    return Path(folder)
+
+
+def _save_heatmaps(result: Result, images: list[tuple[Path, str]], folder: Path) -> None:
+    """Each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
+    sources = {name: path for path, name in named(images)}
+    names = [score.name for score in result.scores]
+    saved = []
+    for score, title in zip(result.scores, report.titles(names), strict=True):
+        if score.heatmap:
+            image = overlay(read(sources[score.name], score.name).image, score.heatmap, HEATMAP_SIDE)
+            saved.append(_save(image, folder, title.replace("/", " - ")))
+    if saved:
+        _say(f"Heatmaps, best picture first, are in {folder}: {', '.join(saved)}")
+
+
+def _save(image: Image.Image, folder: Path, title: str) -> str:
+    """Write a PNG under the first free name of "title.png", "title (2).png", and so on, and return that name."""
+    for number in count(1):
+        name = f"{title}.png" if number == 1 else f"{title} ({number}).png"
+        try:
+            with (folder / name).open("xb") as file:
+                image.save(file, "PNG")
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ClipsimError(f"{name} could not be written to {folder}: {error.strerror or error}.") from error
+        break
+    return name
+
+
 def _split(words: list[str], reference: str | None) -> tuple[str | None, list[str]]:
     """Caption and paths. With a reference every word is a path; a caption that stands there is not used."""
     first, *rest = words
@@ -165,7 +357,7 @@ def _models(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps([asdict(model) for model in MODELS], indent=2))
         return SCORED
-    head = ["name", "family", "licence", "width", "ImageNet", "COCO R@1", "hub id"]
+    head = ["name", "family", "licence", "width", "ImageNet", "COCO R@1", "cut-offs", "hub id"]
     body = [
         [
             model.name,
@@ -174,11 +366,12 @@ def _models(options: argparse.Namespace) -> int:
             str(model.width),
             "-" if model.imagenet is None else f"{model.imagenet:.1f}",
             "-" if model.coco is None else f"{model.coco:.1f}",
+            "yes" if files("clipsim.data").joinpath(f"calibration-{model.name}.json").is_file() else "-",
             model.hub_id or "(installs with the requirements)",
         ]
         for model in MODELS
     ]
-    print(report.aligned([head, *body], "<<<>>><"))
+    print(report.aligned([head, *body], "<<<>>><<"))
     return SCORED
 
 

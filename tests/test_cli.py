@@ -88,8 +88,9 @@ def test_the_table_is_the_default(score: Command, picture_file: PictureFile) -> 
     assert (done.code, done.err) == (0, "")
     assert "the dog" in lines[0]
     assert "tiny-clip" in lines[1]
-    assert lines[3].split() == ["rank", "cosine", "CLIPScore", "share", "picture"]
-    assert [line.split()[0] for line in lines[4:]] == ["1", "2"]
+    assert lines[2].startswith("answer ") and "no cut-offs yet" in lines[2]
+    assert lines[4].split() == ["rank", "cosine", "better", "than", "CLIPScore", "share", "sees", "picture"]
+    assert [line.split()[0] for line in lines[5:]] == ["1", "2"]
 
 
 def test_csv_has_a_row_for_every_picture(score: Command, picture_file: PictureFile) -> None:

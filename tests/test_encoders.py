@@ -22,7 +22,7 @@ from torch.nn.functional import normalize
 
 import clipsim
 from clipsim import Encoder, EncoderError
-from clipsim.encoders import centre_crop
+from clipsim.encoders import centre_crop, crop_box
 
 CLASSES = {
     "clip": (transformers.CLIPModel, transformers.CLIPImageProcessorPil),
@@ -430,9 +430,71 @@ def test_other_ways_of_framing_follow_transformers(tiny_clip: Path, tmp_path: Pa
     assert clipsim.load(str(copy), "cpu").encode_images([image])[0] == pytest.approx(expected, abs=1e-5)
 
 
-def test_how_much_of_a_picture_the_model_sees_is_known(clip: Any, siglip: Any) -> None:
-    assert [clip.seen(size) for size in ((100, 100), (200, 100), (100, 400))] == pytest.approx([1, 0.5, 0.25])
-    assert siglip.seen((100, 400)) == 1  # squeezed, not cropped
+def test_the_part_of_a_picture_that_the_model_keeps_is_known(clip: Any, siglip: Any) -> None:
+    assert clip.kept((100, 100)) == pytest.approx((0, 0, 100, 100))
+    assert clip.kept((200, 100)) == pytest.approx((50, 0, 150, 100))
+    assert clip.kept((100, 400)) == pytest.approx((0, 150, 100, 250))
+    assert siglip.kept((100, 400)) == (0, 0, 100, 400)  # squeezed, not cropped
+
+
+@pytest.mark.parametrize("size", [*EVEN, (400, 100), (33, 31), (1, 70)])
+def test_siglips_view_is_what_transformers_makes_of_the_picture(
+    siglip: Any, tiny_siglip: Path, size: tuple[int, int]
+) -> None:
+    image = paint(*size, seed=size[0])
+    processor = transformers.SiglipImageProcessorPil.from_pretrained(tiny_siglip)
+    theirs = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+    ours = np.asarray(siglip.view(image))
+    assert siglip.view(image).size == siglip.input_size == (32, 32)
+    assert np.array_equal(ours.transpose(2, 0, 1), theirs)
+
+
+@pytest.mark.parametrize("size", EVEN)
+def test_clips_view_is_what_transformers_makes_of_the_picture(
+    clip: Any, tiny_clip: Path, size: tuple[int, int]
+) -> None:
+    """Where the margins are even; resizing the kept part alone rounds a few pixels the other way."""
+    image = paint(*size, seed=size[0])
+    processor = transformers.CLIPImageProcessorPil.from_pretrained(tiny_clip)
+    theirs = processor(image, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+    ours = np.asarray(clip.view(image), int)
+    assert clip.view(image).size == clip.input_size == (32, 32)
+    assert np.abs(ours.transpose(2, 0, 1) - theirs).max() <= 2
+
+
+def test_views_are_encoded_as_they_are(encoder: Any) -> None:
+    images = [paint(80, 60), paint(50, 90, seed=1), paint(32, 32, seed=2)]
+    looks = [encoder.view(image) for image in images]
+    assert encoder.encode_views(looks) == pytest.approx(encoder.encode_images(images), abs=1e-6)
+    assert [encoder.view(look).tobytes() for look in looks] == [look.tobytes() for look in looks]
+    assert encoder.encode_views([]).shape == (0, encoder.width)
+
+
+@pytest.mark.parametrize(("edge", "crop"), [(32, (32, 32)), (224, (224, 224)), (297, (260, 260)), (40, (32, 24))])
+@pytest.mark.parametrize("size", [(100, 100), (640, 480), (333, 1000), (1001, 370), (227, 224)])
+def test_the_box_of_the_crop_is_where_its_pixels_come_from(
+    size: tuple[int, int], edge: int, crop: tuple[int, int]
+) -> None:
+    """Of a picture whose pixels hold their own place, across and then down."""
+    box = crop_box(size, edge, crop)
+    for axis in (0, 1):
+        places = np.arange(size[axis], dtype=np.float32) + 0.5
+        shape = (1, -1) if axis == 0 else (-1, 1)
+        grid = np.broadcast_to(places.reshape(shape), (size[1], size[0]))
+        kept = np.asarray(centre_crop(Image.fromarray(np.ascontiguousarray(grid)), edge, crop))
+        line = kept.mean(axis=axis)
+        step = (box[axis + 2] - box[axis]) / crop[axis]
+        expected = box[axis] + (np.arange(crop[axis]) + 0.5) * step
+        inner = slice(6, -6)  # at the margins resizing has pixels on one side only
+        assert line[inner] == pytest.approx(expected[inner], abs=0.02 * step + 0.02)
+
+
+@pytest.mark.parametrize("size", [(100, 60), (60, 100), (50, 50)])
+def test_a_crop_that_is_larger_than_the_picture_reaches_beyond_it(size: tuple[int, int]) -> None:
+    left, top, right, bottom = crop_box(size, 24, (32, 32))
+    assert (right - left, bottom - top) == pytest.approx((32 * min(size) / 24,) * 2, rel=0.02)
+    assert (left + right, top + bottom) == pytest.approx(size, abs=3)
+    assert min(left, top) < 0
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cpu:0", "mps:0", "", "CUDA"])

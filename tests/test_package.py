@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ import clipsim
 
 SOURCES = sorted(Path(clipsim.__file__).parent.glob("*.py"))
 HEAVY = {
-    "torch": {"encoders.py", "standin.py"},
+    "torch": {"encoders.py", "legrad.py", "standin.py"},
     "transformers": {"encoders.py", "standin.py"},
     "gradio": {"ui.py", "api.py", "service.py"},
 }
@@ -32,13 +35,17 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 def test_the_public_names_are_these() -> None:
     assert sorted(clipsim.__all__) == [
         "CaptionError",
+        "CaptionTable",
         "ClipsimError",
+        "Comparison",
         "Encoder",
         "EncoderError",
         "ImageError",
         "Result",
         "Score",
+        "compare_models",
         "load",
+        "score_captions",
         "score_images",
     ]
     assert all(hasattr(clipsim, name) for name in clipsim.__all__)
@@ -50,18 +57,44 @@ def test_every_error_is_a_clipsim_error() -> None:
     assert not issubclass(clipsim.ClipsimError, OSError | ValueError)
 
 
-def test_the_two_functions_are_called_as_promised() -> None:
+def test_the_functions_are_called_as_promised() -> None:
     assert str(inspect.signature(clipsim.load)).startswith("(name: 'str' = 'auto', device: 'str' = 'auto')")
     parameters = inspect.signature(clipsim.score_images).parameters
     assert list(parameters)[:3] == ["images", "caption", "encoder"]
     assert parameters["reference"].kind is inspect.Parameter.KEYWORD_ONLY
     assert parameters["reference"].default is None
+    defaults = {"framing": "crop", "contrast": "as-is", "prompt": "as-written"}
+    extras = {"words": False, "heatmap": False, "thumbnails": False}
+    assert {name: parameters[name].default for name in (*defaults, *extras)} == defaults | extras
+    assert list(inspect.signature(clipsim.score_captions).parameters)[:3] == ["images", "captions", "encoder"]
+    assert list(inspect.signature(clipsim.compare_models).parameters)[:3] == ["images", "caption", "encoders"]
+
+
+def fields(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
 
 
 def test_the_results_have_the_fields_that_were_promised() -> None:
-    assert list(clipsim.Score.__dataclass_fields__) == ["name", "rank", "cosine", "clipscore", "share", "notes"]
-    fields = ["caption", "reference", "model", "device", "scores", "rejected", "notes", "seconds"]
-    assert list(clipsim.Result.__dataclass_fields__) == fields
+    first = ["name", "rank", "cosine", "clipscore", "share", "notes"]
+    assert fields(clipsim.Score) == [
+        *first,
+        *["percentile", "verdict", "seen", "words", "shuffled", "heatmap", "thumbnail"],
+    ]
+    first = ["caption", "reference", "model", "device", "scores", "rejected", "notes", "seconds"]
+    assert fields(clipsim.Result) == [*first, "verdict", "words", "framing", "contrast", "prompt"]
+    assert fields(clipsim.CaptionTable) == [
+        *["captions", "pictures", "cosines", "percentiles", "verdicts", "best_pictures", "best_captions", "answers"],
+        *["model", "device", "rejected", "notes", "seconds", "framing", "contrast", "prompt"],
+    ]
+    assert fields(clipsim.Comparison) == ["results", "pictures", "agreement"]
+
+
+def test_the_package_brings_along_every_file_that_it_reads() -> None:
+    """What is in the folder of data is in the wheel: each kind of file is named in pyproject.toml."""
+    project = tomllib.loads((SOURCES[0].parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["clipsim.data"]
+    files = [path.name for path in (SOURCES[0].parent / "data").iterdir() if path.is_file() and path.suffix != ".py"]
+    assert [name for name in files if not any(fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 def test_importing_is_quick_and_leaves_the_heavy_libraries_out() -> None:
@@ -106,8 +139,13 @@ def undocumented(tree: ast.AST, prefix: str = "") -> Iterator[str]:
 def test_every_public_name_has_a_docstring(source: Path) -> None:
     tree = ast.parse(source.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree)
-    explained_by_the_protocol = {"name", "width", "device", "logit_scale", "seen", "encode_images", "encode_texts"}
-    missing = [name for name in undocumented(tree) if name.partition(".")[2] not in explained_by_the_protocol]
+    explained_by_the_protocol = {"name", "width", "device", "logit_scale", "encode_images", "encode_texts"}
+    explained_by_the_base = {"input_size", "kept", "view"}
+    missing = [
+        name
+        for name in undocumented(tree)
+        if name.partition(".")[2] not in explained_by_the_protocol | explained_by_the_base
+    ]
     assert missing == []
 
 

@@ -17,7 +17,9 @@ from conftest import paint
 import clipsim
 from benchmarks.standin import NOTEBOOK
 from clipsim import Encoder, EncoderError, score_images
+from clipsim.calibration import bank, captions
 from clipsim.images import read
+from clipsim.prompting import PROMPTS, encode_captions
 from clipsim.standin import StandInEncoder, class_names
 
 
@@ -120,6 +122,29 @@ def test_the_class_embeddings_that_it_ships_are_those_of_its_class_names() -> No
     encoder = StandInEncoder("stand-in", "cpu")
     shipped = np.load(Path(clipsim.__file__).parent / "data" / "imagenet_classes.npy")
     assert np.abs(encoder.class_embeddings().astype(np.float32) - shipped).max() < 1e-3
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_background_captions_that_it_ships_are_those_of_the_list(stand_in: Encoder, prompt: str) -> None:
+    """All of them as written; of each longer prompt every ninth, since there are thousands of sentences."""
+    every = 1 if prompt == "as-written" else 9
+    shipped = bank(stand_in, prompt).vectors
+    assert shipped.shape == (len(captions()), 384)
+    assert np.linalg.norm(shipped, axis=1) == pytest.approx(np.ones(len(shipped)), abs=1e-6)
+    assert shipped[::every] == pytest.approx(encode_captions(list(captions()[::every]), stand_in, prompt), abs=1e-3)
+
+
+def test_no_background_is_shipped_for_a_prompt_that_is_not_there() -> None:
+    shipped = np.load(Path(clipsim.__file__).parent / "data" / "background_captions.npz")
+    assert sorted(shipped) == sorted(PROMPTS)
+
+
+def test_it_sees_all_of_its_view_and_the_middle_of_a_picture(stand_in: Any) -> None:
+    assert stand_in.input_size == (260, 260)
+    left, top, right, bottom = stand_in.kept((594, 297))
+    assert (right - left, bottom - top) == pytest.approx((260, 260))
+    assert (left + right, top + bottom) == pytest.approx((594, 297), abs=1.1)
+    assert stand_in.view(paint(594, 297)).size == (260, 260)
 
 
 FILES = [  # what they begin with was published beside them
