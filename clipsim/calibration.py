@@ -34,6 +34,7 @@ from clipsim.prompting import PROMPTS, encode_captions
 MATCH, WEAK, NO_MATCH = "match", "weak", "no match"
 NOTHING = "nothing here matches"
 RIDGE = 0.01  # keeps the bank's weights unique; 1 and more bring the common subjects back
+LEAST_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
 _BANKS: WeakKeyDictionary[Encoder, dict[str, Bank]] = WeakKeyDictionary()
 
@@ -146,7 +147,10 @@ def captions() -> tuple[str, ...]:
 
 def bank(encoder: Encoder, prompt: str = "as-written") -> Bank:
     """The background captions, encoded once for each encoder and prompt and kept; those of hub models also on disk."""
-    kept = _BANKS.setdefault(encoder, {})
+    try:
+        kept = _BANKS.setdefault(encoder, {})
+    except TypeError:  # an encoder that cannot be a key (a plain dataclass) has its bank encoded each time
+        kept = {}
     if prompt not in kept:
         own = getattr(encoder, "background", lambda _: None)(prompt)
         vectors = _from_disk(encoder, prompt) if own is None else own
@@ -187,7 +191,8 @@ def _place(encoder: Encoder, prompt: str) -> Path | None:
 def neutral_weights(vectors: np.ndarray) -> np.ndarray:
     """Weights that make the weighted mean of `vectors`, shape (m, d), short: not negative, adding up to 1.
 
-    They minimise `|mean|² + RIDGE * |weights|²`; captions that would need a negative weight are left out.
+    They minimise `|mean|² + RIDGE * |weights|²` over the captions that are kept. Those that would need a negative
+    weight are left out one round after the other, which is close to the best choice and not always it.
     """
     gram = vectors.astype(np.float64) @ vectors.T.astype(np.float64) + RIDGE * np.eye(len(vectors))
     used = np.ones(len(vectors), bool)
@@ -218,7 +223,8 @@ def strengths(
     x, of_bank = _standard(cosines, vectors, calibration), _standard(unrelated, bank.vectors, calibration)
     middle = (of_bank @ bank.weights)[:, None]
     spread = np.sqrt((of_bank - middle) ** 2 @ bank.weights)[:, None]
-    spread = np.maximum(spread, 1e-6)
+    # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
+    spread = np.maximum(np.maximum(spread, LEAST_SPREAD * of_bank.std(axis=1, keepdims=True)), 1e-6)
     return (x - middle) / spread, (of_bank - middle) / spread
 
 

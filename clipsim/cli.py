@@ -165,7 +165,9 @@ def _score(options: argparse.Namespace) -> int:
     images = list(_walk(paths))
     if not images:
         raise ClipsimError(f"There are no pictures in {', '.join(paths)}: name files or folders with pictures.")
-    folder = _made(options.heatmaps) if options.heatmaps else None  # before the work, which would be lost otherwise
+    folder = (
+        None if options.heatmaps is None else _made(options.heatmaps)
+    )  # before the work, which would be lost otherwise
     with _progress_bar(len(images)) as progress:
         answer = _answered(options, captions, images, progress)
     status = _show(answer, options)
@@ -176,7 +178,7 @@ def _score(options: argparse.Namespace) -> int:
 
 def _check_combination(options: argparse.Namespace) -> None:
     """Raise a `_UsageError` that says what to leave out."""
-    several = bool(options.also or options.captions)
+    several = _several(options)
     wrong = {
         "With --reference there is no caption: leave out --also, --captions, --against, --words and --prompt.": (
             options.reference is not None
@@ -186,7 +188,7 @@ def _check_combination(options: argparse.Namespace) -> None:
             several and options.against
         ),
         "--words and --heatmaps go with one caption and one model: leave out --also, --captions and --against.": (
-            (options.words or options.heatmaps) and (several or options.against)
+            (options.words or options.heatmaps is not None) and (several or options.against)
         ),
         "--words has no place in CSV: use --format table or json.": options.words and options.format == "csv",
     }
@@ -195,8 +197,12 @@ def _check_combination(options: argparse.Namespace) -> None:
             raise _UsageError(message)
 
 
+def _several(options: argparse.Namespace) -> bool:
+    return bool(options.also) or options.captions is not None
+
+
 def _captions_and_paths(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    if options.captions:  # then all words are pictures
+    if options.captions is not None:  # then all words are pictures
         return [*_lines(options.captions), *options.also], options.caption_and_images
     caption, paths = _split(options.caption_and_images, options.reference)
     return [] if caption is None else [caption, *options.also], paths
@@ -223,7 +229,7 @@ def _answered(
 ) -> Answer:
     choices: dict[str, Any] = {"framing": options.framing, "contrast": options.contrast, "prompt": options.prompt}
     encoders = _encoders(options)
-    if options.also or options.captions:
+    if _several(options):
         return score_captions(images, captions, encoders[0], **choices, progress=progress)
     if options.against:
         return compare_models(images, captions[0], encoders, **choices, progress=progress)

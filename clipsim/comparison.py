@@ -29,7 +29,7 @@ class CaptionTable:
         pictures: names, in the order in which they were given.
         cosines: -1 to 1. Along a row they say which picture; down a column captions that fit everything lead.
         percentiles: 0 to 100, corrected for such captions: to be compared along rows and columns.
-        verdicts: "match", "weak" or "no match", a picture alone; None where the model has no cut-offs.
+        verdicts: "match", "weak" or "no match"; None where the model has no cut-offs.
         best_pictures: for each caption the picture with the highest cosine; empty without pictures.
         best_captions: for each picture the caption with the highest percentile.
         answers: for each caption "match" or "nothing here matches"; None where the model has no cut-offs.
@@ -115,20 +115,24 @@ def score_captions(
     cosine = gallery.cosines(vectors)
     percent = _percentiles(gallery, cosine, vectors, encoder, prompt)
     known = calibration(encoder)
+    judged = [known.cutoffs.verdicts(row) for row in percent.T] if known and gallery.pictures else []
     names = tuple(picture.name for picture in gallery.pictures)
     return CaptionTable(
         captions=tuple(asked),
         pictures=names,
         cosines=_rows(cosine),
         percentiles=_rows(percent),
-        verdicts=None if known is None else tuple(tuple(map(known.cutoffs.verdict, row)) for row in _rows(percent)),
+        verdicts=tuple(tuple(each) for _, each in judged) if judged else None,
         best_pictures=tuple(names[i] for i in cosine.argmax(axis=0)) if names else (),
         best_captions=tuple(asked[i] for i in percent.argmax(axis=1)),
-        answers=tuple(known.cutoffs.verdicts(row)[0] for row in percent.T) if known and names else None,
+        answers=tuple(whole for whole, _ in judged) if judged else None,
         model=encoder.name,
         device=encoder.device,
         rejected=gallery.rejected,
-        notes=(*getattr(encoder, "notes", ()), *(note for one in asked for note in caption_notes(one, encoder))),
+        notes=(
+            *getattr(encoder, "notes", ()),
+            *(note for one in asked for note in caption_notes(one, encoder, prompt)),
+        ),
         seconds=time.perf_counter() - start,
         framing=framing,
         contrast=contrast,

@@ -51,9 +51,9 @@ class Encoder(Protocol):
         logit_scale: what the model was trained to multiply a cosine with before a softmax or sigmoid.
 
     An encoder may also have `family` ("clip", "siglip", ...), `notes` (sentences that every result repeats),
-    `words_cut(caption) -> str` (the end of a caption that is too long), `digest` (text that changes with the weights),
-    `maps` as `TorchEncoder.maps` with its name `map_method`, and, where it tells how it looks at a picture, the methods
-    of `Framing` in `clipsim.framing`.
+    `words_cut(caption) -> str` (the end of a caption that is too long), `revision` (changes with the weights), `maps`
+    as `TorchEncoder.maps` with its name `map_method`, and, where it tells how it looks at a picture, `input_size`,
+    `kept`, `view` and `encode_views` as `TorchEncoder`.
     """
 
     @property

@@ -18,7 +18,7 @@ from clipsim.framing import check_treatment, thumbnail
 from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered
 from clipsim.heatmaps import Heatmap, heatmaps
 from clipsim.images import Source
-from clipsim.prompting import check_prompt, encode_captions
+from clipsim.prompting import PROMPTS, check_prompt, encode_captions
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,11 @@ def score_images(
     treatment = {"framing": framing, "contrast": contrast}
     if reference is None:
         caption = clean_caption(caption)
-        anchor, targets, notes = None, encode_captions([caption], encoder, prompt), caption_notes(caption, encoder)
+        anchor, targets, notes = (
+            None,
+            encode_captions([caption], encoder, prompt),
+            caption_notes(caption, encoder, prompt),
+        )
     else:
         if caption and caption.strip():
             raise CaptionError("There are both a caption and a reference image: give one of them.")
@@ -213,9 +217,10 @@ def clean_caption(caption: str | None) -> str:
     return caption
 
 
-def caption_notes(caption: str, encoder: Encoder) -> list[str]:
+def caption_notes(caption: str, encoder: Encoder, prompt: str = "as-written") -> list[str]:
     """What a reader must know of a caption: the words that the model does not read."""
-    left_out = getattr(encoder, "words_cut", lambda _: "")(caption)
+    sentence = max(PROMPTS[prompt], key=len).replace("{}", caption)
+    left_out = getattr(encoder, "words_cut", lambda _: "")(sentence)
     return [f"The caption is longer than the model reads; these words were left out: “{left_out}”"] if left_out else []
 
 

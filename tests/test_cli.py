@@ -12,14 +12,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from PIL import Image
 
 import clipsim
-from clipsim import Encoder, Result, score_images
+from clipsim import Encoder, Result, compare_models, score_captions, score_images
 from clipsim.cli import main
+from clipsim.framing import CONTRASTS, FRAMINGS
 from clipsim.models import MODELS
+from clipsim.prompting import PROMPTS
+from clipsim.report import CAPTION_COLUMNS, COLUMNS, words_table
 
 PictureFile = Callable[..., Path]
 
@@ -278,7 +282,8 @@ def test_models_lists_every_model(cli: Command) -> None:
     assert len(lines) == 1 + len(MODELS)
     for line, model in zip(lines[1:], MODELS, strict=True):
         figures = ["-" if figure is None else f"{figure:.1f}" for figure in (model.imagenet, model.coco)]
-        shown = [model.name, model.family, model.licence, str(model.width), *figures]
+        known = "yes" if model.name == "stand-in" else "-"
+        shown = [model.name, model.family, model.licence, str(model.width), *figures, known]
         assert line.split()[: len(shown)] == shown
         assert model.hub_id in line
 
@@ -299,6 +304,224 @@ def test_every_command_and_option_has_help(cli: Command, words: list[str], expec
     done = cli(*words, "--help")
     assert (done.code, done.err) == (0, "")
     assert all(word in done.out for word in expected)
+
+
+def test_every_choice_is_in_the_help(cli: Command) -> None:
+    text = " ".join(cli("score", "--help").out.split()).replace("- ", "-")  # lines are broken at hyphens, too
+    options = ("--framing", "--contrast", "--prompt", "--also", "--captions", "--against", "--words", "--heatmaps")
+    assert all(option in text for option in options)
+    for choices in (FRAMINGS, CONTRASTS):
+        assert all(" ".join(what.split()).replace("- ", "-") in text for what in choices.values())
+    assert all(f"{prompt}:" in text or f"{prompt} (default):" in text for prompt in PROMPTS)
+
+
+def without_seconds(read: Any) -> Any:
+    """What was read from JSON, without the times, which differ from run to run."""
+    if isinstance(read, dict):
+        return {key: without_seconds(value) for key, value in read.items() if key != "seconds"}
+    return [without_seconds(value) for value in read] if isinstance(read, list) else read
+
+
+@pytest.mark.parametrize(
+    ("option", "choice"),
+    [
+        *(("framing", choice) for choice in FRAMINGS),
+        *(("contrast", choice) for choice in CONTRASTS),
+        *(("prompt", choice) for choice in PROMPTS),
+    ],
+)
+def test_a_treatment_is_that_of_python(
+    score: Command, picture_file: PictureFile, clip: Encoder, option: str, choice: str
+) -> None:
+    path = picture_file("dog.png", 1, (120, 40))
+    done = score("the dog", path, f"--{option}", choice, "--format", "json")
+    expected = score_images([path], "the dog", clip, **{option: choice})
+    assert json.loads(done.out)[option] == choice
+    assert without_seconds(json.loads(done.out)) == without_seconds(expected.to_dict())
+
+
+def test_words_stand_below_the_scores(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
+    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
+    done = score("the dog in snow", *pictures, "--words")
+    assert done.code == 0
+    expected = words_table(score_images(pictures, "the dog in snow", clip, words=True))
+    assert "snow" in expected
+    assert done.out.endswith(f"\n\n{expected}\n")
+    assert "What each word" not in score("the dog in snow", *pictures).out
+
+
+def test_words_are_in_the_json(score: Command, picture_file: PictureFile) -> None:
+    read = json.loads(score("the dog", picture_file("dog.png"), "--words", "--format", "json").out)
+    assert read["words"] == ["the", "dog"]
+    assert len(read["scores"][0]["words"]) == 2
+
+
+def test_heatmaps_are_saved_under_the_names_of_the_pictures(
+    score: Command, picture_file: PictureFile, tmp_path: Path
+) -> None:
+    picture_file("album/dog.png", 1, (90, 60)), picture_file("album/sub/Hündin 雪.jpg", 2)
+    picture_file("album/same.png", 3), picture_file("album/same.jpg", 4)
+    folder = tmp_path / "new" / "maps"
+    done = score("the dog", tmp_path / "album", tmp_path / "gone.png", "--heatmaps", folder)
+    expected = ["Hündin 雪.png", "dog.png", "same.jpg.png", "same.png.png"]
+    assert done.code == 0
+    assert sorted(path.name for path in folder.iterdir()) == expected
+    assert str(folder) in done.err and all(name in done.err for name in expected)
+    with Image.open(folder / "dog.png") as saved, Image.open(tmp_path / "album" / "dog.png") as original:
+        assert saved.size == original.size == (90, 60)
+        assert saved.format == "PNG"
+        assert saved.convert("RGB").tobytes() != original.convert("RGB").tobytes()
+
+
+def test_heatmaps_of_pictures_in_folders_stay_in_their_own(
+    score: Command, picture_file: PictureFile, tmp_path: Path
+) -> None:
+    picture_file("album/a/dog.png", 1), picture_file("album/b/dog.png", 2)
+    score("the dog", tmp_path / "album", "--heatmaps", tmp_path / "maps")
+    saved = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert saved == ["a - dog.png.png", "b - dog.png.png"]
+
+
+def test_heatmaps_overwrite_nothing(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
+    path = picture_file("dog.png", 1)
+    before = path.read_bytes()
+    done = score("the dog", path, "--heatmaps", tmp_path)  # where the picture itself is
+    assert path.read_bytes() == before
+    assert (tmp_path / "dog (2).png").is_file()
+    assert "dog (2).png" in done.err
+    assert "dog (3).png" in score("the dog", path, "--heatmaps", tmp_path).err
+
+
+def test_heatmaps_of_a_reference_and_in_json(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
+    dog, cat = picture_file("dog.png", 1), picture_file("cat.png", 2)
+    done = score("--reference", dog, cat, "--heatmaps", tmp_path / "maps", "--format", "json")
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["cat.png"]
+    assert json.loads(done.out)["scores"][0]["heatmap"]["values"]
+
+
+def test_a_file_where_the_heatmaps_should_go_is_wrong_use(score: Command, picture_file: PictureFile) -> None:
+    path = picture_file("dog.png")
+    done = score("the dog", path, "--heatmaps", path)
+    assert (done.code, done.out) == (2, "")
+    assert "--heatmaps" in done.err and done.err.count("\n") == 1
+
+
+def test_also_adds_captions(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
+    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
+    words = ["the dog", *pictures, "--also", "the cat", "--also", "snow", "--framing", "pad", "--prompt", "photo"]
+    done = score(*words, "--format", "json")
+    expected = score_captions(pictures, ["the dog", "the cat", "snow"], clip, framing="pad", prompt="photo")
+    assert (done.code, done.err) == (0, "")
+    assert without_seconds(json.loads(done.out)) == without_seconds(expected.to_dict())
+
+
+def test_captions_are_read_from_a_file(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
+    file = tmp_path / "captions.txt"
+    file.write_bytes("\ufeffthe dog\r\n\r\n  the cat \r\n雪\n".encode())
+    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
+    read = json.loads(score(*pictures, "--captions", file, "--also", "snow", "--format", "json").out)
+    assert read["captions"] == ["the dog", "the cat", "雪", "snow"]
+    assert read["pictures"] == ["dog.png", "cat.png"]
+
+
+def test_captions_are_read_from_the_standard_input(
+    score: Command, picture_file: PictureFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Hündin\nthe cat".encode()), "ascii"))
+    done = score("--captions", "-", picture_file("dog.png"), "--format", "csv")
+    read = list(csv.DictReader(io.StringIO(done.out)))
+    assert done.code == 0
+    assert tuple(read[0]) == CAPTION_COLUMNS
+    assert [row["caption"] for row in read] == ["Hündin", "the cat"]
+
+
+def test_several_captions_are_a_table_by_default(score: Command, picture_file: PictureFile) -> None:
+    done = score("the dog", picture_file("dog.png", 1), "--also", "the cat")
+    assert done.code == 0
+    assert [line.split() for line in done.out.splitlines()[2:5]] == [
+        ["best", "picture", "caption"],
+        ["1", "dog.png", "the", "dog"],
+        ["2", "dog.png", "the", "cat"],
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\n", "Hündin".encode("utf-16"), "Hündin".encode("latin-1"), None])
+def test_a_captions_file_that_cannot_be_used_is_wrong_use(
+    score: Command, picture_file: PictureFile, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "captions.txt"
+    if content is not None:
+        file.write_bytes(content)
+    done = score(picture_file("dog.png"), "--captions", file)
+    assert (done.code, done.out) == (2, "")
+    assert "captions.txt" in done.err and done.err.count("\n") == 1
+
+
+def test_several_captions_and_no_readable_picture_exit_with_one(score: Command, tmp_path: Path) -> None:
+    done = score("the dog", tmp_path / "gone.png", "--also", "the cat")
+    assert (done.code, done.out) == (1, "")
+    assert "gone.png is not a file" in done.err
+
+
+def test_against_compares_models(
+    score: Command, picture_file: PictureFile, tiny_siglip: Path, clip: Encoder, siglip: Encoder
+) -> None:
+    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2), picture_file("bird.png", 3)]
+    words = ["the dog", *pictures, "--against", tiny_siglip, "--contrast", "auto"]
+    done = score(*words, "--format", "json")
+    expected = compare_models(pictures, "the dog", [clip, siglip], contrast="auto")
+    assert (done.code, done.err) == (0, "")
+    assert without_seconds(json.loads(done.out)) == without_seconds(expected.to_dict())
+    table = score(*words)
+    assert "model A    3 pictures · tiny-clip" in table.out and "model B    3 pictures · tiny-siglip" in table.out
+    read = list(csv.DictReader(io.StringIO(score(*words, "--format", "csv").out)))
+    assert tuple(read[0]) == COLUMNS
+    assert [row["model"] for row in read] == ["tiny-clip"] * 3 + ["tiny-siglip"] * 3
+
+
+def test_the_stand_in_gives_a_verdict(cli: Command, picture_file: PictureFile) -> None:
+    done = cli("score", "a submarine", picture_file("dog.png", 1), picture_file("cat.png", 2), "--model", "stand-in")
+    assert done.code == 0  # scored, though nothing matches
+    assert "answer     Nothing here matches: " in done.out
+    assert "no match" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--reference", "dog.png", "--also", "a cat"], "--reference"),
+        (["--reference", "dog.png", "--captions", "-"], "--reference"),
+        (["--reference", "dog.png", "--against", "stand-in"], "--reference"),
+        (["--reference", "dog.png", "--words"], "--words"),
+        (["--reference", "dog.png", "--prompt", "photo"], "--prompt"),
+        (["--also", "a cat", "--against", "stand-in"], "--against"),
+        (["--captions", "-", "--against", "stand-in"], "--against"),
+        (["--also", "a cat", "--words"], "--words"),
+        (["--captions", "-", "--heatmaps", "maps"], "--heatmaps"),
+        (["--against", "stand-in", "--words"], "--words"),
+        (["--against", "stand-in", "--heatmaps", "maps"], "--heatmaps"),
+        (["--words", "--format", "csv"], "--words"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_use(
+    score: Command, picture_file: PictureFile, words: list[str], named: str
+) -> None:
+    done = score("the dog", picture_file("cat.png"), *words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1 and named in done.err
+
+
+def test_the_same_model_twice_is_wrong_use(score: Command, picture_file: PictureFile, tiny_clip: Path) -> None:
+    done = score("the dog", picture_file("cat.png"), "--against", tiny_clip)
+    assert (done.code, done.out) == (2, "")
+    assert "tiny-clip, tiny-clip" in done.err
+
+
+@pytest.mark.parametrize("option", ["--framing", "--contrast", "--prompt"])
+def test_an_unknown_treatment_exits_with_two(score: Command, picture_file: PictureFile, option: str) -> None:
+    done = score("the dog", picture_file("dog.png"), option, "best")
+    assert (done.code, done.out) == (2, "")
+    assert option in done.err and "choose from" in done.err
 
 
 def test_the_command_line_and_python_give_the_same_numbers(

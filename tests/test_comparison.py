@@ -80,6 +80,13 @@ def test_the_best_caption_of_each_picture_goes_by_percentile(table: CaptionTable
         assert column[table.captions.index(caption)] == max(column)
 
 
+def test_a_caption_that_spreads_wide_is_not_the_best_for_its_cosine_alone(stand_in: Encoder) -> None:
+    table = score_captions([ROOT / "examples" / "children-playing-in-snow.jpg"], ["winter", "an animal"], stand_in)
+    assert table.cosines[0] > table.cosines[1]
+    assert table.percentiles[0] < table.percentiles[1]
+    assert table.best_captions == ("an animal",)
+
+
 def test_a_table_says_which_captions_nothing_matches(table: CaptionTable) -> None:
     assert table.answers == ("match", "match", "nothing here matches", "nothing here matches")
 

@@ -449,6 +449,16 @@ def test_siglips_view_is_what_transformers_makes_of_the_picture(
     assert np.array_equal(ours.transpose(2, 0, 1), theirs)
 
 
+def test_siglips_processor_says_how_to_resize(tiny_siglip: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_siglip, tmp_path / "checkpoint"))
+    processor = transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32}, resample=2)
+    processor.save_pretrained(copy)
+    image = paint(80, 60)
+    expected = Plain("siglip", copy).image(image)
+    assert clipsim.load(str(copy), "cpu").encode_images([image])[0] == pytest.approx(expected, abs=1e-5)
+    assert np.abs(Plain("siglip", tiny_siglip).image(image) - expected).max() > 1e-4
+
+
 @pytest.mark.parametrize("size", EVEN)
 def test_clips_view_is_what_transformers_makes_of_the_picture(
     clip: Any, tiny_clip: Path, size: tuple[int, int]
