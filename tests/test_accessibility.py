@@ -64,6 +64,7 @@ def test_axe_finds_nothing_grave_in_what_unfolds(page: Page) -> None:
     upload(page, "#pictures", EXAMPLES / "cat-in-rucksack.jpg", EXAMPLES / "hiking-golden-retriever.jpg")
     page.locator("#caption input, #caption textarea").fill(RETRIEVER)
     page.get_by_text("More ways to look").click()
+    page.wait_for_timeout(1000)
     page.locator("#others textarea").fill("a cat in a rucksack")
     page.locator("#show-where input").check()
     page.locator("#score").click()
