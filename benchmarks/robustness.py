@@ -25,7 +25,7 @@ from PIL import Image, ImageFilter
 import clipsim
 from clipsim.encoders import Encoder
 from clipsim.framing import GREY, View, encode, views
-from clipsim.gallery import Gallery, Seen
+from clipsim.gallery import Gallery, Seen, unit_mean
 from clipsim.images import read
 from clipsim.prompting import PROMPTS, encode_captions
 
@@ -161,7 +161,7 @@ def treated(files: list[Path], encoder: Encoder) -> tuple[dict[str, dict[str, Ga
     names = [path.name for path in files]
     found = {t: {kind: gallery(names, vectors[t, kind]) for kind in COPIES} for t in LOOKS}
     tiles = found.pop("tiles")
-    means = {kind: gallery(names, [unit(some) for some in vectors["tiles", kind]]) for kind in COPIES}
+    means = {kind: gallery(names, [unit_mean(some) for some in vectors["tiles", kind]]) for kind in COPIES}
     seconds["tiles-best"] = seconds["tiles-mean"] = seconds["tiles"]
     framings = {"crop": found.pop("crop"), "pad": found.pop("pad"), "tiles-best": tiles, "tiles-mean": means}
     return framings | found, seconds
@@ -176,13 +176,6 @@ def gallery(names: list[str], vectors: list[np.ndarray]) -> Gallery:
     """Pictures whose vectors are known."""
     starts = np.cumsum([0, *map(len, vectors)])[:-1]
     return Gallery(tuple(Seen(name, (), (0, 0), 1.0) for name in names), np.concatenate(vectors), starts, ())
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Their mean at unit length, shape (1, d)."""
-    mean = vectors.mean(axis=0, keepdims=True)
-    length: np.ndarray = mean / np.linalg.norm(mean)
-    return length
 
 
 def right(cosine: np.ndarray) -> float:

@@ -122,8 +122,14 @@ def _vectors(looks: list[list[View]], encoder: Encoder, *, mean: bool) -> list[n
     each = np.split(together, np.cumsum([len(some) for some in looks])[:-1])
     if not mean:
         return each
-    means = [vectors.mean(axis=0, keepdims=True) for vectors in each]
-    return [vector / np.linalg.norm(vector) for vector in means]
+    return [unit_mean(vectors) for vectors in each]
+
+
+def unit_mean(vectors: np.ndarray) -> np.ndarray:
+    """The mean of vectors of shape (n, d), at unit length: shape (1, d)."""
+    mean = vectors.mean(axis=0, keepdims=True)
+    unit: np.ndarray = mean / np.linalg.norm(mean)
+    return unit
 
 
 def _seen(picture: Picture, looks: list[View], keep_looks: bool) -> Seen:

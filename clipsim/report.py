@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
-from clipsim.calibration import MATCH, NO_MATCH, NOTHING, WEAK, Calibration
+from clipsim.calibration import MATCH, NO_MATCH, WEAK, Calibration
 from clipsim.comparison import CaptionTable, Comparison
 from clipsim.images import SUFFIXES
 from clipsim.models import STAND_IN
@@ -314,7 +314,10 @@ def _caption_lines(table: CaptionTable) -> list[list[str]]:
 def _picture_lines(table: CaptionTable, group: Sequence[int]) -> list[list[str]]:
     lines = [["best caption", *(f"{i + 1}{_mark(table, None)}" for i in group), "picture"]]
     for j, name in enumerate(table.pictures):
-        cells = [percentile(table.percentiles[i][j]) + _mark(table, _verdict(table, i, j)) for i in group]
+        cells = [
+            percentile(table.percentiles[i][j]) + _mark(table, table.verdicts[i][j] if table.verdicts else None)
+            for i in group
+        ]
         lines.append([str(table.captions.index(table.best_captions[j]) + 1), *cells, printable(name)])
     return lines
 
@@ -322,14 +325,6 @@ def _picture_lines(table: CaptionTable, group: Sequence[int]) -> list[list[str]]
 def _mark(table: CaptionTable, verdict: str | None) -> str:
     """What follows a percentile, so that figures stay below each other."""
     return "" if table.verdicts is None else " *" if verdict == MATCH else "  "
-
-
-def _verdict(table: CaptionTable, i: int, j: int) -> str | None:
-    """Caption i on picture j as a request for that caption alone has it: no match where nothing of the whole does."""
-    if table.verdicts is None or table.answers is None:
-        return None
-    alone = table.verdicts[i][j]
-    return WEAK if alone == MATCH and table.answers[i] == NOTHING else alone
 
 
 def captions_csv(table: CaptionTable) -> str:
@@ -340,7 +335,7 @@ def captions_csv(table: CaptionTable) -> str:
             "picture": picture,
             "cosine": table.cosines[i][j],
             "percentile": table.percentiles[i][j],
-            "verdict": _verdict(table, i, j),
+            "verdict": table.verdicts[i][j] if table.verdicts else None,
             "model": model_title(table),
         }
         for i, caption in enumerate(table.captions)

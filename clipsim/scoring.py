@@ -15,7 +15,7 @@ from clipsim.calibration import bank, calibration, percentiles
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ImageError
 from clipsim.framing import check_treatment, thumbnail
-from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered
+from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered, unit_mean
 from clipsim.heatmaps import Heatmap, heatmaps
 from clipsim.images import Source
 from clipsim.prompting import PROMPTS, check_prompt, encode_captions
@@ -144,11 +144,8 @@ def score_images(
     treatment = {"framing": framing, "contrast": contrast}
     if reference is None:
         caption = clean_caption(caption)
-        anchor, targets, notes = (
-            None,
-            encode_captions([caption], encoder, prompt),
-            caption_notes(caption, encoder, prompt),
-        )
+        anchor, targets = None, encode_captions([caption], encoder, prompt)
+        notes = caption_notes(caption, encoder, prompt)
     else:
         if caption and caption.strip():
             raise CaptionError("There are both a caption and a reference image: give one of them.")
@@ -169,7 +166,7 @@ def score_images(
             columns |= added
             notes += said
     if heatmap:
-        columns["heatmap"] = heatmaps(gallery.pictures, encoder, _middle(targets))
+        columns["heatmap"] = heatmaps(gallery.pictures, encoder, unit_mean(targets)[0])
     if thumbnails:
         columns["thumbnail"] = [thumbnail(picture.looks) for picture in gallery.pictures]
     return Result(
@@ -272,12 +269,6 @@ def _words(
     percent = np.array(so_far["percentile"])
     unread = wording.bag_of_words(cosine, of_shuffled, unrelated.mean(axis=1), percent)
     return words, columns, [wording.UNREAD] if unread else []
-
-
-def _middle(vectors: np.ndarray) -> np.ndarray:
-    mean = vectors.mean(axis=0)
-    unit: np.ndarray = mean / np.linalg.norm(mean)
-    return unit
 
 
 def _ranked(columns: dict[str, list[Any]], encoder: Encoder, *, by_caption: bool) -> tuple[Score, ...]:
