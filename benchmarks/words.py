@@ -10,9 +10,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 from robustness import labelled
 
 import clipsim
+from clipsim.encoders import Encoder
+from clipsim.gallery import embed
+from clipsim.prompting import encode_captions
+from clipsim.words import left_out, split
 
 SENTENCES = (
     "a {} standing in the snow",
@@ -29,18 +34,19 @@ def main() -> None:
     options = parser.parse_args()
     encoder = clipsim.load(options.model)
     files, labels = labelled(options.photos, None)
+    vectors = embed(files, encoder).vectors
     for sentence in SENTENCES:
         right = sum(
-            top_word(clipsim.score_images(file, sentence.format(label), encoder, words=True)) in label.split()
-            for file, label in zip(files, labels, strict=True)
+            top_word(sentence.format(label), vector, encoder) in label.split()
+            for label, vector in zip(labels, vectors, strict=True)
         )
         print(f"{sentence}: {right} of {len(files)} ({right / len(files):.1%})", flush=True)
 
 
-def top_word(result: clipsim.Result) -> str:
-    """The word that adds most to the best picture's cosine."""
-    assert result.words and result.scores[0].words
-    return max(zip(result.scores[0].words, result.words, strict=True))[1]
+def top_word(caption: str, picture: np.ndarray, encoder: Encoder) -> str:
+    """The word without which the caption's cosine with the picture's vector, shape (width,), is lowest."""
+    words = split(caption)
+    return words[int((encode_captions(left_out(words), encoder) @ picture).argmin())]
 
 
 if __name__ == "__main__":
