@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
@@ -17,6 +18,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from PIL import Image
 
+from clipsim import fast
 from clipsim.errors import EncoderError
 from clipsim.legrad import legrad
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     import torch
 
 BATCH = 16  # pictures or captions a forward pass; on CPU 1 halves the speed and 64 is slower again
+GPU_BATCH = 64  # pictures, so that a GPU is not kept waiting for the next pass
+PRECISIONS = ("auto", "full", "half")
+# Captions are padded to a multiple of this, each by its own length: its vector must not hang on what else is encoded.
+TEXT_STEP = 16
 # What a checkpoint's folder must hold, each in one of these forms.
 PARTS = [
     ["config.json"],
@@ -32,6 +38,7 @@ PARTS = [
     ["model*.safetensors", "pytorch_model*.bin"],
 ]
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
+_NO_NARROW = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
 
 
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
@@ -48,12 +55,13 @@ class Encoder(Protocol):
         name: the model, as results name it.
         width: length of every vector.
         device: where it runs, for instance "cpu" or "cuda:0".
+        precision: "full" or "half", as `clipsim.load` takes them; "full" where an encoder does not tell.
         logit_scale: what the model was trained to multiply a cosine with before a softmax or sigmoid.
 
     An encoder may also have `family` ("clip", "siglip", ...), `notes` (sentences that every result repeats),
-    `words_cut(caption) -> str` (the end of a caption that is too long), `revision` (changes with the weights), `maps`
-    as `TorchEncoder.maps` with its name `map_method`, and, where it tells how it looks at a picture, `input_size`,
-    `kept`, `view` and `encode_views` as `TorchEncoder`.
+    `words_cut(caption) -> str` (the end of a caption that is too long), `revision` (changes with the weights), `batch`
+    (how many pictures at once suit it), `maps` as `TorchEncoder.maps` with its name `map_method`, and, where it tells
+    how it looks at a picture, `input_size`, `kept`, `view` and `encode_views` as `TorchEncoder`.
     """
 
     @property
@@ -83,10 +91,13 @@ class TorchEncoder(ABC):
     _tokenizer: Any
     _max_tokens: int
 
-    def __init__(self, name: str, device: str = "auto", notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, name: str, device: str = "auto", notes: tuple[str, ...] = (), precision: str = "auto"
+    ) -> None:
         self.name = name
         self.notes = notes
         self._wanted = device
+        self._wanted_precision = precision
         self._ready = False
         self._loading = threading.Lock()
         self._key = id(self)
@@ -115,8 +126,8 @@ class TorchEncoder(ABC):
         """What the network takes, on the CPU, of pictures that have `input_size`."""
 
     @abstractmethod
-    def _text_inputs(self, texts: list[str]) -> Tensors:
-        """What the network takes, on the CPU."""
+    def _text_inputs(self, tokens: list[np.ndarray], size: int) -> Tensors:
+        """What the network takes, on the CPU, of token ids that are padded to `size` each."""
 
     @abstractmethod
     def _image_vectors(self, inputs: Tensors) -> Any:
@@ -143,6 +154,16 @@ class TorchEncoder(ABC):
         return resolve_device(self._wanted)
 
     @property
+    def precision(self) -> str:
+        on_cuda = self.device.startswith("cuda")
+        return {"auto": "half" if on_cuda else "full"}.get(self._wanted_precision, self._wanted_precision)
+
+    @property
+    def batch(self) -> int:
+        """How many pictures a forward pass takes."""
+        return GPU_BATCH if self.device.startswith("cuda") else BATCH
+
+    @property
     def ready(self) -> bool:
         """Whether the weights are read."""
         return self._ready
@@ -153,10 +174,25 @@ class TorchEncoder(ABC):
 
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Unit-length float32 vectors of shape (n, width) of pictures that have `input_size`: no framing is left."""
-        return self._encode(self._image_inputs, "_image_vectors", views)
+        self.ensure_loaded()
+        starts = range(0, len(views), self.batch)
+        return self._together(
+            [self._encoded("_image_vectors", self._image_inputs(views[i : i + self.batch])) for i in starts]
+        )
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return self._encode(self._text_inputs, "_text_vectors", texts)
+        return self._encode_texts("_text_vectors", texts)
+
+    def _encode_texts(self, vectors_of: str, texts: list[str]) -> np.ndarray:
+        self.ensure_loaded()
+        tokens = [np.array(ids) for ids in self._token_ids(texts)]
+        vectors = np.empty((len(texts), self.width), np.float32)
+        for size in {self._padded(len(ids)) for ids in tokens}:
+            places = [i for i, ids in enumerate(tokens) if self._padded(len(ids)) == size]
+            for batch in (places[i : i + BATCH] for i in range(0, len(places), BATCH)):
+                inputs = self._text_inputs([tokens[i] for i in batch], size)
+                vectors[batch] = self._encoded(vectors_of, inputs)
+        return self._together([vectors])
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Where each view supports what `target` stands for: relevance of equal cells that tile it, by `map_method`.
@@ -175,7 +211,7 @@ class TorchEncoder(ABC):
 
         self.ensure_loaded()
         wanted = torch.from_numpy(np.array(target, np.float32))
-        batches = [views[start : start + BATCH] for start in range(0, len(views), BATCH)]
+        batches = [views[start : start + self.batch] for start in range(0, len(views), self.batch)]
         grids = [_mapped(self._key, self._image_inputs(batch), wanted).numpy() for batch in batches]
         return self._finite(np.concatenate(grids or [np.zeros((0, 1, 1), np.float32)]), "maps")
 
@@ -209,22 +245,27 @@ class TorchEncoder(ABC):
     def _cleaned(self, text: str) -> str:
         return text
 
-    def _tokens(self, texts: list[str], padding: bool | str = True) -> Tensors:
-        """Token ids and mask, shape (n, longest), cut to what the model reads with the end token kept."""
-        texts = [self._cleaned(text) for text in texts]
+    def _token_ids(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text, cut to what the model reads with the end token kept."""
+        if not texts:
+            return []
         with self._tokenizing:
             tokens = self._tokenizer(
-                texts, padding=padding, truncation=True, max_length=self._max_tokens, return_tensors="pt"
+                [self._cleaned(text) for text in texts], truncation=True, max_length=self._max_tokens
             )
-        return {key: tokens[key] for key in ("input_ids", "attention_mask") if key in tokens}
+        ids: list[list[int]] = tokens["input_ids"]
+        return ids
 
-    def _encode(self, prepare: Callable[[Any], Tensors], vectors_of: str, items: Sequence[Any]) -> np.ndarray:
-        self.ensure_loaded()
-        vectors = [np.zeros((0, self.width), np.float32)]
-        for start in range(0, len(items), BATCH):
-            inputs = prepare(items[start : start + BATCH])
-            vectors.append(_forward(self._key, vectors_of, inputs).numpy())
-        return self._finite(np.concatenate(vectors), "vectors")
+    def _padded(self, length: int) -> int:
+        """To how many tokens a caption of `length` tokens is padded."""
+        return min(-(-length // TEXT_STEP) * TEXT_STEP, self._max_tokens)
+
+    def _encoded(self, vectors_of: str, inputs: Tensors) -> np.ndarray:
+        vectors: np.ndarray = _forward(self._key, vectors_of, inputs).numpy()
+        return vectors
+
+    def _together(self, vectors: list[np.ndarray]) -> np.ndarray:
+        return self._finite(np.concatenate([np.zeros((0, self.width), np.float32), *vectors]), "vectors")
 
     def _finite(self, values: np.ndarray, what: str) -> np.ndarray:
         if not np.isfinite(values).all():
@@ -247,7 +288,7 @@ def _forward(key: int, vectors_of: str, inputs: Tensors) -> torch.Tensor:
 
     encoder = _ENCODERS[key]
     with torch.inference_mode():
-        on_device = {name: tensor.to(encoder.device) for name, tensor in inputs.items()}
+        on_device = {name: tensor.to(encoder.device, non_blocking=True) for name, tensor in inputs.items()}
         return normalize(getattr(encoder, vectors_of)(on_device).float(), dim=-1).cpu()
 
 
@@ -268,12 +309,16 @@ class TransformersEncoder(TorchEncoder):
 
     map_method = "legrad"
 
-    def __init__(self, name: str, folder: Path, device: str = "auto", notes: tuple[str, ...] = ()) -> None:
-        super().__init__(name, device, notes)
+    def __init__(
+        self, name: str, folder: Path, device: str = "auto", notes: tuple[str, ...] = (), precision: str = "auto"
+    ) -> None:
+        super().__init__(name, device, notes, precision)
         self.folder = folder
         self.family = _family(folder, name)
         # the hub's cache keeps each commit in a folder of its own; other folders may be written over
-        self.revision = folder.name if folder.parent.name == "snapshots" else ""
+        self.revision = folder.name if folder.parent.name == "snapshots" else _state(folder)
+        if precision == "half" and self.device == "cpu" and not _narrow("cpu"):
+            self.notes = (*notes, _NO_NARROW)
 
     @property
     def width(self) -> int:
@@ -318,14 +363,13 @@ class TransformersEncoder(TorchEncoder):
             "clip": (transformers.CLIPModel, transformers.CLIPImageProcessorPil),
             "siglip": (transformers.SiglipModel, transformers.SiglipImageProcessorPil),
         }[self.family]
-        dtype = torch.float16 if self.device.startswith("cuda") else torch.float32
         try:
             with without_loading_bar():
                 self._processor = processor_class.from_pretrained(self.folder, local_files_only=True)
                 self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
                 model, report = model_class.from_pretrained(
                     self.folder,
-                    dtype=dtype,
+                    dtype=torch.float32,
                     local_files_only=True,
                     output_loading_info=True,
                     ignore_mismatched_sizes=True,  # reported like missing ones
@@ -339,26 +383,42 @@ class TransformersEncoder(TorchEncoder):
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
+        narrow = _narrow(self.device) if self.precision == "half" else ""
+        if narrow:  # of the pictures' tower only: what follows it, and captions, cost next to nothing
+            model.vision_model.to(getattr(torch, narrow))
         self._model = model.to(self.device).eval().requires_grad_(False)
+        fast.arrange(self._model)
+        scale, mean, std = self._processor.rescale_factor, self._processor.image_mean, self._processor.image_std
+        if not self._processor.do_rescale:
+            scale = 1.0
+        if not self._processor.do_normalize:
+            mean, std = [0.0] * 3, [1.0] * 3
+        # (scale * pixel - mean) / std as one product and one sum
+        self._factor = (scale / torch.tensor(std)).view(3, 1, 1).to(self.device)
+        self._offset = (-torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1).to(self.device)
 
     def _image_inputs(self, views: list[Image.Image]) -> Tensors:
-        pixels = self._processor(views, do_resize=False, do_center_crop=False, return_tensors="pt")["pixel_values"]
-        return {"pixel_values": pixels}
+        return {"pixels": stacked(views, pinned=self.device.startswith("cuda"))}
+
+    def _pixel_values(self, inputs: Tensors) -> torch.Tensor:
+        values = inputs["pixels"].float().mul_(self._factor).add_(self._offset)
+        return values.to(self._model.vision_model.dtype)
 
     def _image_vectors(self, inputs: Tensors) -> Any:
-        # transformers 5 returns an object; the projected vectors are its `pooler_output`
-        return self._model.get_image_features(inputs["pixel_values"].to(self._model.dtype)).pooler_output
+        return fast.image_vectors(self._model, self._pixel_values(inputs))
 
-    def _text_inputs(self, texts: list[str]) -> Tensors:
-        if self.family == "siglip":  # trained on padded captions, which are read without a mask
-            return {"input_ids": self._tokens(texts, padding="max_length")["input_ids"]}
-        return self._tokens(texts)
+    def _padded(self, length: int) -> int:
+        return self._max_tokens if self.family == "siglip" else super()._padded(length)  # it was trained on padded ones
+
+    def _text_inputs(self, tokens: list[np.ndarray], size: int) -> Tensors:
+        # without a mask: SigLIP was trained so, and in CLIP no token looks at those behind it
+        return {"input_ids": padded(tokens, size, self._tokenizer.pad_token_id)}
 
     def _text_vectors(self, inputs: Tensors) -> Any:
-        return self._model.get_text_features(**inputs).pooler_output
+        return fast.text_vectors(self._model, inputs)
 
     def _relevance(self, inputs: Tensors, target: torch.Tensor) -> Any:
-        return legrad(self._model, inputs["pixel_values"], target)
+        return legrad(self._model, self._pixel_values(inputs), target)
 
     def _cleaned(self, text: str) -> str:
         """The text as the model's own training pipeline cleaned it before its tokenizer."""
@@ -367,6 +427,40 @@ class TransformersEncoder(TorchEncoder):
         import ftfy
 
         return html.unescape(html.unescape(ftfy.fix_text(text)))  # openai/CLIP, `basic_clean`: web text, escaped twice
+
+
+def stacked(views: list[Image.Image], pinned: bool = False) -> torch.Tensor:
+    """Pictures of one size as bytes, shape (n, 3, height, width); `pinned` where a GPU is to fetch them."""
+    import torch
+
+    pixels = torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2).contiguous()
+    return pixels.pin_memory() if pinned else pixels
+
+
+def padded(tokens: list[np.ndarray], size: int, filling: int) -> torch.Tensor:
+    """Token ids, shape (n, size)."""
+    import torch
+
+    together = np.full((len(tokens), size), filling, np.int64)
+    for row, ids in zip(together, tokens, strict=True):
+        row[: len(ids)] = ids
+    return torch.from_numpy(together)
+
+
+def _narrow(device: str) -> str:
+    """Torch's name of the narrow number format that the device calculates in, or ""."""
+    if device != "cpu":
+        return "float16"
+    import torch
+
+    abilities = torch.cpu.get_capabilities()
+    return "bfloat16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else ""
+
+
+def check_precision(wanted: str) -> None:
+    """Raise an `EncoderError` that lists `PRECISIONS` if `wanted` is none of them."""
+    if wanted not in PRECISIONS:
+        raise EncoderError(f"precision {wanted!r} is not known: use {', '.join(PRECISIONS)}")
 
 
 def resolve_device(wanted: str) -> str:
@@ -452,6 +546,13 @@ def missing_part(folder: Path) -> str:
         if not any(any(folder.glob(form)) for form in forms):
             return " or ".join(forms)
     return ""
+
+
+def _state(folder: Path) -> str:
+    """What changes when files of the folder are written: their names, sizes and times, as a digest."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    listing = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(listing).encode()).hexdigest()
 
 
 def _family(folder: Path, name: str) -> str:

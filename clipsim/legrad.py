@@ -41,7 +41,7 @@ def legrad(model: Any, pixel_values: torch.Tensor, target: torch.Tensor) -> torc
 
     # a caller's inference mode would forbid gradients; without any, layers that take no part keep nothing for them
     with torch.inference_mode(False), torch.no_grad():
-        pixels = pixel_values.clone().to(model.dtype)
+        pixels = pixel_values.clone().to(model.vision_model.dtype)
         relevance = (_siglip if hasattr(model.vision_model, "head") else _clip)(model, pixels, target.clone().float())
     rows = pixel_values.shape[-2] // model.vision_model.config.patch_size
     return relevance.reshape(len(relevance), rows, -1)
@@ -60,7 +60,7 @@ def _clip(model: Any, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tenso
     for layer in late:
         attention, after = _layer(layer, tokens)
         with torch.enable_grad():
-            pooled = model.visual_projection(vision.post_layernorm(after[:, 0]))
+            pooled = model.visual_projection(vision.post_layernorm(after[:, 0]).to(model.visual_projection.weight.dtype))
         relevances.append(_relevance(pooled, target, attention)[:, 1:])  # the class token is no place
         tokens = after.detach()
     return torch.stack(relevances).mean(dim=0)

@@ -11,12 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from clipsim.encoders import Encoder, TransformersEncoder, check_device_name, missing_part, resolve_device
+from clipsim.encoders import (
+    Encoder,
+    TransformersEncoder,
+    check_device_name,
+    check_precision,
+    missing_part,
+    resolve_device,
+)
 from clipsim.errors import EncoderError
 from clipsim.standin import StandInEncoder
 
 PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
 HUB_SECONDS = 10.0  # and when a model was asked for by name
+_ONLY_FULL = "The stand-in has no half precision: it calculates in full."
 _NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
 T = TypeVar("T")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -57,31 +65,35 @@ MODELS = (
 DEFAULT, STAND_IN = MODELS[0], MODELS[-1]
 
 
-def load(name: str = "auto", device: str = "auto") -> Encoder:
+def load(name: str = "auto", device: str = "auto", precision: str = "auto") -> Encoder:
     """An encoder that is ready to be used; its weights are read at the first call.
 
     Args:
         name: "auto", a short name from `MODELS`, any hub id ("owner/name"), or a folder with a checkpoint. "auto" is
             the default CLIP where its files are on disk or can be had, else the stand-in, with the reason in `notes`.
-        device: "auto" (CUDA, else Apple MPS, else CPU), "cpu", "cuda", "cuda:N" or "mps". On CUDA weights are float16,
-            elsewhere float32.
+        device: "auto" (CUDA, else Apple MPS, else CPU), "cpu", "cuda", "cuda:N" or "mps".
+        precision: "full" is float32, and a picture's vector has the same bits whatever else is scored with it. "half"
+            is float16 on a GPU, and on a CPU bfloat16 where it calculates in that (AMX, AVX512-BF16), for the network
+            that looks at pictures; large JPEGs are decoded at a smaller size. "auto" is half on CUDA, else full.
 
     Raises:
-        EncoderError: the name or device is not known, or the model was asked for by name and cannot be had.
+        EncoderError: the name, device or precision is not known, or the model was asked for by name and cannot be had.
     """
     check_name(name)
     check_device_name(device)
+    check_precision(precision)
     if device not in ("auto", "cpu"):
         resolve_device(device)
     if name == "auto":
-        return _auto(device)
+        return _auto(device, precision)
     model = next((model for model in MODELS if name in (model.name, model.hub_id)), None)
     if model is STAND_IN:
-        return StandInEncoder(STAND_IN.name, device, (_NOT_CLIP,))
+        return _stand_in(_NOT_CLIP, device, precision)
     if model is None and _is_folder(name):
-        return TransformersEncoder(Path(name).resolve().name, Path(name), device)
+        return TransformersEncoder(Path(name).resolve().name, Path(name), device, precision=precision)
     hub_id = model.hub_id if model else name
-    return TransformersEncoder(model.name if model else name, fetch(hub_id, HUB_SECONDS), device)
+    folder = fetch(hub_id, HUB_SECONDS)
+    return TransformersEncoder(model.name if model else name, folder, device, precision=precision)
 
 
 def check_name(name: str) -> None:
@@ -156,13 +168,18 @@ def _cached(hub_id: str) -> Path | None:
     return None if missing_part(folder) else folder  # a download that was broken off leaves a folder that lacks some
 
 
-def _auto(device: str) -> Encoder:
+def _auto(device: str, precision: str) -> Encoder:
     try:
-        return TransformersEncoder(DEFAULT.name, fetch(DEFAULT.hub_id, PROBE_SECONDS), device)
+        folder = fetch(DEFAULT.hub_id, PROBE_SECONDS)
+        return TransformersEncoder(DEFAULT.name, folder, device, precision=precision)
     except EncoderError as error:
         why = _why(error.__cause__ or error)
         note = f"{_NOT_CLIP} {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
-        return StandInEncoder(STAND_IN.name, device, (note,))
+        return _stand_in(note, device, precision)
+
+
+def _stand_in(note: str, device: str, precision: str) -> Encoder:
+    return StandInEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
 
 
 def _why(error: BaseException) -> str:

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from clipsim.encoders import Box, Tensors, TorchEncoder, centre_crop, crop_box, without_loading_bar
+from clipsim.encoders import (
+    TEXT_STEP,
+    Box,
+    Tensors,
+    TorchEncoder,
+    centre_crop,
+    crop_box,
+    padded,
+    stacked,
+    without_loading_bar,
+)
 from clipsim.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -46,6 +56,9 @@ class StandInEncoder(TorchEncoder):
     width = 384
     logit_scale = LOGIT_SCALE
     map_method = "feature grid"
+    revision = f"{IMAGE_WEIGHTS}-{TEXT_WEIGHTS[:8]}"
+    precision = "full"
+    batch = 4  # views; on CPU 16 of this network's feature maps take twice the time a view, most of it for memory
 
     input_size = (CROP, CROP)
 
@@ -65,14 +78,20 @@ class StandInEncoder(TorchEncoder):
         self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
 
-    def _image_inputs(self, views: list[Image.Image]) -> Tensors:
-        import torch
+    def encode_views(self, views: list[Image.Image]) -> np.ndarray:
+        # batches are always full: convolutions of fewer pictures are summed in another order
+        filling = views[-1:] * (-len(views) % self.batch)
+        return super().encode_views([*views, *filling])[: len(views)]
 
-        pixels = np.stack([np.asarray(view, np.float32) for view in views])
-        return {"pixel_values": torch.from_numpy((pixels - 127) / 128).permute(0, 3, 1, 2)}
+    def _image_inputs(self, views: list[Image.Image]) -> Tensors:
+        return {"pixels": stacked(views, pinned=self.device.startswith("cuda"))}
+
+    def _features(self, inputs: Tensors) -> torch.Tensor:
+        features: torch.Tensor = self._network.extract_features(inputs["pixels"].float().sub_(127).div_(128))
+        return features
 
     def _image_vectors(self, inputs: Tensors) -> Any:
-        likely = self._network(inputs["pixel_values"]).topk(LIKELIEST)
+        likely = self._network._fc(self._features(inputs).mean(dim=(2, 3))).topk(LIKELIEST)
         weights = likely.values.softmax(dim=-1)
         return (weights.unsqueeze(-1) * self._classes[likely.indices]).sum(dim=1) - self._mean
 
@@ -83,15 +102,21 @@ class StandInEncoder(TorchEncoder):
     def _relevance(self, inputs: Tensors, target: torch.Tensor) -> Any:
         from torch.nn.functional import normalize
 
-        network: Any = self._network
-        features = network.extract_features(inputs["pixel_values"])
-        likely = network._fc(features.movedim(1, -1)).topk(LIKELIEST)
+        likely = self._network._fc(self._features(inputs).movedim(1, -1)).topk(LIKELIEST)
         weights = (likely.values / PLACE_TEMPERATURE).softmax(dim=-1)
         vectors = (weights.unsqueeze(-1) * self._classes[likely.indices]).sum(dim=-2) - self._mean
         return normalize(vectors, dim=-1) @ target
 
-    def _text_inputs(self, texts: list[str]) -> Tensors:
-        return self._tokens(texts)
+    def _padded(self, length: int) -> int:
+        # one pad at least: captions of which none has any would be attended to without a mask, in another order
+        return super()._padded(length) + TEXT_STEP * (length % TEXT_STEP == 0)
+
+    def _text_inputs(self, tokens: list[np.ndarray], size: int) -> Tensors:
+        mask = [np.ones(len(ids), np.int64) for ids in tokens]
+        return {
+            "input_ids": padded(tokens, size, self._tokenizer.pad_token_id),
+            "attention_mask": padded(mask, size, 0),
+        }
 
     def _text_vectors(self, inputs: Tensors) -> Any:
         return self._sentences(inputs) - self._mean
@@ -107,13 +132,7 @@ class StandInEncoder(TorchEncoder):
 
         They are kept since the encoder is ready seconds earlier that way.
         """
-        import torch
-
-        self.ensure_loaded()
-        names = class_names()
-        with torch.inference_mode():
-            batches = [self._sentences(self._tokens(names[i : i + 50])) for i in range(0, len(names), 50)]
-        return torch.cat(batches).cpu().numpy().astype(np.float16)
+        return self._encode_texts("_sentences", class_names()).astype(np.float16)
 
     def _sentences(self, tokens: Tensors) -> torch.Tensor:
         """Unit-length sentence embeddings, shape (n, 384): the mean over all tokens, padding left out."""

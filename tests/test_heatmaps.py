@@ -209,7 +209,7 @@ def test_legrad_is_what_its_equations_say(
     views, target = views_of(encoder, 3), target_of(encoder)
     maps = encoder.maps(views, target)
     reference = Reference(encoder._model, last, double)
-    pixels = encoder._image_inputs(views)["pixel_values"]
+    pixels = encoder._pixel_values(encoder._image_inputs(views))
     expected = np.stack([reference.map(picture, torch.from_numpy(target)) for picture in pixels])
     assert maps.shape == (3, 4, 4) and maps.dtype == np.float32
     assert encoder.map_method == "legrad"
@@ -223,7 +223,7 @@ def test_the_reference_itself_gives_the_models_own_cosine(siglip: Any) -> None:
 
     views, target = views_of(siglip, 1), target_of(siglip)
     reference = Reference(siglip._model, double=True)
-    tokens = reference.embedded(siglip._image_inputs(views)["pixel_values"][0].to(torch.float64))
+    tokens = reference.embedded(siglip._pixel_values(siglip._image_inputs(views))[0].to(torch.float64))
     for number in range(reference.config.num_hidden_layers):
         tokens = reference.layer(tokens, f"encoder.layers.{number}.")[1]
     pooled = reference.pool(reference.norm(tokens, "post_layernorm"))[1].detach()
@@ -307,7 +307,7 @@ def test_half_precision_gives_nearly_the_same_map(encoder: Any) -> None:
 
     import torch
 
-    pixels, target = encoder._image_inputs(views_of(encoder, 3))["pixel_values"], torch.tensor(target_of(encoder))
+    pixels, target = encoder._pixel_values(encoder._image_inputs(views_of(encoder, 3))), torch.tensor(target_of(encoder))
     half = legrad(copy.deepcopy(encoder._model).half(), pixels, target)
     assert half.dtype == torch.float32
     assert scaled(half.numpy()) == pytest.approx(scaled(legrad(encoder._model, pixels, target).numpy()), abs=0.02)
