@@ -155,7 +155,7 @@ def compare_models(
     """
     if len({encoder.name for encoder in encoders}) < max(2, len(encoders)):
         raise ClipsimError("The same model is there twice, or there is only one: choose two different ones.")
-    sources = gathered(images)
+    sources = list(gathered(images))
     results = tuple(score_images(sources, caption, encoder, **choices) for encoder in encoders)
     ranks = [{score.name: score.rank for score in result.scores} for result in results]
     names = sorted(ranks[0], key=lambda name: sum(rank[name] for rank in ranks))

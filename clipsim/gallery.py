@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
+from threading import Semaphore
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+from clipsim import cache
 from clipsim.encoders import BATCH, Encoder
 from clipsim.errors import ClipsimError, ImageError
-from clipsim.framing import View, encode, seen, views
-from clipsim.images import Picture, Source, read
+from clipsim.framing import INPUT_SIZE, View, encode, seen, views
+from clipsim.images import Picture, Source, digest, opened, read
 
-BATCH_PIXELS = 60_000_000  # decoded pictures held at once, about 180 MB of RGB
+BATCH_PIXELS = 60_000_000  # looks held at once, about 180 MB of RGB
+WORKERS = min(8, os.cpu_count() or 1)  # threads that read pictures
+LARGE = 16_000_000  # pixels; of larger pictures only two are decoded at once, each may take 400 MB
+_LARGE_AT_ONCE = Semaphore(2)
+DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
 MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
 
 S = TypeVar("S", bound=Source)
@@ -49,6 +59,14 @@ class Seen:
     size: tuple[int, int]
     share: float
     looks: tuple[View, ...] = ()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One picture and its vectors, one for each look at it: unit-length float32, shape (v, d)."""
+
+    seen: Seen
+    vectors: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,26 +116,121 @@ def embed(
         ClipsimError: there are no pictures.
         EncoderError: the model cannot be loaded.
     """
-    sources = gathered(items)
     pictures: list[Seen] = []
     rejected: list[Rejected] = []
-    vectors: list[np.ndarray] = []
-    for batch in _batches(_read_all(sources, rejected)):
-        looks = [views(picture.image, encoder, framing, contrast) for picture in batch]
-        vectors += _vectors(looks, encoder, mean=framing == "tiles-mean")
-        pictures += [_seen(picture, some, keep_looks) for picture, some in zip(batch, looks, strict=True)]
-        del batch, looks  # or their pixels stay in memory while the next pictures are decoded
-        if progress:
-            progress(len(pictures) + len(rejected), len(sources))
-    if progress and not pictures:
-        progress(len(sources), len(sources))
-    together = np.concatenate([np.zeros((0, encoder.width), np.float32), *vectors])
-    starts = np.cumsum([0, *map(len, vectors)], dtype=int)[:-1]
-    return Gallery(tuple(pictures), together, starts, tuple(rejected))
+    vectors: list[np.ndarray] = [np.zeros((0, encoder.width), np.float32)]
+    for found in stream(items, encoder, framing=framing, contrast=contrast, progress=progress, keep_looks=keep_looks):
+        if isinstance(found, Rejected):
+            rejected.append(found)
+        else:
+            pictures.append(found.seen)
+            vectors.append(found.vectors)
+    starts = np.cumsum([len(some) for some in vectors], dtype=int)[:-1]
+    return Gallery(tuple(pictures), np.concatenate(vectors), starts, tuple(rejected))
+
+
+def stream(
+    items: Iterable[Item] | Source,
+    encoder: Encoder,
+    *,
+    framing: str = "crop",
+    contrast: str = "as-is",
+    progress: Progress | None = None,
+    keep_looks: bool = False,
+) -> Iterator[Embedded | Rejected]:
+    """What `embed` collects, one by one in the order of `items`, of which few are held at once however many they are.
+
+    Pictures are read and resized in threads; what was encoded before comes from the cache. `progress` and what is
+    raised are as for `embed`; of an iterator the pictures in all are not known, and those that are done stand for them.
+    """
+    sources = gathered(items)
+    total = len(sources) if isinstance(sources, Collection) else 0
+    chosen = _Treatment(encoder, framing, contrast, keep_looks)
+    done = 0
+    with ThreadPoolExecutor(WORKERS, "read") as pool:
+        try:
+            for batch in _batches(_in_order(pool, sources, chosen, _ahead(encoder)), getattr(encoder, "batch", BATCH)):
+                yield from _encoded(batch, chosen)
+                done += len(batch)
+                del batch  # or its pixels stay in memory while the next pictures are decoded
+                if progress:
+                    progress(done, max(total, done))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # whoever stops early does not wait for what was ahead
+
+
+@dataclass(frozen=True)
+class _Treatment:
+    encoder: Encoder
+    framing: str
+    contrast: str
+    keep_looks: bool
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A picture that was read: what it looks like to the model, or the vectors that it has in the cache."""
+
+    seen: Seen
+    looks: list[View]
+    key: bytes | None
+    vectors: np.ndarray | None
+
+
+def _prepared(source: Source, name: str, chosen: _Treatment) -> _Prepared | Rejected:
+    """Everything that is done to one picture before the network; runs in a thread."""
+    try:
+        image = opened(source, name)
+        large = image.width * image.height > LARGE
+        with _LARGE_AT_ONCE if large else nullcontext():
+            return _read(source, image, name, chosen)
+    except ImageError as error:
+        return Rejected(error.name, error.reason)
+
+
+def _read(source: Source, image: Image.Image, name: str, chosen: _Treatment) -> _Prepared:
+    if isinstance(source, Image.Image):
+        picture = read(source, name)
+        content: tuple[bytes | str, ...] = (picture.image.tobytes(), repr((picture.image.size, picture.notes)))
+    else:
+        picture, content = None, (digest(source),)
+    key = cache.key(chosen.encoder, [*content, chosen.framing, chosen.contrast])
+    kept = cache.current().get(key)
+    if kept and not chosen.keep_looks:
+        if image is not source:
+            image.close()
+        vectors, (notes, size, share) = kept
+        return _Prepared(Seen(name, tuple(notes), tuple(size), share), [], None, vectors)
+    picture = picture or read(image, name, _least(chosen.encoder))
+    looks = views(picture.image, chosen.encoder, chosen.framing, chosen.contrast)
+    return _Prepared(_seen(picture, looks, chosen.keep_looks), looks, key, kept and kept[0])
+
+
+def _least(encoder: Encoder) -> int | None:
+    """How many pixels a side must have at least, where half precision lets a JPEG be decoded at a smaller size."""
+    if getattr(encoder, "precision", "full") != "half":
+        return None
+    return DRAFT_MARGIN * max(getattr(encoder, "input_size", INPUT_SIZE))
+
+
+def _encoded(batch: list[_Prepared | Rejected], chosen: _Treatment) -> Iterator[Embedded | Rejected]:
+    new = [one for one in batch if isinstance(one, _Prepared) and one.vectors is None]
+    fresh = iter(_vectors([one.looks for one in new], chosen.encoder, mean=chosen.framing == "tiles-mean"))
+    for one in batch:
+        if isinstance(one, Rejected):
+            yield one
+        elif one.vectors is not None:
+            yield Embedded(one.seen, one.vectors)
+        else:
+            vectors, seen = next(fresh), one.seen
+            cache.current().put(one.key, vectors, (seen.notes, seen.size, seen.share))
+            yield Embedded(seen, vectors)
 
 
 def _vectors(looks: list[list[View]], encoder: Encoder, *, mean: bool) -> list[np.ndarray]:
     """The vectors of each picture's looks, or their mean at unit length."""
+    if not looks:
+        return []
     together = encode([look for some in looks for look in some], encoder)
     each = np.split(together, np.cumsum([len(some) for some in looks])[:-1])
     if not mean:
@@ -139,57 +252,87 @@ def _seen(picture: Picture, looks: list[View], keep_looks: bool) -> Seen:
     return Seen(picture.name, (*picture.notes, *cropped), size, share, tuple(looks) if keep_looks else ())
 
 
-def gathered(items: Iterable[Item] | Source) -> list[tuple[Source, str]]:
-    """All sources with their names.
+def gathered(items: Iterable[Item] | Source) -> Iterable[tuple[Source, str]]:
+    """All sources with their names; of an iterator as they come.
 
     Raises:
         ClipsimError: there are none.
     """
-    sources = named([items] if isinstance(items, str | bytes | Path | Image.Image) else items)
-    if not sources:
+    pairs = named([items] if isinstance(items, str | bytes | Path | Image.Image) else items)
+    ahead = iter(pairs)
+    first = list(islice(ahead, 1))
+    if not first:
         raise ClipsimError("There are no pictures to score: add at least one.")
-    return sources
+    return pairs if isinstance(pairs, list) else chain(first, ahead)
 
 
-def named(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]]:
-    """Each item with a name that no other has: pictures that share one are told apart by a number."""
-    pairs = [item if isinstance(item, tuple) else (item, _own_name(item, place)) for place, item in enumerate(items, 1)]
+def named(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[tuple[S, str]]:
+    """Each item with a name that no other has: pictures that share one are told apart by a number.
+
+    In a list the first picture of a name keeps it, whatever the others are called; of an iterator only the names that
+    have come are known.
+    """
+    pairs = (item if isinstance(item, tuple) else (item, _own_name(item, place)) for place, item in enumerate(items, 1))
+    if not isinstance(items, Collection):
+        return _told_apart(pairs, set())
+    known = list(pairs)
+    return list(_told_apart(known, {name for _, name in known}))
+
+
+def _told_apart(pairs: Iterable[tuple[S, str]], taken: set[str]) -> Iterator[tuple[S, str]]:
+    """Where names are `taken` from the start, the first picture of each has it."""
     counted: Counter[str] = Counter()
-    taken = {name for _, name in pairs}
-    named = []
+    first_has_it = bool(taken)
     for source, name in pairs:
         counted[name] += 1
         unique = name
-        while counted[name] > 1 and unique in taken:
+        while unique in taken and not (first_has_it and counted[name] == 1):
+            counted[name] = max(2, counted[name])
             unique = f"{name} ({counted[name]})"
             counted[name] += unique in taken
         taken.add(unique)
-        named.append((source, unique))
-    return named
+        yield source, unique
 
 
 def _own_name(source: Source, place: int) -> str:
     return Path(source).name if isinstance(source, str | Path) else f"image {place}"
 
 
-def _read_all(sources: list[tuple[Source, str]], rejected: list[Rejected]) -> Iterator[Picture]:
+def _ahead(encoder: Encoder) -> int:
+    """How many pictures may be read before they are needed.
+
+    A GPU leaves the processor free meanwhile. On a CPU, reading beside the network gains nothing; and an encoder that
+    frames pictures itself holds them in full size.
+    """
+    waits = encoder.device != "cpu" and hasattr(encoder, "view")
+    return 2 * int(getattr(encoder, "batch", BATCH)) if waits else WORKERS
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, sources: Iterable[tuple[Source, str]], chosen: _Treatment, ahead: int
+) -> Iterator[_Prepared | Rejected]:
+    """Every source prepared, at most `ahead` of them at a time."""
+    waiting: deque[Future[_Prepared | Rejected]] = deque()
     for source, name in sources:
-        try:
-            yield read(source, name)
-        except ImageError as error:
-            rejected.append(Rejected(error.name, error.reason))
+        waiting.append(pool.submit(_prepared, source, name, chosen))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
-def _batches(pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
-    """Lists of at most `BATCH` pictures and, but for a single large one, `BATCH_PIXELS` pixels."""
-    batch: list[Picture] = []
+def _batches(prepared: Iterable[_Prepared | Rejected], most: int) -> Iterator[list[_Prepared | Rejected]]:
+    """Lists of at most `most` and, but for a single large one, looks of `BATCH_PIXELS` pixels."""
+    batch: list[_Prepared | Rejected] = []
     pixels = 0
-    for picture in pictures:
-        size = picture.image.width * picture.image.height
-        if batch and (len(batch) == BATCH or pixels + size > BATCH_PIXELS):
+    for one in prepared:
+        looks = one.looks if isinstance(one, _Prepared) else []
+        size = sum(look.image.width * look.image.height for look in looks)
+        if batch and (len(batch) == most or pixels + size > BATCH_PIXELS):
             yield batch
             batch, pixels = [], 0
-        batch.append(picture)
+        batch.append(one)
         pixels += size
+        del one, looks
     if batch:
         yield batch

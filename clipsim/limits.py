@@ -22,6 +22,7 @@ class Limits:
         queue: requests that wait; one more is refused.
         concurrent: requests that are scored at the same time. One forward pass uses the whole machine.
         seconds: for one request, from the first picture on.
+        cache_bytes: bytes of vectors that are kept in memory, so that nothing is computed twice; 1 keeps none.
     """
 
     images: int = 100
@@ -33,6 +34,7 @@ class Limits:
     queue: int = 64
     concurrent: int = 1
     seconds: int = 120
+    cache_bytes: int = 100_000_000
 
     @classmethod
     def from_environment(cls) -> Limits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clipsim import cache
 from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
 
@@ -34,14 +35,25 @@ def check_prompt(prompt: str) -> None:
 def encode_captions(captions: list[str], encoder: Encoder, prompt: str = "as-written") -> np.ndarray:
     """Unit-length float32 vectors of shape (n, width); over several templates, their mean at unit length.
 
-    Averaging in embedding space is section 3.1.4 of Radford et al. 2021 (arXiv:2103.00020).
+    Averaging in embedding space is section 3.1.4 of Radford et al. 2021 (arXiv:2103.00020). What was encoded before
+    comes from the cache.
     """
-    templates = PROMPTS[prompt]
-    sentences = [template.replace("{}", caption) for caption in captions for template in templates]
-    # sentences of like length together: a batch is padded to its longest
-    order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
-    vectors = np.empty((len(sentences), encoder.width), np.float32)
-    vectors[order] = encoder.encode_texts([sentences[i] for i in order])
+    keys = [cache.key(encoder, ["caption", *PROMPTS[prompt], caption]) for caption in captions]
+    kept = [cache.current().get(key) for key in keys]
+    vectors = np.empty((len(captions), encoder.width), np.float32)
+    for row, found in zip(vectors, kept, strict=True):
+        if found:
+            row[:] = found[0][0]
+    new = [i for i, found in enumerate(kept) if not found]
+    if new:
+        vectors[new] = _encoded([captions[i] for i in new], encoder, PROMPTS[prompt])
+    for i in new:
+        cache.current().put(keys[i], vectors[i : i + 1])
+    return vectors
+
+
+def _encoded(captions: list[str], encoder: Encoder, templates: tuple[str, ...]) -> np.ndarray:
+    vectors = encoder.encode_texts([template.replace("{}", caption) for caption in captions for template in templates])
     if len(templates) == 1:
         return vectors
     mean = vectors.reshape(len(captions), len(templates), encoder.width).mean(axis=1)

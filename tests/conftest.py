@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ import pytest
 from PIL import Image
 
 import clipsim
-from clipsim import Encoder
+from clipsim import Encoder, cache
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -35,6 +36,9 @@ FLAGS = [
 ]
 # Before torch is imported: on a busy machine threads that wait for each other make small products ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What models leave on disk between runs goes into a folder that goes with the tests. Before huggingface_hub is imported.
+_ASSETS = tempfile.TemporaryDirectory()
+os.environ["HF_ASSETS_CACHE"] = _ASSETS.name
 
 TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 VISION = {**TEXT, "image_size": 32, "patch_size": 8}
@@ -115,6 +119,12 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=16, **names).save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    """Each test computes what it looks at."""
+    cache.current().clear()
 
 
 @pytest.fixture(scope="session")
