@@ -4,7 +4,7 @@ from clipsim.comparison import CaptionTable, Comparison, compare_models, score_c
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError, EncoderError, ImageError
 from clipsim.models import load
-from clipsim.scoring import Result, Score, score_images
+from clipsim.scoring import Result, Score, score_each, score_images
 
 __version__ = "0.1.0"
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "compare_models",
     "load",
     "score_captions",
+    "score_each",
     "score_images",
 ]

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from clipsim.calibration import bank, calibration, percentiles
+from clipsim.calibration import calibration
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError
 from clipsim.framing import check_treatment
-from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered
+from clipsim.gallery import Item, Progress, Rejected, embed, gathered
 from clipsim.images import Source
 from clipsim.prompting import check_prompt, encode_captions
-from clipsim.scoring import Result, caption_notes, clean_caption, score_images
+from clipsim.scoring import Result, caption_notes, clean_caption, precision, score_images, strength
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CaptionTable:
         best_pictures: for each caption the picture with the highest cosine; empty without pictures.
         best_captions: for each picture the caption with the highest percentile.
         answers: for each caption "match" or "nothing here matches"; None where the model has no cut-offs.
-        model, device, rejected, notes, seconds, framing, contrast, prompt: as in `Result`.
+        model, device, rejected, notes, seconds, framing, contrast, prompt, precision: as in `Result`.
     """
 
     captions: tuple[str, ...]
@@ -52,6 +52,7 @@ class CaptionTable:
     framing: str
     contrast: str
     prompt: str
+    precision: str = "full"
 
     def to_dict(self) -> dict[str, Any]:
         """The same fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
@@ -113,7 +114,7 @@ def score_captions(
     vectors = encode_captions(asked, encoder, prompt)
     gallery = embed(sources, encoder, framing=framing, contrast=contrast, progress=progress)
     cosine = gallery.cosines(vectors)
-    percent = _percentiles(gallery, cosine, vectors, encoder, prompt)
+    percent, _ = strength(gallery, cosine, vectors, encoder, prompt)
     known = calibration(encoder)
     judged = [known.cutoffs.verdicts(row) for row in percent.T] if known and gallery.pictures else []
     names = tuple(picture.name for picture in gallery.pictures)
@@ -137,6 +138,7 @@ def score_captions(
         framing=framing,
         contrast=contrast,
         prompt=prompt,
+        precision=precision(encoder),
     )
 
 
@@ -160,15 +162,6 @@ def compare_models(
     ranks = [{score.name: score.rank for score in result.scores} for result in results]
     names = sorted(ranks[0], key=lambda name: sum(rank[name] for rank in ranks))
     return Comparison(results, tuple(names), _spearman(*([rank[name] for name in names] for rank in ranks[:2])))
-
-
-def _percentiles(
-    gallery: Gallery, cosine: np.ndarray, vectors: np.ndarray, encoder: Encoder, prompt: str
-) -> np.ndarray:
-    if not gallery.pictures:
-        return cosine
-    background = bank(encoder, prompt)
-    return percentiles(cosine, vectors, gallery.cosines(background.vectors), background, calibration(encoder))
 
 
 def _rows(table: np.ndarray) -> tuple[tuple[float, ...], ...]:

@@ -37,6 +37,9 @@ PARTS = [
     ["tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model"],
     ["model*.safetensors", "pytorch_model*.bin"],
 ]
+# Pillow's reducing_gap for pictures of `LARGE` pixels and more: where one is six times the size or larger, whole pixels
+# are first averaged to about three times it. That takes half the time, and cosines with the plain way are 0.999999.
+REDUCING_GAP, LARGE = 3.0, 4_000_000
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
 _NO_NARROW = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
 
@@ -345,7 +348,7 @@ class TransformersEncoder(TorchEncoder):
     def view(self, image: Image.Image) -> Image.Image:
         if self._crops:
             return centre_crop(image, self._processor.size.shortest_edge, self.input_size, self._processor.resample)
-        return image.resize(self.input_size, self._processor.resample)
+        return _resized(image, self.input_size, self._processor.resample)
 
     @property
     def _crops(self) -> bool:
@@ -518,12 +521,17 @@ def centre_crop(
     """
     box = crop_box(image.size, edge, crop)
     if box[0] >= 0 and box[1] >= 0:
-        return image.resize(crop, resample, box=box)
+        return _resized(image, crop, resample, box)
     # a processor that crops more than it keeps: the rest is black, as in transformers
     short = min(image.size)
     resized = (int(edge * image.width / short), int(edge * image.height / short))
     left, top = (round((full - kept) / 2) for full, kept in zip(resized, crop, strict=True))
     return image.resize(resized, resample).crop((left, top, left + crop[0], top + crop[1]))
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resample: int, box: Box | None = None) -> Image.Image:
+    gap = REDUCING_GAP if image.width * image.height >= LARGE else None
+    return image.resize(size, resample, box, gap)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from clipsim.images import Picture, Source, digest, opened, read
 
 BATCH_PIXELS = 60_000_000  # looks held at once, about 180 MB of RGB
 WORKERS = min(8, os.cpu_count() or 1)  # threads that read pictures
-LARGE = 16_000_000  # pixels; of larger pictures only two are decoded at once, each may take 400 MB
+LARGE = 16_000_000  # pixels; of still larger pictures only two are decoded at once, each may take 400 MB
 _LARGE_AT_ONCE = Semaphore(2)
 DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
 MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
@@ -89,8 +89,18 @@ class Gallery:
         """Cosine of picture i, by the look that fits best, with unit vector j of shape (k, d): shape (n, k)."""
         if not self.pictures:
             return np.zeros((0, len(targets)), np.float32)
-        best: np.ndarray = np.maximum.reduceat(np.clip(self.vectors @ targets.T, -1.0, 1.0), self.starts, axis=0)
+        # in double: a product of another size is summed in another order, which single precision would show
+        cosines = (self.vectors.astype(np.float64) @ targets.T.astype(np.float64)).astype(np.float32)
+        best: np.ndarray = np.maximum.reduceat(np.clip(cosines, -1.0, 1.0), self.starts, axis=0)
         return best
+
+    def parts(self, size: int) -> Iterator[tuple[Gallery, slice]]:
+        """The pictures in parts of at most `size`, and which of them each part has."""
+        ends = [*self.starts, len(self.vectors)]
+        for first in range(0, len(self.pictures), size):
+            rows = slice(first, min(first + size, len(self.pictures)))
+            begin, end = ends[rows.start], ends[rows.stop]
+            yield Gallery(self.pictures[rows], self.vectors[begin:end], self.starts[rows] - begin, ()), rows
 
 
 def embed(

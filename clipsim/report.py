@@ -173,7 +173,8 @@ def _treatment(result: Result | CaptionTable, only_unusual: bool = False) -> str
 def status(result: Result | CaptionTable) -> str:
     """One line: how many pictures, which model, on which device, in what time."""
     count = len(result.scores if isinstance(result, Result) else result.pictures)
-    return f"{count} picture{'s' * (count != 1)} · {model_title(result)} · {result.device} · {result.seconds:.2f} s"
+    where = f"{result.device}, half precision" if result.precision == "half" else result.device
+    return f"{count} picture{'s' * (count != 1)} · {model_title(result)} · {where} · {result.seconds:.2f} s"
 
 
 def remarks(result: Result | CaptionTable | Comparison) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ from clipsim.calibration import bank, calibration, percentiles
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ImageError
 from clipsim.framing import check_treatment, thumbnail
-from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered, unit_mean
+from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered, stream, unit_mean
 from clipsim.heatmaps import Heatmap, heatmaps
 from clipsim.images import Source
 from clipsim.prompting import PROMPTS, check_prompt, encode_captions
+
+AT_ONCE = 500  # pictures whose cosines with all background captions are held at once
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,11 @@ class Score:
 
     Attributes:
         name: the picture.
-        rank: 1 is the best; equal cosines keep the order in which the pictures were given.
+        rank: 1 is the best; equal cosines keep the order in which the pictures were given. 0 from `score_each`.
         cosine: cosine of the picture's vector and the caption's (or the reference image's), -1 to 1.
         clipscore: `clipscore(cosine)`, 0 to 2.5; None outside the CLIP family and for image-image scores.
-        share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture.
+        share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture, and
+            from `score_each`.
         notes: what was done to the picture before the model saw it, in words.
         percentile: of how many unrelated captions in a hundred this one fits the picture better, 0 to 100, corrected
             for captions and pictures that fit everything (`clipsim.calibration`); None with a reference image.
@@ -75,6 +78,7 @@ class Result:
         framing: how pictures were framed, a key of `clipsim.framing.FRAMINGS`.
         contrast: how contrast was treated, a key of `clipsim.framing.CONTRASTS`.
         prompt: how the caption was put to the model, a key of `clipsim.prompting.PROMPTS`.
+        precision: "full" (float32) or "half", as `clipsim.load` explains them.
     """
 
     caption: str | None
@@ -90,6 +94,7 @@ class Result:
     framing: str = "crop"
     contrast: str = "as-is"
     prompt: str = "as-written"
+    precision: str = "full"
 
     def to_dict(self) -> dict[str, Any]:
         """The same fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
@@ -138,51 +143,109 @@ def score_images(
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
-    check_treatment(framing, contrast)
-    check_prompt(prompt)
     sources = gathered(images)
-    treatment = {"framing": framing, "contrast": contrast}
-    if reference is None:
-        caption = clean_caption(caption)
-        anchor, targets = None, encode_captions([caption], encoder, prompt)
-        notes = caption_notes(caption, encoder, prompt)
-    else:
-        if caption and caption.strip():
-            raise CaptionError("There are both a caption and a reference image: give one of them.")
-        caption, notes = None, []
-        anchor, targets = _reference(reference, encoder, treatment)
+    asked = _asked(caption, reference, encoder, framing, contrast, prompt)
     keep = heatmap or thumbnails
     gallery = embed(sources, encoder, framing=framing, contrast=contrast, progress=progress, keep_looks=keep)
-    cosine = gallery.cosines(targets).max(axis=1)
+    cosine = gallery.cosines(asked.targets).max(axis=1)
     columns = {"cosine": cosine.tolist(), **_described(gallery)}
-    asked: list[str] | None = None
-    verdict = None
-    if caption is not None:
-        unrelated = gallery.cosines(bank(encoder, prompt).vectors)
-        strength, verdict = _strength(cosine, unrelated, targets, encoder, prompt)
-        columns |= strength
+    notes, verdict, split = asked.notes, None, None
+    if asked.caption is not None:
+        percent, typical = strength(gallery, cosine[:, None], asked.targets, encoder, prompt)
+        columns["percentile"] = percent[:, 0].tolist()
+        known = calibration(encoder)
+        if known and len(cosine):
+            verdict, columns["verdict"] = known.cutoffs.verdicts(percent[:, 0])
         if words:
-            asked, added, said = _words(caption, gallery, columns, unrelated, encoder, prompt)
+            split, added, said = _words(asked.caption, gallery, columns, typical, encoder, prompt)
             columns |= added
-            notes += said
+            notes = [*notes, *said]
     if heatmap:
-        columns["heatmap"] = heatmaps(gallery.pictures, encoder, unit_mean(targets)[0])
+        columns["heatmap"] = heatmaps(gallery.pictures, encoder, unit_mean(asked.targets)[0])
     if thumbnails:
         columns["thumbnail"] = [thumbnail(picture.looks) for picture in gallery.pictures]
     return Result(
-        caption=caption,
-        reference=anchor,
+        caption=asked.caption,
+        reference=asked.reference,
         model=encoder.name,
         device=encoder.device,
-        scores=_ranked(columns, encoder, by_caption=caption is not None),
+        scores=_ranked(columns, encoder, by_caption=asked.caption is not None),
         rejected=gallery.rejected,
         notes=(*getattr(encoder, "notes", ()), *notes),
         seconds=time.perf_counter() - start,
         verdict=verdict,
-        words=None if asked is None else tuple(asked),
-        **treatment,
+        words=None if split is None else tuple(split),
+        framing=framing,
+        contrast=contrast,
         prompt=prompt,
+        precision=precision(encoder),
     )
+
+
+def score_each(
+    images: Iterable[Item] | Source,
+    caption: str | None,
+    encoder: Encoder,
+    *,
+    reference: Item | None = None,
+    framing: str = "crop",
+    contrast: str = "as-is",
+    prompt: str = "as-written",
+    progress: Progress | None = None,
+) -> Iterator[Score | Rejected]:
+    """Score pictures one by one, in their order, as they are done: `images` may be an iterator without an end.
+
+    What needs all of them is left out: rank, share, and the verdict's correction for chance among many. A few dozen
+    pictures are held at once, however many there are. The arguments and what is raised are those of `score_images`.
+    """
+    asked = _asked(caption, reference, encoder, framing, contrast, prompt)
+    by_caption = asked.caption is not None
+    known = calibration(encoder) if by_caption else None
+    for found in stream(images, encoder, framing=framing, contrast=contrast, progress=progress):
+        if isinstance(found, Rejected):
+            yield found
+            continue
+        alone = Gallery((found.seen,), found.vectors, np.zeros(1, int), ())
+        cosine = alone.cosines(asked.targets).max(axis=1)
+        columns = {"cosine": cosine.tolist(), **_described(alone)}
+        if by_caption:
+            percent = strength(alone, cosine[:, None], asked.targets, encoder, prompt)[0][:, 0]
+            columns["percentile"] = percent.tolist()
+            if known:
+                columns["verdict"] = [known.cutoffs.verdict(float(percent[0]))]
+        (score,) = _ranked(columns, encoder, by_caption=by_caption)
+        yield replace(score, rank=0)
+
+
+def precision(encoder: Encoder) -> str:
+    """What the encoder calculates in; "full" where it does not tell."""
+    told: str = getattr(encoder, "precision", "full")
+    return told
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the pictures are compared with: caption or name of the reference, its vectors, and what is to be said."""
+
+    caption: str | None
+    reference: str | None
+    targets: np.ndarray
+    notes: list[str]
+
+
+def _asked(
+    caption: str | None, reference: Item | None, encoder: Encoder, framing: str, contrast: str, prompt: str
+) -> _Asked:
+    check_treatment(framing, contrast)
+    check_prompt(prompt)
+    if reference is None:
+        caption = clean_caption(caption)
+        targets = encode_captions([caption], encoder, prompt)
+        return _Asked(caption, None, targets, caption_notes(caption, encoder, prompt))
+    if caption and caption.strip():
+        raise CaptionError("There are both a caption and a reference image: give one of them.")
+    name, targets = _reference(reference, encoder, framing, contrast)
+    return _Asked(None, name, targets, [])
 
 
 def clipscore(cosine: float) -> float:
@@ -221,9 +284,9 @@ def caption_notes(caption: str, encoder: Encoder, prompt: str = "as-written") ->
     return [f"The caption is longer than the model reads; these words were left out: “{left_out}”"] if left_out else []
 
 
-def _reference(item: Item, encoder: Encoder, treatment: dict[str, str]) -> tuple[str, np.ndarray]:
+def _reference(item: Item, encoder: Encoder, framing: str, contrast: str) -> tuple[str, np.ndarray]:
     """Name and vectors of the reference image, which is treated as the others are."""
-    gallery = embed([item], encoder, framing=treatment["framing"], contrast=treatment["contrast"])
+    gallery = embed([item], encoder, framing=framing, contrast=contrast)
     for rejected in gallery.rejected:
         raise ImageError(rejected.name, rejected.reason)
     return gallery.pictures[0].name, gallery.vectors
@@ -237,22 +300,31 @@ def _described(gallery: Gallery) -> dict[str, list[Any]]:
     }
 
 
-def _strength(
-    cosine: np.ndarray, unrelated: np.ndarray, target: np.ndarray, encoder: Encoder, prompt: str
-) -> tuple[dict[str, list[Any]], str | None]:
-    """Percentile and verdict of each picture, and the verdict on the gallery."""
-    if not len(cosine):
-        return {}, None
-    known = calibration(encoder)
-    percent = percentiles(cosine[:, None], target, unrelated, bank(encoder, prompt), known)[:, 0]
-    if known is None:
-        return {"percentile": percent.tolist()}, None
-    whole, each = known.cutoffs.verdicts(percent)
-    return {"percentile": percent.tolist(), "verdict": each}, whole
+def strength(
+    gallery: Gallery, cosine: np.ndarray, vectors: np.ndarray, encoder: Encoder, prompt: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile of each picture and caption, and each picture's mean cosine with unrelated captions.
+
+    Args:
+        gallery: n pictures.
+        cosine: of picture i and caption j, shape (n, k).
+        vectors: of the captions, shape (k, d).
+        encoder, prompt: what made them.
+
+    Returns:
+        Arrays of shape (n, k), 0 to 100, and (n,).
+    """
+    percent, typical = np.zeros(cosine.shape), np.zeros(len(cosine))
+    background, known = bank(encoder, prompt), calibration(encoder)
+    for part, rows in gallery.parts(AT_ONCE):  # bounded, however many pictures there are
+        unrelated = part.cosines(background.vectors)
+        percent[rows] = percentiles(cosine[rows], vectors, unrelated, background, known)
+        typical[rows] = unrelated.mean(axis=1)
+    return percent, typical
 
 
 def _words(
-    caption: str, gallery: Gallery, so_far: dict[str, list[Any]], unrelated: np.ndarray, encoder: Encoder, prompt: str
+    caption: str, gallery: Gallery, so_far: dict[str, list[Any]], typical: np.ndarray, encoder: Encoder, prompt: str
 ) -> tuple[list[str] | None, dict[str, list[Any]], list[str]]:
     """The words, what each adds to each picture's cosine, and what is to be said of their order."""
     words = wording.split(caption)
@@ -267,7 +339,7 @@ def _words(
     of_shuffled = parts[:, len(words) :]
     columns["shuffled"] = of_shuffled.mean(axis=1).tolist()
     percent = np.array(so_far["percentile"])
-    unread = wording.bag_of_words(cosine, of_shuffled, unrelated.mean(axis=1), percent)
+    unread = wording.bag_of_words(cosine, of_shuffled, typical, percent)
     return words, columns, [wording.UNREAD] if unread else []
 
 

@@ -27,26 +27,27 @@ KEPT_MODELS = 2  # in memory at once; the one that was asked for longest ago goe
 
 R = TypeVar("R", Result, CaptionTable)
 
-_kept: dict[str, Encoder] = {}
+_kept: dict[tuple[str, str], Encoder] = {}  # by the name and precision under which they were asked for
 _choosing = threading.Lock()
 
 
-def encoder(name: str) -> Encoder:
-    """The encoder of that name, one for all visitors.
+def encoder(name: str, precision: str = "auto") -> Encoder:
+    """The encoder of that name and precision, one for all visitors.
 
     Raises:
         EncoderError: as `clipsim.load`.
     """
     with _choosing:
-        _kept[name] = _kept.pop(name) if name in _kept else load(name)
+        chosen = (name, precision)
+        _kept[chosen] = _kept.pop(chosen) if chosen in _kept else load(name, precision=precision)
         while len(_kept) > KEPT_MODELS:
             del _kept[next(iter(_kept))]  # a request that still uses it keeps it until it is done
-        return _kept[name]
+        return _kept[chosen]
 
 
-def loaded() -> dict[str, Encoder]:
-    """The encoders in memory whose weights are read, by the name under which they were asked for."""
-    return {name: one for name, one in list(_kept.items()) if getattr(one, "ready", False)}
+def loaded() -> list[Encoder]:
+    """The encoders in memory whose weights are read."""
+    return [one for one in list(_kept.values()) if getattr(one, "ready", False)]
 
 
 def preload() -> None:
@@ -93,6 +94,7 @@ def answer(
     reference: Item | None,
     model: str,
     progress: Progress | None = None,
+    precision: str = "auto",
     **choices: Any,
 ) -> Result:
     """Score what `received` gave, within the limits; `choices` are further arguments of `score_images`.
@@ -102,13 +104,18 @@ def answer(
             or what `score_images` raises.
     """
     _check_size(pictures, [caption or ""])
-    one = encoder(model)
+    one = encoder(model, precision)
     result = score_images(pictures, caption, one, reference=reference, progress=_in_time(progress), **choices)
     return _not_empty(result, result.scores)
 
 
 def answer_captions(
-    pictures: list[Item], captions: list[str], model: str, progress: Progress | None = None, **choices: Any
+    pictures: list[Item],
+    captions: list[str],
+    model: str,
+    progress: Progress | None = None,
+    precision: str = "auto",
+    **choices: Any,
 ) -> CaptionTable:
     """The same for several captions; `choices` are further arguments of `score_captions`.
 
@@ -119,12 +126,18 @@ def answer_captions(
         limit = LIMITS.captions
         raise CaptionError(f"There are {len(captions)} captions, and the limit is {limit}: send fewer at once.")
     _check_size(pictures, captions)
-    table = score_captions(pictures, captions, encoder(model), progress=_in_time(progress), **choices)
+    one = encoder(model, precision)
+    table = score_captions(pictures, captions, one, progress=_in_time(progress), **choices)
     return _not_empty(table, table.pictures)
 
 
 def answer_models(
-    pictures: list[Item], caption: str, models: list[str], progress: Progress | None = None, **choices: Any
+    pictures: list[Item],
+    caption: str,
+    models: list[str],
+    progress: Progress | None = None,
+    precision: str = "auto",
+    **choices: Any,
 ) -> Comparison:
     """The same for two models; `choices` are further arguments of `score_images`.
 
@@ -134,7 +147,7 @@ def answer_models(
     if len(models) != KEPT_MODELS:
         raise ClipsimError(f"There are {len(models)} models to compare: choose two.")
     _check_size(pictures, [caption])
-    encoders = [encoder(model) for model in models]
+    encoders = [encoder(model, precision) for model in models]
     comparison = compare_models(pictures, caption, encoders, progress=_in_time(progress), **choices)
     _not_empty(comparison.results[0], comparison.pictures)
     return comparison

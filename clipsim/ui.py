@@ -53,6 +53,7 @@ def score(
     contrast: str = "as-is",
     prompt: str = "as-written",
     where: bool = False,
+    precision: str = "auto",
     progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
 ) -> tuple[Any, ...]:
     """Score pictures against a caption, or against a reference image, and rank them."""
@@ -61,7 +62,7 @@ def score(
         items: list[Item] = [(path, name) for name, path in names.items()]
         against = _reference(reference) if compare == REFERENCE else None
         caption = "" if against else caption
-        treatment = {"framing": framing, "contrast": contrast, "prompt": prompt}
+        treatment = {"framing": framing, "contrast": contrast, "prompt": prompt, "precision": precision}
         progress(0, desc="Loading the model")
 
         def count(done: int, total: int) -> None:
@@ -77,7 +78,7 @@ def score(
             result = service.answer(items, caption, against, model, count, **choices)
         if captions:
             asked = service.answer_captions(items, [caption, *captions], model, count, **treatment)
-        known = calibration(service.encoder(model))
+        known = calibration(service.encoder(model, precision))
     return _shown(result, names, known, asked, compared)
 
 
@@ -276,6 +277,11 @@ PROMPT_TITLES = {
     "photo": f"“{PROMPTS['photo'][0].format('…')}”",
     "ensemble": f"the mean of {len(PROMPTS['ensemble'])} sentences, for labels",
 }
+PRECISION_TITLES = {
+    "auto": "half on CUDA, else full",
+    "full": "float32",
+    "half": "faster, third decimals differ",
+}
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
 LINK_STATES = ("", "_active", "_hover", "_visited")
 THEME = gr.themes.Base(
@@ -362,6 +368,7 @@ def _more() -> list[Any]:
             gr.Dropdown(_choices(CONTRAST_TITLES), value="as-is", label="Contrast", elem_id="contrast"),
             gr.Dropdown(_choices(PROMPT_TITLES), value="as-written", label="Prompt", elem_id="prompt"),
             gr.Checkbox(label="Show where in the picture", elem_id="show-where"),
+            gr.Dropdown(_choices(PRECISION_TITLES), value="auto", label="Precision", elem_id="precision"),
         ]
 
 
@@ -470,10 +477,12 @@ def build() -> gr.Blocks:
         endpoint(api.captions, api_name="captions", **one_queue)
         endpoint(api.compare, api_name="compare", **one_queue)
         treatment = ["Framing", "Contrast", "Prompt"]
-        asked = ["Pictures", "Caption", "Reference image", "Model", *treatment, "Words", "Heatmap", "Thumbnails"]
+        extras = ["Words", "Heatmap", "Thumbnails", "Precision"]
+        asked = ["Pictures", "Caption", "Reference image", "Model", *treatment, *extras]
         _label(demo, api.similarity, asked, "Result", Result)
-        _label(demo, api.captions, ["Pictures", "Captions", "Model", *treatment], "Captions by pictures", CaptionTable)
-        _label(demo, api.compare, ["Pictures", "Caption", "Model", "Other model", *treatment], "Comparison", Comparison)
+        _label(demo, api.captions, ["Pictures", "Captions", "Model", *treatment, "Precision"], "Captions by pictures", CaptionTable)
+        compared = ["Pictures", "Caption", "Model", "Other model", *treatment, "Precision"]
+        _label(demo, api.compare, compared, "Comparison", Comparison)
         _label(demo, api.models, [], "Models", dict)
     demo.queue(max_size=LIMITS.queue)
     return demo  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ import clipsim
 
 SOURCES = sorted(Path(clipsim.__file__).parent.glob("*.py"))
 HEAVY = {
-    "torch": {"encoders.py", "legrad.py", "standin.py"},
+    "torch": {"encoders.py", "fast.py", "legrad.py", "standin.py"},
     "transformers": {"encoders.py", "standin.py"},
     "gradio": {"ui.py", "api.py", "service.py"},
 }
@@ -46,6 +46,7 @@ def test_the_public_names_are_these() -> None:
         "compare_models",
         "load",
         "score_captions",
+        "score_each",
         "score_images",
     ]
     assert all(hasattr(clipsim, name) for name in clipsim.__all__)
@@ -58,7 +59,8 @@ def test_every_error_is_a_clipsim_error() -> None:
 
 
 def test_the_functions_are_called_as_promised() -> None:
-    assert str(inspect.signature(clipsim.load)).startswith("(name: 'str' = 'auto', device: 'str' = 'auto')")
+    chosen = "(name: 'str' = 'auto', device: 'str' = 'auto', precision: 'str' = 'auto')"
+    assert str(inspect.signature(clipsim.load)).startswith(chosen)
     parameters = inspect.signature(clipsim.score_images).parameters
     assert list(parameters)[:3] == ["images", "caption", "encoder"]
     assert parameters["reference"].kind is inspect.Parameter.KEYWORD_ONLY
@@ -81,10 +83,10 @@ def test_the_results_have_the_fields_that_were_promised() -> None:
         *["percentile", "verdict", "seen", "words", "shuffled", "heatmap", "thumbnail"],
     ]
     first = ["caption", "reference", "model", "device", "scores", "rejected", "notes", "seconds"]
-    assert fields(clipsim.Result) == [*first, "verdict", "words", "framing", "contrast", "prompt"]
+    assert fields(clipsim.Result) == [*first, "verdict", "words", "framing", "contrast", "prompt", "precision"]
     assert fields(clipsim.CaptionTable) == [
         *["captions", "pictures", "cosines", "percentiles", "verdicts", "best_pictures", "best_captions", "answers"],
-        *["model", "device", "rejected", "notes", "seconds", "framing", "contrast", "prompt"],
+        *["model", "device", "rejected", "notes", "seconds", "framing", "contrast", "prompt", "precision"],
     ]
     assert fields(clipsim.Comparison) == ["results", "pictures", "agreement"]
 
@@ -139,8 +141,8 @@ def undocumented(tree: ast.AST, prefix: str = "") -> Iterator[str]:
 def test_every_public_name_has_a_docstring(source: Path) -> None:
     tree = ast.parse(source.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree)
-    explained_by_the_protocol = {"name", "width", "device", "logit_scale", "encode_images", "encode_texts"}
-    explained_by_the_base = {"input_size", "kept", "view"}
+    explained_by_the_protocol = {"name", "width", "device", "precision", "logit_scale", "encode_images", "encode_texts"}
+    explained_by_the_base = {"input_size", "kept", "view", "encode_views"}
     missing = [
         name
         for name in undocumented(tree)
