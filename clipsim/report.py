@@ -15,6 +15,7 @@ from typing import Any
 
 from clipsim.calibration import MATCH, NO_MATCH, WEAK, Calibration
 from clipsim.comparison import CaptionTable, Comparison
+from clipsim.gallery import Rejected
 from clipsim.images import SUFFIXES
 from clipsim.models import STAND_IN
 from clipsim.scoring import Result, Score
@@ -215,6 +216,24 @@ def rows(result: Result) -> list[dict[str, Any]]:
 def to_json(result: Result | CaptionTable | Comparison) -> str:
     """All of it as JSON, field by field."""
     return json.dumps(result.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def to_json_line(found: Score | Rejected, model: str) -> str:
+    """What `score_each` gives for one picture, as one line of JSON: a score with its model, or why there is none."""
+    if isinstance(found, Rejected):
+        line: dict[str, Any] = {"name": found.name, "rejected": found.reason}
+    else:
+        line = {
+            "name": found.name,
+            "cosine": found.cosine,
+            "percentile": found.percentile,
+            "verdict": found.verdict,
+            "clipscore": found.clipscore,
+            "seen": found.seen,
+            "notes": found.notes,
+            "model": model,
+        }
+    return json.dumps(line, ensure_ascii=False, allow_nan=False)
 
 
 def to_csv(result: Result) -> str:

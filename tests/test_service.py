@@ -68,7 +68,7 @@ def test_a_request_that_takes_too_long_is_ended_with_a_sentence(monkeypatch: pyt
     start = time.monotonic()
     later = iter([start, start + LIMITS.seconds + 1])
     monkeypatch.setattr("clipsim.service.time.monotonic", lambda: next(later))
-    with pytest.raises(ClipsimError, match="only 16 of 40 pictures"):
+    with pytest.raises(ClipsimError, match="only 4 of 40 pictures"):
         service.answer([paint(9, 9)] * 40, "x", None, "stand-in")
 
 
@@ -78,7 +78,13 @@ def test_one_encoder_serves_all_and_two_at_most_are_kept(tiny_clip: Path, tiny_s
     service.encoder(str(tiny_clip))
     assert service.encoder("stand-in") is first
     service.encoder(str(tiny_siglip))  # the tiny CLIP was asked for longest ago
-    assert set(service._kept) == {"stand-in", str(tiny_siglip)}
+    assert set(service._kept) == {("stand-in", "auto"), (str(tiny_siglip), "auto")}
+
+
+def test_each_precision_has_an_encoder_of_its_own(tiny_clip: Path) -> None:
+    full, half = (service.encoder(str(tiny_clip), precision) for precision in ("full", "half"))
+    assert (full.precision, half.precision) == ("full", "half")
+    assert service.encoder(str(tiny_clip), "full") is full
 
 
 def test_a_model_that_cannot_be_had_is_asked_for_anew(no_network: Path) -> None:
