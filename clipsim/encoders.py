@@ -386,11 +386,13 @@ class TransformersEncoder(TorchEncoder):
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
-        narrow = _narrow(self.device) if self.precision == "half" else ""
+        self._arranged = fast.knows(model)
+        narrow = _narrow(self.device) if self.precision == "half" and self._arranged else ""
         if narrow:  # of the pictures' tower only: what follows it, and captions, cost next to nothing
             model.vision_model.to(getattr(torch, narrow))
         self._model = model.to(self.device).eval().requires_grad_(False)
-        fast.arrange(self._model)
+        if self._arranged:
+            fast.arrange(self._model)
         scale, mean, std = self._processor.rescale_factor, self._processor.image_mean, self._processor.image_std
         if not self._processor.do_rescale:
             scale = 1.0
@@ -408,7 +410,9 @@ class TransformersEncoder(TorchEncoder):
         return values.to(self._model.vision_model.dtype)
 
     def _image_vectors(self, inputs: Tensors) -> Any:
-        return fast.image_vectors(self._model, self._pixel_values(inputs))
+        if self._arranged:
+            return fast.image_vectors(self._model, self._pixel_values(inputs))
+        return self._model.get_image_features(self._pixel_values(inputs)).pooler_output
 
     def _padded(self, length: int) -> int:
         return self._max_tokens if self.family == "siglip" else super()._padded(length)  # it was trained on padded ones
@@ -418,7 +422,7 @@ class TransformersEncoder(TorchEncoder):
         return {"input_ids": padded(tokens, size, self._tokenizer.pad_token_id)}
 
     def _text_vectors(self, inputs: Tensors) -> Any:
-        return fast.text_vectors(self._model, inputs)
+        return fast.text_vectors(self._model, inputs["input_ids"])
 
     def _relevance(self, inputs: Tensors, target: torch.Tensor) -> Any:
         return legrad(self._model, self._pixel_values(inputs), target)
