@@ -40,7 +40,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _ASSETS = tempfile.TemporaryDirectory()
 os.environ["HF_ASSETS_CACHE"] = _ASSETS.name
 
-TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 VISION = {**TEXT, "image_size": 32, "patch_size": 8}
 WORDS = ["cat", "dog", "the", "snow", "photo"]  # these are one token each, all else is spelled
 

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import clipsim
-from clipsim import Encoder, Result, compare_models, score_captions, score_images
+from clipsim import Encoder, Result, cache, compare_models, score_captions, score_images
 from clipsim.cli import main
 from clipsim.framing import CONTRASTS, FRAMINGS
 from clipsim.models import MODELS
@@ -532,3 +532,74 @@ def test_the_command_line_and_python_give_the_same_numbers(
     encoder = clipsim.load(str(tiny_clip), "cpu")
     by_python = [score_images([source], "the dog", encoder).scores[0].cosine for source in (path, path.read_bytes())]
     assert by_python == [by_command, by_command]
+
+
+def test_lines_of_json_come_in_the_order_given(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
+    paths = [picture_file(f"{n}.png", seed=n) for n in range(3)]
+    bad = picture_file("bad.png")
+    bad.write_bytes(b"text")
+    done = score("the cat", paths[0], bad, *paths[1:], "--format", "jsonl")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert [line["name"] for line in lines] == ["0.png", "bad.png", "1.png", "2.png"]
+    assert "not a picture" in lines[1]["rejected"] and "bad.png" in done.err
+    whole = {one.name: one for one in score_images(paths, "the cat", clip).scores}
+    for line in (lines[0], *lines[2:]):
+        assert line["cosine"] == whole[line["name"]].cosine
+        assert line["percentile"] == pytest.approx(whole[line["name"]].percentile, abs=1e-4)
+        assert line["model"] == "tiny-clip"
+    assert done.code == 0
+
+
+def test_lines_of_json_are_there_before_the_last_picture_is_scored(tiny_clip: Path, picture_file: PictureFile) -> None:
+    """The reader closes the pipe after a first line, which ends the program long before it is through."""
+    paths = [picture_file(f"{n}.png", seed=n) for n in range(40)]
+    words = ["score", "the cat", *map(str, paths), "--model", str(tiny_clip), "--device", "cpu", "--format", "jsonl"]
+    with subprocess.Popen([sys.executable, "-m", "clipsim", *words], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert json.loads(process.stdout.readline())["name"] == "0.png"
+        rest = process.stdout.read().splitlines()
+    assert len(rest) == 39 and process.returncode == 0
+
+
+def test_with_nothing_to_score_lines_of_json_end_in_an_error(score: Command, picture_file: PictureFile) -> None:
+    bad = picture_file("bad.png")
+    bad.write_bytes(b"")
+    done = score("the cat", bad, "--format", "jsonl")
+    assert done.code == 1 and "Nothing could be scored" in done.err
+
+
+@pytest.mark.parametrize("also", [["--also", "a dog"], ["--words"], ["--heatmaps", "maps"], ["--against", "stand-in"]])
+def test_lines_of_json_go_with_one_caption_and_its_scores(
+    score: Command, picture_file: PictureFile, also: list[str]
+) -> None:
+    done = score("the cat", picture_file("a.png"), "--format", "jsonl", *also)
+    assert done.code == 2 and "jsonl" in done.err
+
+
+def test_a_cache_file_serves_the_next_run(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
+    kept = cache.current()
+    try:
+        first = score("the cat", picture_file("a.png"), "--cache", tmp_path / "v.db", "--format", "csv")
+        filled = cache.current().bytes
+        second = score("the cat", picture_file("a.png"), "--cache", tmp_path / "v.db", "--format", "csv")
+        assert cache.current().bytes == filled > 0
+    finally:
+        cache._current = kept
+    assert first.out == second.out
+    assert (tmp_path / "v.db").is_file()
+
+
+def test_a_cache_file_that_cannot_be_used_is_wrong_use(score: Command, picture_file: PictureFile) -> None:
+    picture = picture_file("a.png")
+    done = score("the cat", picture, "--cache", picture)
+    assert done.code == 2 and "cannot be used to keep vectors" in done.err
+    assert Image.open(picture).size == (48, 40)
+
+
+@pytest.mark.parametrize("precision", ["full", "half"])
+def test_precision_is_chosen_and_said(score: Command, picture_file: PictureFile, precision: str) -> None:
+    picture = picture_file("a.png")
+    answer = json.loads(score("the cat", picture, "--precision", precision, "--format", "json").out)
+    assert answer["precision"] == precision
+    assert ("half precision" in score("the cat", picture, "--precision", precision).out) == (precision == "half")
+    assert score("the cat", picture, "--precision", "double").code == 2

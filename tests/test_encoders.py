@@ -535,3 +535,66 @@ def test_half_and_full_precision_agree(folder: Path) -> None:
     images = [paint(*size, seed=n) for n, size in enumerate(EVEN)]
     cosines = [encoder.encode_images(images) @ encoder.encode_texts(TEXTS).T for encoder in (half, full)]
     assert cosines[0] == pytest.approx(cosines[1], abs=0.005)
+
+
+def test_full_precision_has_the_same_bits_whatever_the_batch(encoder: Any) -> None:
+    images = [paint(*EVEN[n % len(EVEN)], seed=n) for n in range(37)]
+    for encode, items in ((encoder.encode_images, images), (encoder.encode_texts, [*TEXTS, *LETTERS])):
+        whole = encode(items)
+        for size in (1, 3, 16):
+            parts = [encode(items[start : start + size]) for start in range(0, len(items), size)]
+            assert np.array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize(("precision", "comes_to"), [("auto", "full"), ("full", "full"), ("half", "half")])
+def test_an_encoder_says_its_precision(folder: Path, precision: str, comes_to: str) -> None:
+    assert clipsim.load(str(folder), "cpu", precision).precision == comes_to  # type: ignore[attr-defined]
+
+
+def test_an_unknown_precision_is_answered_with_the_known_ones(tiny_clip: Path) -> None:
+    with pytest.raises(EncoderError, match="'double' is not known: use auto, full, half"):
+        clipsim.load(str(tiny_clip), "cpu", "double")
+
+
+def test_half_precision_says_so_where_the_processor_has_no_narrow_numbers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    plain: Any = clipsim.load(str(folder), "cpu", "half")
+    assert ["does not calculate in bfloat16" in note for note in plain.notes] == [True]
+    plain.ensure_loaded()
+    assert plain._model.vision_model.dtype == torch.float32
+
+
+def test_half_precision_is_bfloat16_where_the_processor_has_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every processor can do it, if slowly; the vectors are nearly those of full precision."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    half: Any = clipsim.load(str(folder), "cpu", "half")
+    full = clipsim.load(str(folder), "cpu", "full")
+    images = [paint(*size, seed=n) for n, size in enumerate(EVEN)]
+    narrow, wide = half.encode_images(images), full.encode_images(images)
+    assert half.notes == ()
+    assert half._model.vision_model.dtype == torch.bfloat16
+    assert narrow.dtype == np.float32
+    assert np.linalg.norm(narrow, axis=1) == pytest.approx(np.ones(len(images)), abs=1e-6)
+    assert 1e-6 < np.abs(narrow - wide).max() < 0.05
+    assert np.array_equal(half.encode_texts(TEXTS), full.encode_texts(TEXTS))  # captions are always exact
+    assert half.maps([half.view(images[0])], wide[0]).shape == (1, 4, 4)
+
+
+def test_the_stand_in_has_full_precision_only() -> None:
+    half: Any = clipsim.load("stand-in", "cpu", "half")
+    assert half.precision == "full"
+    assert any("no half precision" in note for note in half.notes)
+    assert not any("no half precision" in note for note in clipsim.load("stand-in", "cpu").notes)  # type: ignore[attr-defined]
+
+
+def test_only_large_pictures_are_reduced_before_they_are_resized() -> None:
+    small, large = paint(1600, 1200), paint(2400, 1800)
+    box = crop_box(small.size, 32, (32, 32))
+    plain = np.asarray(small.resize((32, 32), Image.Resampling.BICUBIC, box), int)
+    assert np.array_equal(np.asarray(centre_crop(small, 32, (32, 32))), plain)
+    box = crop_box(large.size, 32, (32, 32))
+    plain = np.asarray(large.resize((32, 32), Image.Resampling.BICUBIC, box), int)
+    difference = np.abs(np.asarray(centre_crop(large, 32, (32, 32))) - plain)
+    assert 0 < difference.max() <= 6

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,11 @@ import pytest
 from conftest import paint
 from PIL import Image
 
+import clipsim
 import clipsim.gallery
-from clipsim import ClipsimError, Encoder
+from clipsim import ClipsimError, Encoder, EncoderError
 from clipsim.framing import encode, views
-from clipsim.gallery import BATCH, BATCH_PIXELS, Gallery, Item, Seen, embed, named
+from clipsim.gallery import BATCH, BATCH_PIXELS, WORKERS, Gallery, Item, Rejected, Seen, embed, named, stream
 from clipsim.images import Picture
 
 Colour = tuple[int, int, int]
@@ -256,3 +260,108 @@ def test_a_picture_of_which_the_model_saw_less_than_half_says_so(
 def test_what_was_done_to_a_picture_is_said_with_its_upright_size() -> None:
     (picture,) = embed([(Image.new("RGBA", (40, 30), (0, 255, 0, 128)), "clear")], ByMean()).pictures
     assert (picture.size, picture.notes) == ((40, 30), ("transparency flattened on white",))
+
+
+def test_a_stream_gives_pictures_in_their_order_before_the_last_is_asked_for() -> None:
+    asked = 0
+
+    def endless() -> Iterator[Item]:
+        nonlocal asked
+        for number in itertools.count():
+            asked += 1
+            yield (b"" if number % 7 == 3 else numbered(number % 256)), f"{number}"
+
+    encoder = ByMean()
+    found = list(itertools.islice(stream(endless(), encoder), 40))
+    assert [one.name if isinstance(one, Rejected) else one.seen.name for one in found] == [str(n) for n in range(40)]
+    assert [n for n, one in enumerate(found) if isinstance(one, Rejected)] == [3, 10, 17, 24, 31, 38]
+    assert asked <= 40 + BATCH + WORKERS
+
+
+def test_however_many_pictures_come_few_are_held() -> None:
+    alive: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    def many() -> Iterator[Item]:
+        nonlocal most
+        for number in range(12 * BATCH):
+            image = plain((number % 256, 255 - number % 256, number // 256))
+            alive.append(weakref.ref(image))
+            yield image, f"{number}"
+            del image
+            most = max(most, sum(one() is not None for one in alive))
+
+    assert len(embed(many(), ByMean()).pictures) == 12 * BATCH
+    assert most <= 2 * (BATCH + WORKERS)
+
+
+def test_names_of_an_iterator_are_told_apart_as_they_come() -> None:
+    given = ["a", "a", "a (2)", "b", "a"]
+    unique = [name for _, name in named((plain(RED), name) for name in given)]
+    assert unique == ["a", "a (2)", "a (2) (2)", "b", "a (3)"]
+
+
+def test_whoever_stops_early_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    for _ in range(5):
+        next(iter(stream([numbered(n) for n in range(100)], ByMean())))
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_an_error_of_the_encoder_ends_a_stream_with_that_error() -> None:
+    class Broken(ByMean):
+        def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+            raise EncoderError("by mean is broken: mend it")
+
+    with pytest.raises(EncoderError, match="mend it"):
+        embed([numbered(n) for n in range(50)], Broken())
+
+
+def test_very_large_pictures_are_decoded_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipsim.gallery.LARGE", 100)
+    monkeypatch.setattr("clipsim.gallery.WORKERS", 6)
+    at_once, most, lock = 0, 0, threading.Lock()
+    real = clipsim.gallery.read
+
+    def watched(*arguments: Any) -> Picture:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.01)
+        picture = real(*arguments)
+        with lock:
+            at_once -= 1
+        return picture
+
+    monkeypatch.setattr("clipsim.gallery.read", watched)
+    embed([numbered(n, (20, 20)) for n in range(30)], ByMean())
+    assert most == 2
+    embed([numbered(n, (4, 5)) for n in range(30)], ByMean())
+    assert most > 2
+
+
+@pytest.mark.parametrize(("precision", "size"), [("full", (1600, 1200)), ("half", (200, 150))])
+def test_large_jpegs_are_decoded_smaller_in_half_precision_only(
+    tiny_clip: Path, picture_file: Callable[..., Path], precision: str, size: tuple[int, int]
+) -> None:
+    """At least `DRAFT_MARGIN` times 32 pixels a side are left; boxes are in the pixels of what was decoded."""
+    encoder: Any = clipsim.load(str(tiny_clip), "cpu", precision)
+    jpeg = picture_file("a.jpg", size=(1600, 1200))
+    (picture,) = embed(jpeg, encoder, keep_looks=True).pictures
+    assert picture.size == size
+    assert picture.share == pytest.approx(0.75, abs=0.02)
+    full = embed(jpeg, clipsim.load(str(tiny_clip), "cpu", "full")).vectors
+    assert embed(jpeg, encoder).vectors == pytest.approx(full, abs=0.05)
+    (small,) = embed(picture_file("b.jpg", size=(160, 120)), encoder).pictures
+    assert small.size == (160, 120)
+
+
+def test_a_pil_image_of_the_callers_own_is_not_drafted(tiny_clip: Path, picture_file: Callable[..., Path]) -> None:
+    image = Image.open(picture_file("a.jpg", size=(1600, 1200)))
+    embed(image, clipsim.load(str(tiny_clip), "cpu", "half"))
+    assert image.size == (1600, 1200)
+    assert np.asarray(image).shape == (1200, 1600, 3)

@@ -12,8 +12,9 @@ import pytest
 from conftest import paint
 from PIL import Image
 
-from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, Score, score_images
-from clipsim.gallery import Item
+import clipsim
+from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, Score, score_each, score_images
+from clipsim.gallery import Item, Rejected
 from clipsim.scoring import clipscore, shares
 
 Colour = tuple[int, int, int]
@@ -312,3 +313,60 @@ def test_a_result_as_a_dict_is_ready_for_json(items: list[Item]) -> None:
         assert list(score) == list(Score.__dataclass_fields__)
     for rejected in plain_dict["rejected"]:
         assert list(rejected) == ["name", "reason"]
+
+
+def test_scores_come_one_by_one_in_the_order_of_the_pictures(stand_in: Encoder) -> None:
+    pictures: list[Item] = [(paint(40, 40, seed=n), f"{n}") for n in range(6)]
+    pictures[2] = (b"text", "2")
+    each = list(score_each(iter(pictures), "a dog", stand_in))
+    assert [one.name for one in each] == list("012345")
+    assert isinstance(each[2], Rejected)
+    whole = {score.name: score for score in score_images(pictures, "a dog", stand_in).scores}
+    for one in each:
+        if isinstance(one, Score):
+            same = whole[one.name]
+            assert (one.cosine, one.seen, one.notes) == (same.cosine, same.seen, same.notes)
+            assert one.percentile == pytest.approx(same.percentile, abs=1e-4)
+            assert (one.rank, one.share) == (0, None)
+            assert one.verdict in ("match", "weak", "no match")
+
+
+def test_pictures_compared_with_a_reference_come_one_by_one_too(clip: Encoder) -> None:
+    pictures: list[Item] = [(paint(40, 40, seed=n), f"{n}") for n in range(3)]
+    each = list(score_each(pictures, None, clip, reference=paint(40, 40, seed=1)))
+    cosines = [one.cosine for one in each if isinstance(one, Score)]
+    assert cosines[1] == pytest.approx(1, abs=1e-6) and max(cosines) == cosines[1]
+    assert {(one.percentile, one.clipscore) for one in each if isinstance(one, Score)} == {(None, None)}
+
+
+def test_what_is_wrong_is_said_before_the_first_picture_is_read(clip: Encoder) -> None:
+    with pytest.raises(CaptionError):
+        next(score_each([paint(9, 9)], "", clip))
+    with pytest.raises(ClipsimError, match="no pictures"):
+        next(score_each([], "a cat", clip))
+
+
+def test_a_cosine_has_the_same_bits_whatever_else_is_scored(clip: Encoder) -> None:
+    pictures: list[Item] = [(paint(40, 40, seed=n), f"{n}") for n in range(21)]
+    whole = {score.name: score.cosine for score in score_images(pictures, "the cat", clip).scores}
+    for picture in pictures:
+        (alone,) = score_images([picture], "the cat", clip).scores
+        assert alone.cosine == whole[alone.name]
+
+
+def test_percentiles_of_many_pictures_are_worked_out_in_parts(clip: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures: list[Item] = [(paint(60, 40, seed=n), f"{n}") for n in range(7)]
+    for framing in ("crop", "tiles-best"):
+        whole = score_images(pictures, "the cat", clip, framing=framing)
+        monkeypatch.setattr("clipsim.scoring.AT_ONCE", 3)
+        parts = score_images(pictures, "the cat", clip, framing=framing)
+        monkeypatch.undo()
+        assert [score.percentile for score in parts.scores] == pytest.approx(
+            [score.percentile for score in whole.scores], abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("chosen", ["full", "half"])
+def test_the_result_says_the_precision(tiny_clip: Path, chosen: str) -> None:
+    result = score_images([paint(40, 40)], "the cat", clipsim.load(str(tiny_clip), "cpu", chosen))
+    assert result.precision == result.to_dict()["precision"] == chosen
