@@ -6,12 +6,13 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache as cache_once
 from itertools import chain, islice
 from pathlib import Path
 from threading import Semaphore
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -22,10 +23,14 @@ from clipsim.errors import ClipsimError, ImageError
 from clipsim.framing import INPUT_SIZE, View, encode, seen, views
 from clipsim.images import Picture, Source, digest, opened, read
 
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
 BATCH_PIXELS = 60_000_000  # looks held at once, about 180 MB of RGB
 WORKERS = min(8, os.cpu_count() or 1)  # threads that read pictures
 LARGE = 16_000_000  # pixels; of still larger pictures only two are decoded at once, each may take 400 MB
 _LARGE_AT_ONCE = Semaphore(2)
+SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
 DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
 MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
 
@@ -90,7 +95,8 @@ class Gallery:
         if not self.pictures:
             return np.zeros((0, len(targets)), np.float32)
         # in double: a product of another size is summed in another order, which single precision would show
-        cosines = (self.vectors.astype(np.float64) @ targets.T.astype(np.float64)).astype(np.float32)
+        with one_thread():
+            cosines = (self.vectors.astype(np.float64) @ targets.T.astype(np.float64)).astype(np.float32)
         best: np.ndarray = np.maximum.reduceat(np.clip(cosines, -1.0, 1.0), self.starts, axis=0)
         return best
 
@@ -101,6 +107,19 @@ class Gallery:
             rows = slice(first, min(first + size, len(self.pictures)))
             begin, end = ends[rows.start], ends[rows.stop]
             yield Gallery(self.pictures[rows], self.vectors[begin:end], self.starts[rows] - begin, ()), rows
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Small NumPy products by one thread: others of NumPy's own would spin on for a while, and a network that runs next
+    would share its cores with them (a caption takes three times as long on two cores)."""
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@cache_once
+def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def embed(
@@ -187,6 +206,29 @@ class _Prepared:
     vectors: np.ndarray | None
 
 
+def _kept(source: Source, name: str, chosen: _Treatment) -> _Prepared | None:
+    """What the cache has of a small file or of bytes: known so soon that a thread would only cost time."""
+    if chosen.keep_looks or isinstance(source, Image.Image):
+        return None
+    try:
+        if not isinstance(source, bytes) and not 0 < os.stat(source).st_size < SMALL:
+            return None
+        return _found(name, cache.current().get(_key(chosen, digest(source))))
+    except (OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
+        return None
+
+
+def _found(name: str, kept: tuple[np.ndarray, Any] | None) -> _Prepared | None:
+    if not kept:
+        return None
+    vectors, (notes, size, share) = kept
+    return _Prepared(Seen(name, tuple(notes), tuple(size), share), [], None, vectors)
+
+
+def _key(chosen: _Treatment, *content: bytes | str) -> bytes | None:
+    return cache.key(chosen.encoder, [*content, chosen.framing, chosen.contrast])
+
+
 def _prepared(source: Source, name: str, chosen: _Treatment) -> _Prepared | Rejected:
     """Everything that is done to one picture before the network; runs in a thread."""
     try:
@@ -201,16 +243,15 @@ def _prepared(source: Source, name: str, chosen: _Treatment) -> _Prepared | Reje
 def _read(source: Source, image: Image.Image, name: str, chosen: _Treatment) -> _Prepared:
     if isinstance(source, Image.Image):
         picture = read(source, name)
-        content: tuple[bytes | str, ...] = (picture.image.tobytes(), repr((picture.image.size, picture.notes)))
+        key = _key(chosen, picture.image.tobytes(), repr((picture.image.size, picture.notes)))
     else:
-        picture, content = None, (digest(source),)
-    key = cache.key(chosen.encoder, [*content, chosen.framing, chosen.contrast])
+        picture, key = None, _key(chosen, digest(source))
     kept = cache.current().get(key)
-    if kept and not chosen.keep_looks:
+    found = _found(name, kept)
+    if found and not chosen.keep_looks:
         if image is not source:
             image.close()
-        vectors, (notes, size, share) = kept
-        return _Prepared(Seen(name, tuple(notes), tuple(size), share), [], None, vectors)
+        return found
     picture = picture or read(image, name, _least(chosen.encoder))
     looks = views(picture.image, chosen.encoder, chosen.framing, chosen.contrast)
     return _Prepared(_seen(picture, looks, chosen.keep_looks), looks, key, kept and kept[0])
@@ -324,11 +365,18 @@ def _in_order(
     """Every source prepared, at most `ahead` of them at a time."""
     waiting: deque[Future[_Prepared | Rejected]] = deque()
     for source, name in sources:
-        waiting.append(pool.submit(_prepared, source, name, chosen))
+        kept = _kept(source, name, chosen)
+        waiting.append(_done(kept) if kept else pool.submit(_prepared, source, name, chosen))
         if len(waiting) >= ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _done(prepared: _Prepared) -> Future[_Prepared | Rejected]:
+    future: Future[_Prepared | Rejected] = Future()
+    future.set_result(prepared)
+    return future
 
 
 def _batches(prepared: Iterable[_Prepared | Rejected], most: int) -> Iterator[list[_Prepared | Rejected]]:

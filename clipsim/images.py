@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -45,6 +48,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SETTLED = 2.0  # seconds since a file was last written to, after which its times tell whether it is written again
 TILE = 2_000_000  # pixels that are worked on at once where a copy of the whole would take too much memory
 _FLATTENED = "transparency flattened on white"
 _DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
@@ -79,9 +83,18 @@ def opened(source: Source, name: str) -> Image.Image:
 
 
 def digest(source: str | Path | bytes) -> bytes:
-    """SHA-256 of a file's content, or of bytes."""
+    """SHA-256 of a file's content, or of bytes. A file that has not been written to since is not read again."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).digest()
+    status = os.stat(source)
+    # the change time cannot be set back, but ticks in milliseconds: what was written just now may be written once more
+    if time.time() - max(status.st_ctime, status.st_mtime) < SETTLED:
+        return _file_digest.__wrapped__(source)
+    return _file_digest(source, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@lru_cache(maxsize=20_000)
+def _file_digest(source: str | Path, *_state: int) -> bytes:
     with Path(source).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 

@@ -15,7 +15,7 @@ from clipsim.calibration import bank, calibration, percentiles
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ImageError
 from clipsim.framing import check_treatment, thumbnail
-from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered, stream, unit_mean
+from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered, one_thread, stream, unit_mean
 from clipsim.heatmaps import Heatmap, heatmaps
 from clipsim.images import Source
 from clipsim.prompting import PROMPTS, check_prompt, encode_captions
@@ -316,10 +316,11 @@ def strength(
     """
     percent, typical = np.zeros(cosine.shape), np.zeros(len(cosine))
     background, known = bank(encoder, prompt), calibration(encoder)
-    for part, rows in gallery.parts(AT_ONCE):  # bounded, however many pictures there are
-        unrelated = part.cosines(background.vectors)
-        percent[rows] = percentiles(cosine[rows], vectors, unrelated, background, known)
-        typical[rows] = unrelated.mean(axis=1)
+    with one_thread():
+        for part, rows in gallery.parts(AT_ONCE):  # bounded, however many pictures there are
+            unrelated = part.cosines(background.vectors)
+            percent[rows] = percentiles(cosine[rows], vectors, unrelated, background, known)
+            typical[rows] = unrelated.mean(axis=1)
     return percent, typical
 
 

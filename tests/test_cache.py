@@ -144,10 +144,17 @@ def test_another_caption_on_the_same_pictures_encodes_no_picture(picture_file: P
     ]
 
 
-def test_a_picture_that_was_changed_is_encoded_again(picture_file: PictureFile, counting: Any) -> None:
+@pytest.mark.parametrize("settled", [2.0, -1.0])
+def test_a_picture_that_was_changed_is_encoded_again(
+    picture_file: PictureFile, counting: Any, settled: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where it has the old size and time again, just now or long after."""
+    monkeypatch.setattr("clipsim.images.SETTLED", settled)
     path = picture_file("a.png", seed=1)
     before, time = embed(path, counting).vectors, path.stat()
+    assert np.array_equal(embed(path, counting).vectors, before)
     paint(48, 40, seed=2).save(path)
+    path.write_bytes(path.read_bytes().ljust(time.st_size, b"\0")[: max(time.st_size, path.stat().st_size)])
     os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
     assert np.abs(embed(path, counting).vectors - before).max() > 1e-3
 
