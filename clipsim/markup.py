@@ -25,6 +25,11 @@ def status(result: Result) -> str:
     )
 
 
+def so_far(count: int, total: int) -> str:
+    """That the order is that of the first pictures only."""
+    return f'<p class="cs-status"><b class="cs-answer">The best of the first {count} pictures</b><span>of {total}</span></p>'
+
+
 def standin_note(result: Result) -> str:
     """The note that the stand-in scored, and why; "" for other models."""
     return result.notes[0] if result.model == STAND_IN.name and result.notes else ""

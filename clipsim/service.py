@@ -94,19 +94,20 @@ def answer(
     reference: Item | None,
     model: str,
     progress: Progress | None = None,
+    may_be_empty: bool = False,
     precision: str = "auto",
     **choices: Any,
 ) -> Result:
     """Score what `received` gave, within the limits; `choices` are further arguments of `score_images`.
 
     Raises:
-        ClipsimError: more pictures or a longer caption than the limits allow, too slow, nothing that could be scored,
-            or what `score_images` raises.
+        ClipsimError: more pictures or a longer caption than the limits allow, too slow, nothing that could be scored
+            (unless that `may_be_empty`), or what `score_images` raises.
     """
     _check_size(pictures, [caption or ""])
     one = encoder(model, precision)
     result = score_images(pictures, caption, one, reference=reference, progress=_in_time(progress), **choices)
-    return _not_empty(result, result.scores)
+    return result if may_be_empty else _not_empty(result, result.scores)
 
 
 def answer_captions(

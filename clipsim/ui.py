@@ -8,6 +8,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 
 import json
 import secrets
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -36,6 +38,8 @@ from clipsim.scoring import Result
 CAPTION, REFERENCE = "caption", "reference image"
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
+FIRST_SHOWN, PATIENCE = 16, 1.0  # pictures, and seconds of work, after which the best so far are shown
+OUTPUTS = 14  # of `score`
 CACHE_SECONDS = 3600  # for how long uploaded and produced files are kept
 
 Uploads = list[tuple[str | None, str | None]] | None  # what gr.Gallery hands over: (path, caption) pairs
@@ -58,9 +62,8 @@ def score(
 ) -> tuple[Any, ...]:
     """Score pictures against a caption, or against a reference image, and rank them."""
     with sentences():
-        names = {name: source for source, name in named([service.received(path) for path, _ in pictures or []])}
+        names, against = _received(pictures, compare, reference)
         items: list[Item] = [(path, name) for name, path in names.items()]
-        against = _reference(reference) if compare == REFERENCE else None
         caption = "" if against else caption
         treatment = {"framing": framing, "contrast": contrast, "prompt": prompt, "precision": precision}
         progress(0, desc="Loading the model")
@@ -80,6 +83,39 @@ def score(
             asked = service.answer_captions(items, [caption, *captions], model, count, **treatment)
         known = calibration(service.encoder(model, precision))
     return _shown(result, names, known, asked, compared)
+
+
+def score_live(
+    pictures: Uploads,
+    *asked: Any,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008
+) -> Iterator[tuple[Any, ...]]:
+    """What the page runs: `score`, and before it the best so far of a gallery that takes long. `asked` as there."""
+    compare, caption, reference, model, _, _, framing, contrast, prompt, _, precision = asked
+    choices = {"framing": framing, "contrast": contrast, "prompt": prompt, "precision": precision}
+    total, count, since = len(pictures or []), FIRST_SHOWN, time.monotonic()
+
+    def told(done: int, _: int) -> None:
+        progress((done, total), desc="Scoring", unit="pictures")
+
+    while count < total <= LIMITS.images:
+        with sentences():
+            names, against = _received((pictures or [])[:count], compare, reference)
+            items: list[Item] = [(path, name) for name, path in names.items()]
+            result = service.answer(items, "" if against else caption, against, model, told, True, **choices)
+        if result.scores and time.monotonic() - since > PATIENCE:
+            shown = [_viewable(names[score.name], score.name) for score in result.scores]
+            ranked = list(zip(shown, report.labels(result), strict=True))
+            yield markup.so_far(count, total), ranked, *[gr.skip()] * (OUTPUTS - 2)
+            since = time.monotonic()
+        count *= 2
+    yield score(pictures, *asked, progress=progress)  # what was encoded so far comes from the cache
+
+
+def _received(pictures: Uploads, compare: str, reference: Uploads) -> tuple[dict[str, Source], Item | None]:
+    """The uploaded pictures by names of their own, and the reference image if they are compared with one."""
+    names = {name: source for source, name in named([service.received(path) for path, _ in pictures or []])}
+    return names, _reference(reference) if compare == REFERENCE else None
 
 
 def _reference(pictures: Uploads) -> Item:
@@ -470,8 +506,11 @@ def build() -> gr.Blocks:
         one_queue: dict[str, Any] = {"concurrency_limit": LIMITS.concurrent, "concurrency_id": "model"}
         run |= one_queue
         demo.load(_banner_at_start, None, banner, **aside)
-        gr.on([button.click, caption.submit], api_name="score", **run)
-        examples.load_input_event.success(api_visibility="private", **run)
+        # programs get one answer, which clients of a function that answers in parts would not wait for
+        gr.Button("Score", visible=False).click(api_name="score", **run)
+        live = run | {"fn": score_live, "api_visibility": "private"}
+        gr.on([button.click, caption.submit], **live)
+        examples.load_input_event.success(**live)
         endpoint(api.similarity, api_name="similarity", **one_queue)
         endpoint(api.models, api_name="models", queue=False)
         endpoint(api.captions, api_name="captions", **one_queue)
