@@ -1,4 +1,4 @@
-"""What does the server bear? `python benchmarks/load.py [--clients 16] [--requests 200] [--pictures 4] [--json]`
+"""What does the server bear? `python -m benchmarks.load [--clients 16] [--requests 200] [--pictures 4] [--json]`
 
 Starts app.py on a free port of this machine, sends it a fixed count of requests to /similarity from that many clients
 at once, each with its uploads, holds every answer to the scores that Python gives, and ends it. Linux, for its /proc.

@@ -1,4 +1,4 @@
-"""Do the heatmaps point at the right place? `python benchmarks/pointing.py PHOTOS`
+"""Do the heatmaps point at the right place? `python -m benchmarks.pointing PHOTOS`
 
 PHOTOS is a folder with photographs and a `labels.csv` (columns file, label). Four of different labels become a mosaic,
 two by two; its caption is one of the labels, and the map is right where its peak is in that label's quarter. By chance

@@ -1,4 +1,4 @@
-"""Is the word that a picture shows the one that carries its caption? `python benchmarks/words.py PHOTOS [--model NAME]`
+"""Is the word that a picture shows the one that carries its caption? `python -m benchmarks.words PHOTOS [--model NAME]`
 
 PHOTOS is a folder with photographs and a `labels.csv` (columns file, label). Each label is put into several sentences.
 The top word of a sentence is the one that adds most to the cosine with the label's own photograph, and it is right

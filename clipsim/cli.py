@@ -116,7 +116,9 @@ def _add_model_options(score: argparse.ArgumentParser) -> None:
         "cosines in the third decimal; auto (default): half on CUDA, else full",
     )
     score.add_argument(
-        "--cache", metavar="FILE", help="keep vectors, not pictures, in this file: the same picture is not encoded twice"
+        "--cache",
+        metavar="FILE",
+        help="keep vectors, not pictures, in this file: the same picture is not encoded twice",
     )
 
 
@@ -210,8 +212,7 @@ def _check_combination(options: argparse.Namespace) -> None:
         ),
         "--words has no place in CSV: use --format table or json.": options.words and options.format == "csv",
         "--format jsonl goes with one caption or reference, one model, and without --words and --heatmaps.": (
-            options.format == "jsonl"
-            and (several or options.against or options.words or options.heatmaps is not None)
+            options.format == "jsonl" and (several or options.against or options.words or options.heatmaps is not None)
         ),
     }
     for message, applies in wrong.items():
@@ -267,7 +268,9 @@ def _answered(
     )
 
 
-def _stream(options: argparse.Namespace, captions: list[str], images: list[tuple[Path, str]], progress: Progress) -> int:
+def _stream(
+    options: argparse.Namespace, captions: list[str], images: list[tuple[Path, str]], progress: Progress
+) -> int:
     """Print each picture's score as a line of JSON as soon as it is there; the exit status."""
     (encoder,) = _encoders(options)
     caption = captions[0] if captions else None

@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
@@ -94,9 +94,7 @@ class TorchEncoder(ABC):
     _tokenizer: Any
     _max_tokens: int
 
-    def __init__(
-        self, name: str, device: str = "auto", notes: tuple[str, ...] = (), precision: str = "auto"
-    ) -> None:
+    def __init__(self, name: str, device: str = "auto", notes: tuple[str, ...] = (), precision: str = "auto") -> None:
         self.name = name
         self.notes = notes
         self._wanted = device
@@ -458,9 +456,7 @@ def _narrow(device: str) -> str:
     """Torch's name of the narrow number format that the device calculates in, or ""."""
     if device != "cpu":
         return "float16"
-    import torch
-
-    abilities = torch.cpu.get_capabilities()
+    abilities = fast.capabilities()
     return "bfloat16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else ""
 
 

@@ -112,7 +112,8 @@ class Gallery:
 def one_thread() -> AbstractContextManager[Any]:
     """Small NumPy products by one thread: others of NumPy's own would spin on for a while, and a network that runs next
     would share its cores with them (a caption takes three times as long on two cores)."""
-    return _blas().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache_once
@@ -211,7 +212,7 @@ def _kept(source: Source, name: str, chosen: _Treatment) -> _Prepared | None:
     if chosen.keep_looks or isinstance(source, Image.Image):
         return None
     try:
-        if not isinstance(source, bytes) and not 0 < os.stat(source).st_size < SMALL:
+        if not isinstance(source, bytes) and not 0 < Path(source).stat().st_size < SMALL:
             return None
         return _found(name, cache.current().get(_key(chosen, digest(source))))
     except (OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong

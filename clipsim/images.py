@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ def digest(source: str | Path | bytes) -> bytes:
     """SHA-256 of a file's content, or of bytes. A file that has not been written to since is not read again."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).digest()
-    status = os.stat(source)
+    status = Path(source).stat()
     # the change time cannot be set back, but ticks in milliseconds: what was written just now may be written once more
     if time.time() - max(status.st_ctime, status.st_mtime) < SETTLED:
         return _file_digest.__wrapped__(source)

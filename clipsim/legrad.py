@@ -60,7 +60,9 @@ def _clip(model: Any, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tenso
     for layer in late:
         attention, after = _layer(layer, tokens)
         with torch.enable_grad():
-            pooled = model.visual_projection(vision.post_layernorm(after[:, 0]).to(model.visual_projection.weight.dtype))
+            pooled = model.visual_projection(
+                vision.post_layernorm(after[:, 0]).to(model.visual_projection.weight.dtype)
+            )
         relevances.append(_relevance(pooled, target, attention)[:, 1:])  # the class token is no place
         tokens = after.detach()
     return torch.stack(relevances).mean(dim=0)

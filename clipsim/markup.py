@@ -27,7 +27,8 @@ def status(result: Result) -> str:
 
 def so_far(count: int, total: int) -> str:
     """That the order is that of the first pictures only."""
-    return f'<p class="cs-status"><b class="cs-answer">The best of the first {count} pictures</b><span>of {total}</span></p>'
+    told = f'<b class="cs-answer">The best of the first {count} pictures</b><span>of {total}</span>'
+    return f'<p class="cs-status">{told}</p>'
 
 
 def standin_note(result: Result) -> str:

@@ -71,7 +71,7 @@ class StandInEncoder(TorchEncoder):
     def _load(self) -> None:
         import torch
 
-        self._network = _image_network().to(self.device).eval()
+        self._network: Any = _image_network().to(self.device).eval()
         self._language, self._tokenizer = _text_network(self.device)
         self._max_tokens = MAX_TOKENS
         classes = np.load(str(files("clipsim.data").joinpath("imagenet_classes.npy"))).astype(np.float32)

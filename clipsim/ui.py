@@ -109,7 +109,8 @@ def score_live(
             yield markup.so_far(count, total), ranked, *[gr.skip()] * (OUTPUTS - 2)
             since = time.monotonic()
         count *= 2
-    yield score(pictures, *asked, progress=progress)  # what was encoded so far comes from the cache
+    # what was encoded so far comes from the cache
+    yield score(pictures, *asked, progress=progress)  # type: ignore[misc]  # mypy counts `asked` as any number
 
 
 def _received(pictures: Uploads, compare: str, reference: Uploads) -> tuple[dict[str, Source], Item | None]:
@@ -511,17 +512,23 @@ def build() -> gr.Blocks:
         live = run | {"fn": score_live, "api_visibility": "private"}
         gr.on([button.click, caption.submit], **live)
         examples.load_input_event.success(**live)
-        endpoint(api.similarity, api_name="similarity", **one_queue)
-        endpoint(api.models, api_name="models", queue=False)
-        endpoint(api.captions, api_name="captions", **one_queue)
-        endpoint(api.compare, api_name="compare", **one_queue)
-        treatment = ["Framing", "Contrast", "Prompt"]
-        extras = ["Words", "Heatmap", "Thumbnails", "Precision"]
-        asked = ["Pictures", "Caption", "Reference image", "Model", *treatment, *extras]
-        _label(demo, api.similarity, asked, "Result", Result)
-        _label(demo, api.captions, ["Pictures", "Captions", "Model", *treatment, "Precision"], "Captions by pictures", CaptionTable)
-        compared = ["Pictures", "Caption", "Model", "Other model", *treatment, "Precision"]
-        _label(demo, api.compare, compared, "Comparison", Comparison)
-        _label(demo, api.models, [], "Models", dict)
+        _endpoints(demo, one_queue)
     demo.queue(max_size=LIMITS.queue)
     return demo  # type: ignore[no-any-return]
+
+
+def _endpoints(demo: gr.Blocks, one_queue: dict[str, Any]) -> None:
+    """What is for programs alone."""
+    endpoint(api.similarity, api_name="similarity", **one_queue)
+    endpoint(api.models, api_name="models", queue=False)
+    endpoint(api.captions, api_name="captions", **one_queue)
+    endpoint(api.compare, api_name="compare", **one_queue)
+    treatment = ["Framing", "Contrast", "Prompt"]
+    extras = ["Words", "Heatmap", "Thumbnails", "Precision"]
+    asked = ["Pictures", "Caption", "Reference image", "Model", *treatment, *extras]
+    _label(demo, api.similarity, asked, "Result", Result)
+    several = ["Pictures", "Captions", "Model", *treatment, "Precision"]
+    _label(demo, api.captions, several, "Captions by pictures", CaptionTable)
+    compared = ["Pictures", "Caption", "Model", "Other model", *treatment, "Precision"]
+    _label(demo, api.compare, compared, "Comparison", Comparison)
+    _label(demo, api.models, [], "Models", dict)

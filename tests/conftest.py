@@ -36,7 +36,7 @@ FLAGS = [
 ]
 # Before torch is imported: on a busy machine threads that wait for each other make small products ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What models leave on disk between runs goes into a folder that goes with the tests. Before huggingface_hub is imported.
+# What models leave on disk between runs goes into a folder that goes with the tests, before huggingface_hub loads.
 _ASSETS = tempfile.TemporaryDirectory()
 os.environ["HF_ASSETS_CACHE"] = _ASSETS.name
 

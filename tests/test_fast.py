@@ -52,11 +52,11 @@ def test_vectors_are_those_of_transformers(family: str, hidden_act: str) -> None
     arranged = copy.deepcopy(plain)
     fast.arrange(arranged)
     with torch.inference_mode():
-        for ours, theirs in (
+        for pair in (
             (fast.image_vectors(arranged, pixels()), plain.get_image_features(pixels()).pooler_output),
             (fast.text_vectors(arranged, IDS), plain.get_text_features(IDS).pooler_output),
         ):
-            ours, theirs = normalize(ours, dim=-1), normalize(theirs, dim=-1)
+            ours, theirs = (normalize(vectors, dim=-1) for vectors in pair)
             assert (ours - theirs).abs().max() < 1e-5
             assert (theirs[0] - theirs[1]).abs().max() > 1e-3  # they could have been told apart
 
@@ -93,7 +93,7 @@ def test_there_is_no_second_copy_of_the_weights() -> None:
     fast.arrange(arranged)
     for layer in arranged.vision_model.encoder.layers:
         block = layer.self_attn
-        storage = block.joined[0].untyped_storage().data_ptr()
+        storage = block.joined.weight.untyped_storage().data_ptr()
         assert {part.weight.untyped_storage().data_ptr() for part in (block.q_proj, block.k_proj, block.v_proj)} == {
             storage
         }

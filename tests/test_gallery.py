@@ -313,7 +313,7 @@ def test_whoever_stops_early_leaves_no_thread_behind() -> None:
 
 def test_an_error_of_the_encoder_ends_a_stream_with_that_error() -> None:
     class Broken(ByMean):
-        def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+        def encode_images(self, _: list[Image.Image]) -> np.ndarray:
             raise EncoderError("by mean is broken: mend it")
 
     with pytest.raises(EncoderError, match="mend it"):

@@ -307,7 +307,10 @@ def test_half_precision_gives_nearly_the_same_map(encoder: Any) -> None:
 
     import torch
 
-    pixels, target = encoder._pixel_values(encoder._image_inputs(views_of(encoder, 3))), torch.tensor(target_of(encoder))
+    pixels, target = (
+        encoder._pixel_values(encoder._image_inputs(views_of(encoder, 3))),
+        torch.tensor(target_of(encoder)),
+    )
     half = legrad(copy.deepcopy(encoder._model).half(), pixels, target)
     assert half.dtype == torch.float32
     assert scaled(half.numpy()) == pytest.approx(scaled(legrad(encoder._model, pixels, target).numpy()), abs=0.02)
