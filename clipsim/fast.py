@@ -15,7 +15,7 @@ order, so that where each picture has one row there are never fewer than `STEADY
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,9 @@ def arrange(model: Any) -> None:
             setattr(block.joined, kind, joined)
             for part, own in zip(parts, joined.chunk(3), strict=True):
                 getattr(part, kind).data = own
+    for part in model.text_model.modules():  # which its own forward runs
+        if isinstance(part, torch.nn.Linear):
+            part.forward = partial(_linear, part=part)  # type: ignore[method-assign]
 
 
 def image_vectors(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
