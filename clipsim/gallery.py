@@ -148,15 +148,17 @@ def embed(
     """
     pictures: list[Seen] = []
     rejected: list[Rejected] = []
-    vectors: list[np.ndarray] = [np.zeros((0, encoder.width), np.float32)]
+    counts = [0]
+    together = bytearray()  # many small arrays would keep the memory between them from being given back
     for found in stream(items, encoder, framing=framing, contrast=contrast, progress=progress, keep_looks=keep_looks):
         if isinstance(found, Rejected):
             rejected.append(found)
         else:
             pictures.append(found.seen)
-            vectors.append(found.vectors)
-    starts = np.cumsum([len(some) for some in vectors], dtype=int)[:-1]
-    return Gallery(tuple(pictures), np.concatenate(vectors), starts, tuple(rejected))
+            counts.append(len(found.vectors))
+            together += np.ascontiguousarray(found.vectors, np.float32).data.cast("B")
+    vectors = np.frombuffer(together, np.float32).reshape(-1, encoder.width)
+    return Gallery(tuple(pictures), vectors, np.cumsum(counts)[:-1], tuple(rejected))
 
 
 def stream(
