@@ -1,6 +1,6 @@
 """Where does the time go? `python -m benchmarks.profile PHOTOS [--pictures 64] [--precision full]`
 
-Milliseconds for each photograph on one thread of reading and all of the network's, stage by stage, and the shares of the
+Milliseconds for each photograph, stage by stage (reading on one thread, the network on all), and the shares of the
 network's operations, with random weights in the shape of CLIP ViT-B/32.
 """
 
