@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clipsim import service
+from clipsim import service, shelf
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
 from clipsim.gallery import Item
 from clipsim.limits import LIMITS
@@ -157,6 +157,53 @@ def models(request: gr.Request | None = None) -> dict[str, Any] | str:
         in_memory = {one.name for one in service.loaded()}
         rows = [{**asdict(model), "loaded": model.name in in_memory} for model in MODELS]
         return _for_caller({"models": rows, "auto": auto.name}, request)
+
+
+def search(
+    collection: str,
+    caption: str = "",
+    like: str = "",
+    top: int = 20,
+    path: str = "",
+    after: str = "",
+    before: str = "",
+    request: gr.Request | None = None,
+) -> dict[str, Any] | str:
+    """Find the pictures of a collection on this server that fit a caption best, or are most like one of its pictures.
+
+    Parameters:
+        collection: A name from /collections.
+        caption: What the pictures should show; leave it out to find more like one of them.
+        like: The path of a picture in the collection, as a search gives it.
+        top: How many, 1 to 100.
+        path: Only paths that fit this pattern: * and ? as in a shell.
+        after: Only files last written then or later, such as 2026-03-31.
+        before: Only files last written before.
+
+    Returns:
+        collection, pictures (how many it has), caption, like, model, hits (path, rank, cosine, percentile, verdict,
+        notes, seen, size, file_size, mtime, and thumbnail, a JPEG in a data: address).
+    """
+    with sentences():
+        texts = [collection, caption, like, path, after, before]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(top, int | float):
+            raise ClipsimError("The values are not in the form that the endpoint takes: see its API page.")
+        found = shelf.search(collection, caption, like, int(top), path, after, before)
+        return _for_caller(found.to_dict(), request)
+
+
+def collections(request: gr.Request | None = None) -> dict[str, Any] | str:
+    """List the collections that this server was started with.
+
+    Returns:
+        collections: name, pictures and model of each.
+    """
+    with sentences():
+        opened = {name: shelf.opened(name) for name in shelf.folders()}
+        rows = [
+            {"name": name, "pictures": len(one), "model": one.manifest.recipe.model} for name, one in opened.items()
+        ]
+        return _for_caller({"collections": rows}, request)
 
 
 def _for_caller(answer: dict[str, Any], request: gr.Request | None) -> dict[str, Any] | str:

@@ -644,7 +644,7 @@ class Collection:
         known = calibration(encoder)
         return percents.tolist(), known.cutoffs.verdicts(percents, among)[1] if known else nothing
 
-    def similar(self, path: str, top: int = 10, **filters: Any) -> list[Hit]:
+    def similar(self, path: str, /, top: int = 10, **filters: Any) -> list[Hit]:
         """More like one of its pictures, that one left out; `filters` as for `search`.
 
         Raises:

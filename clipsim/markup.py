@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import urlencode
 
 from clipsim import report
 from clipsim.calibration import MATCH, NOTHING, Calibration
 from clipsim.comparison import CaptionTable, Comparison
 from clipsim.models import STAND_IN
 from clipsim.scoring import Result, Score
+from clipsim.shelf import Found
 
 MOST_SHOWN = 24  # pictures in what unfolds: more make a page that is slow to lay out
 STRONGEST = 36  # percent of the accent colour behind a cell: the text on it stays readable
@@ -59,6 +61,41 @@ def scores(result: Result, known: Calibration | None) -> str:
     ]
     trust = "" if result.reference is not None else f'<p class="cs-fine">{escape(report.trust(result, known))}</p>'
     return _scrolled(table(f"Scores by {report.model_title(result)}", heads, body)) + trust
+
+
+def found(answer: Found) -> str:
+    """What was searched for, among how many, and a link to the same search."""
+    asked = f"caption “{answer.caption}”" if answer.caption else f"more like {answer.like}"
+    best = f"The best {len(answer.hits)} of {answer.pictures} pictures" if answer.hits else "Nothing fits these choices"
+    query: dict[str, str | None] = {"caption": answer.caption} if answer.caption else {"like": answer.like}
+    return (
+        f'<p class="cs-status"><b class="cs-answer">{escape(best)}</b><span>{escape(asked)}</span>'
+        f"<span>{escape(answer.model)} · {_link('link to this search', answer.collection, query)}</span></p>"
+    )
+
+
+def hits(answer: Found) -> str:
+    """The table of what was found, each with a link to more like it."""
+    heads = ["Rank", "Picture", "Cosine", "Better than", "Verdict"]
+    body = [
+        [
+            str(hit.rank),
+            hit.path,
+            f"{hit.cosine:.3f}",
+            "" if hit.percentile is None else report.percentile(hit.percentile),
+            hit.verdict or "",
+        ]
+        for hit in answer.hits
+    ]
+    if not body:
+        return ""
+    links = "".join(f"<li>{_link(hit.path, answer.collection, {'like': hit.path})}</li>" for hit in answer.hits)
+    alike = f'<details class="cs-fine"><summary>More like one of them</summary><ul>{links}</ul></details>'
+    return _scrolled(table(f"Found by {answer.model}", heads, body)) + alike
+
+
+def _link(text: str, collection: str, query: dict[str, str | None]) -> str:
+    return f'<a href="?{escape(urlencode({"collection": collection, **query}))}">{escape(text)}</a>'
 
 
 def remarks(result: Result) -> str:

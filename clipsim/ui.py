@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import python_type_to_json_schema  # type: ignore[import-untyped]
 from starlette.middleware import Middleware
 
-from clipsim import api, markup, report, service
+from clipsim import api, markup, report, search_tab, service, shelf
 from clipsim.api import sentences
 from clipsim.calibration import Calibration, calibration
 from clipsim.comparison import CaptionTable, Comparison
@@ -205,10 +205,17 @@ def _banner_at_start() -> str:
     return markup.banner(notes[0] if notes else "")
 
 
-def _asked(event: gr.EventData) -> tuple[Any, Any, str]:
-    """What the page's address asks for, as `ADDRESS` reads it: caption, model, and a note where that is not known."""
+def _asked(event: gr.EventData) -> tuple[Any, ...]:
+    """What the page's address asks for, as `ADDRESS` reads it: caption, model, a note where that is not known; and what
+    the second tab takes."""
     asked = event._data if isinstance(event._data, dict) else {}
-    caption, model = asked.get("caption"), asked.get("model")
+    to_search, problem = search_tab.filled_in(*(asked.get(key) for key in ("collection", "caption", "like")))
+    if asked.get("collection"):
+        return gr.skip(), gr.skip(), markup.banner(problem), *to_search
+    return *_asked_to_score(asked.get("caption"), asked.get("model")), *to_search
+
+
+def _asked_to_score(caption: Any, model: Any) -> tuple[Any, Any, str]:
     known = [name for _, name in _model_choices()]
     fill = gr.Textbox(value=caption) if isinstance(caption, str) else gr.skip()
     if not isinstance(model, str) or not model:
@@ -284,9 +291,10 @@ const page = new URLSearchParams(location.search);
 const own = embedded ? new URL(widget.getAttribute("src") || "", location.href).searchParams : page;
 const compact = own.get("compact") ?? (embedded ? "1" : "0");
 if (compact === "1") element.closest(".gradio-container").dataset.compact = "";
-const asked = own.has("caption") || own.has("model") ? own : page;
-if (asked.has("caption") || asked.has("model"))
-  trigger("submit", { caption: asked.get("caption"), model: asked.get("model") });
+const keys = ["caption", "model", "collection", "like"];
+const asked = keys.some((key) => own.has(key)) ? own : page;
+if (keys.some((key) => asked.has(key)))
+  trigger("submit", Object.fromEntries(keys.map((key) => [key, asked.get(key)])));
 """
 # In the browser: screen readers watch the element that stays while the status in it changes. Controls get their own
 # names, where Gradio calls every upload "Click to upload" and every ranked picture "Thumbnail 1 of 4".
@@ -432,89 +440,119 @@ def _unfolding() -> list[Any]:
 
 def build() -> gr.Blocks:
     """The page, ready for `launch(**LAUNCH)`."""
+    shelf.check()
     with api.Checked(title="clipsim", analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(HEADER)
         address = gr.HTML(label="Address note", elem_id="address", padding=False, js_on_load=ADDRESS)
         banner = gr.HTML(label="Model note", elem_id="banner", padding=False)
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=2, min_width=300, elem_id="asking"):
-                pictures = _upload("Pictures", columns=3, height=260, object_fit="cover", elem_id="pictures")
-                compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
-                caption = gr.Textbox(
-                    label="Caption",
-                    placeholder="a golden retriever standing in the snow",
-                    lines=1,
-                    max_lines=1,
-                    elem_id="caption",
-                )
-                reference = _upload(
-                    "Reference image",
-                    columns=1,
-                    height=220,
-                    object_fit="contain",
-                    visible=False,
-                    elem_id="reference",
-                )
-                model = gr.Dropdown(_model_choices(), value="auto", label="Model", elem_id="model")
-                button = gr.Button("Score", variant="primary", elem_id="score")
-                more = _more()
-                examples = gr.Examples(
-                    EXAMPLE_ROWS,
-                    [pictures, compare, caption, reference],
-                    cache_examples=False,
-                    example_labels=EXAMPLE_LABELS,
-                    label="Examples: one click scores them",
-                    elem_id="examples",
-                )
-            with gr.Column(scale=3, min_width=300, elem_id="answer"):
-                status = gr.HTML(EMPTY, label="Status", elem_id="status", padding=False, js_on_load=SPOKEN)
-                ranked = gr.Gallery(
-                    label="Ranked pictures",
-                    columns=2,
-                    object_fit="contain",
-                    interactive=False,
-                    buttons=["fullscreen"],
-                    height="auto",
-                    elem_id="ranked",
-                )
-                bars = gr.BarPlot(
-                    x="picture",
-                    y="cosine",
-                    x_title="picture",
-                    y_title="cosine",
-                    tooltip=["figures"],
-                    height=300,
-                    x_label_angle=-20,
-                    label="Cosine similarity",
-                    show_label=True,
-                    elem_id="bars",
-                )
-                table = gr.HTML(label="Scores", elem_id="table", padding=False)
-                remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
-                unfolding = _unfolding()
-                with gr.Row(elem_id="downloads"):
-                    csv = gr.DownloadButton("Download CSV", size="sm")
-                    whole = gr.DownloadButton("Download JSON", size="sm")
-                published = gr.HTML(label="Published figures", elem_id="published", padding=False)
-        inputs = [pictures, compare, caption, reference, model, *more]
-        outputs = [status, ranked, bars, table, csv, whole, remarks, published, banner, *unfolding]
+        one_queue: dict[str, Any] = {"concurrency_limit": LIMITS.concurrent, "concurrency_id": "model"}
+        aside: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Score pictures", id="score"):
+                scoring = _scoring(banner, one_queue, aside)
+            with gr.Tab("Search a collection", id=search_tab.SEARCH):
+                tab = search_tab.build(one_queue, aside)
+        filled = [*scoring.asked, address, tabs, tab.collection, tab.caption, tab.like]
+        address.submit(_asked, None, filled, **aside).success(**tab.by_address)
+        own: dict[str, Any] = {"outputs": [tabs, tab.collection, tab.status], "show_progress_on": [scoring.keep]}
+        scoring.keep.click(_keep, scoring.kept_from, **own, api_visibility="private", **one_queue)
         with gr.Accordion("How to read a score", open=False, elem_id="reading"):
             gr.Markdown(READING)
-        aside: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-        compare.change(_switch, compare, [caption, reference], **aside)
-        address.submit(_asked, None, [caption, model, address], **aside)
-        run: dict[str, Any] = {"fn": score, "inputs": inputs, "outputs": outputs, "show_progress_on": [ranked, status]}
-        one_queue: dict[str, Any] = {"concurrency_limit": LIMITS.concurrent, "concurrency_id": "model"}
-        run |= one_queue
         demo.load(_banner_at_start, None, banner, **aside)
-        # programs get one answer, which clients of a function that answers in parts would not wait for
-        gr.Button("Score", visible=False).click(api_name="score", **run)
-        live = run | {"fn": score_live, "api_visibility": "private"}
-        gr.on([button.click, caption.submit], **live)
-        examples.load_input_event.success(**live)
         _endpoints(demo, one_queue)
     demo.queue(max_size=LIMITS.queue)
     return demo  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """What the rest of the page needs of the first tab."""
+
+    asked: list[Any]  # what the address fills in
+    keep: gr.Button
+    kept_from: list[Any]  # inputs of `_keep`
+
+
+def _scoring(banner: gr.HTML, one_queue: dict[str, Any], aside: dict[str, Any]) -> _Scoring:
+    """Lay the first tab out, and connect it."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300, elem_id="asking"):
+            pictures = _upload("Pictures", columns=3, height=260, object_fit="cover", elem_id="pictures")
+            compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
+            caption = gr.Textbox(
+                label="Caption",
+                placeholder="a golden retriever standing in the snow",
+                lines=1,
+                max_lines=1,
+                elem_id="caption",
+            )
+            reference = _upload(
+                "Reference image",
+                columns=1,
+                height=220,
+                object_fit="contain",
+                visible=False,
+                elem_id="reference",
+            )
+            model = gr.Dropdown(_model_choices(), value="auto", label="Model", elem_id="model")
+            button = gr.Button("Score", variant="primary", elem_id="score")
+            more = _more()
+            examples = gr.Examples(
+                EXAMPLE_ROWS,
+                [pictures, compare, caption, reference],
+                cache_examples=False,
+                example_labels=EXAMPLE_LABELS,
+                label="Examples: one click scores them",
+                elem_id="examples",
+            )
+        with gr.Column(scale=3, min_width=300, elem_id="answer"):
+            status = gr.HTML(EMPTY, label="Status", elem_id="status", padding=False, js_on_load=SPOKEN)
+            ranked = gr.Gallery(
+                label="Ranked pictures",
+                columns=2,
+                object_fit="contain",
+                interactive=False,
+                buttons=["fullscreen"],
+                height="auto",
+                elem_id="ranked",
+            )
+            bars = gr.BarPlot(
+                x="picture",
+                y="cosine",
+                x_title="picture",
+                y_title="cosine",
+                tooltip=["figures"],
+                height=300,
+                x_label_angle=-20,
+                label="Cosine similarity",
+                show_label=True,
+                elem_id="bars",
+            )
+            table = gr.HTML(label="Scores", elem_id="table", padding=False)
+            remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
+            unfolding = _unfolding()
+            with gr.Row(elem_id="downloads"):
+                csv = gr.DownloadButton("Download CSV", size="sm")
+                whole = gr.DownloadButton("Download JSON", size="sm")
+                keep = gr.Button("Keep as a collection", size="sm", elem_id="keep")
+            published = gr.HTML(label="Published figures", elem_id="published", padding=False)
+    inputs = [pictures, compare, caption, reference, model, *more]
+    outputs = [status, ranked, bars, table, csv, whole, remarks, published, banner, *unfolding]
+    compare.change(_switch, compare, [caption, reference], **aside)
+    run: dict[str, Any] = {"fn": score, "inputs": inputs, "outputs": outputs, "show_progress_on": [ranked, status]}
+    run |= one_queue
+    # programs get one answer, which clients of a function that answers in parts would not wait for
+    gr.Button("Score", visible=False).click(api_name="score", **run)
+    live = run | {"fn": score_live, "api_visibility": "private"}
+    gr.on([button.click, caption.submit], **live)
+    examples.load_input_event.success(**live)
+    return _Scoring([caption, model], keep, [pictures, model, more[-1]])
+
+
+def _keep(pictures: Uploads, model: str, precision: str) -> tuple[Any, ...]:
+    with sentences():
+        items = [(source, name) for name, source in _received(pictures, CAPTION, None)[0].items()]
+        return search_tab.kept(items, model, precision)
 
 
 def _endpoints(demo: gr.Blocks, one_queue: dict[str, Any]) -> None:
@@ -523,6 +561,8 @@ def _endpoints(demo: gr.Blocks, one_queue: dict[str, Any]) -> None:
     endpoint(api.models, api_name="models", queue=False)
     endpoint(api.captions, api_name="captions", **one_queue)
     endpoint(api.compare, api_name="compare", **one_queue)
+    endpoint(api.search, api_name="search", **one_queue)
+    endpoint(api.collections, api_name="collections", queue=False)
     treatment = ["Framing", "Contrast", "Prompt"]
     extras = ["Words", "Heatmap", "Thumbnails", "Precision"]
     asked = ["Pictures", "Caption", "Reference image", "Model", *treatment, *extras]
@@ -532,3 +572,6 @@ def _endpoints(demo: gr.Blocks, one_queue: dict[str, Any]) -> None:
     compared = ["Pictures", "Caption", "Model", "Other model", *treatment, "Precision"]
     _label(demo, api.compare, compared, "Comparison", Comparison)
     _label(demo, api.models, [], "Models", dict)
+    narrowed = ["Results", "Path", "Written on or after", "Written before"]
+    _label(demo, api.search, ["Collection", "Caption", "More like", *narrowed], "Found", dict)
+    _label(demo, api.collections, [], "Collections", dict)
