@@ -2,9 +2,10 @@
 
 Unit vectors, random (the worst case: no vector is much nearer than the others) and clustered (a mixture, which real
 embeddings resemble), are searched one query at a time on all cores: exactly, segment by segment as a collection does,
-and by every approximate index of FAISS that is in question, sharded, with candidates re-scored from the vectors. Printed
-are the seconds to build it, the median of the milliseconds a query takes from vector to re-scored hits, recall at 10
-against the exact answer, and the bytes that the index keeps of a vector in memory. `clipsim.ann.KINDS` follows from it.
+and by every approximate index of FAISS that is in question, sharded, with candidates re-scored from the vectors.
+Printed are the seconds to build it, the median of the milliseconds a query takes from vector to re-scored hits, recall
+at 10 against the exact answer, and the bytes that the index keeps of a vector in memory. `clipsim.ann.KINDS` follows
+from it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import faiss
@@ -79,7 +81,7 @@ def built(make: Callable[[], Any], vectors: np.ndarray, shards: int) -> list[tup
     plain = faiss.serialize_index(empty)
     ends = np.linspace(0, len(vectors), shards + 1).astype(int)
     found = []
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         index = faiss.deserialize_index(plain)
         for first in range(start, end, MERGED):
             index.add(vectors[first : min(first + MERGED, end)])
@@ -115,13 +117,18 @@ def measured(find: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, trut
     return 1e3 * float(np.median(seconds)), right / truth.size
 
 
-def rows_of(name: str, vectors: np.ndarray, queries: np.ndarray, only: str) -> Iterator[dict[str, Any]]:
-    """A row of the table for exact search and for each index."""
+def exact(name: str, vectors: np.ndarray, queries: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    """The row of exact search, and the ten best for each query."""
     flat = built(lambda: faiss.IndexFlatIP(vectors.shape[1]), vectors, -(-len(vectors) // MERGED))
     truth = np.array([search(flat, vectors, query, 42) for query in queries])
     cost, recall = measured(lambda query: search(flat, vectors, query, 42), queries, truth)
-    yield _row(name, "exact", 42, 0.0, cost, recall, 4 * vectors.shape[1])
-    del flat
+    return _row(name, "exact", 42, 0.0, cost, recall, 4 * vectors.shape[1]), truth
+
+
+def rows_of(name: str, vectors: np.ndarray, queries: np.ndarray, only: str) -> Iterator[dict[str, Any]]:
+    """A row of the table for exact search and for each index."""
+    row, truth = exact(name, vectors, queries)
+    yield row
     for index, make, tried, settings in indexes(*vectors.shape):
         if only not in index:
             continue
