@@ -215,6 +215,7 @@ class Bad:
 
     @property
     def rejected(self) -> Rejected:
+        """What a person is told of it."""
         return Rejected(self.name, self.reason)
 
 
@@ -313,7 +314,7 @@ class Writer:
             manifest, segments=manifest.segments + added, rows=manifest.rows + sum(rows for _, rows in added)
         )
         if removed:
-            gone = {name: set(rows) for name, rows in read_removed(self.folder, self.manifest).items()}
+            gone = {name: set(rows.tolist()) for name, rows in read_removed(self.folder, self.manifest).items()}
             for name, rows in removed.items():
                 gone[name] = gone.get(name, set()) | {int(row) for row in rows}
             manifest = self._with_removed(manifest, gone)
@@ -346,7 +347,9 @@ class Writer:
         left = {name for name, _ in old}
         kept = tuple(segment for segment in self.manifest.segments if segment[0] not in left)
         manifest = replace(self.manifest, segments=kept + tuple(new), generation=self.manifest.generation + 1)
-        self._write(self._with_removed(manifest, {name: set(rows) for name, rows in gone.items() if name not in left}))
+        self._write(
+            self._with_removed(manifest, {name: set(rows.tolist()) for name, rows in gone.items() if name not in left})
+        )
 
     def _merged(self, old: list[tuple[str, int]], gone: Mapping[str, np.ndarray]) -> Iterator[tuple[str, int]]:
         """Segments of up to `MERGED` rows; about two of them are held at once."""

@@ -192,10 +192,11 @@ class Segment:
         """
         try:
             table = self.table()
-            data = self.vectors_path.read_bytes()
             shape = (self.index.ntotal, self.index.d)
-        except (ClipsimError, OSError) as error:
-            yield f"{error}"
+            with _readable(self.vectors_path):
+                data = self.vectors_path.read_bytes()
+        except ClipsimError as error:
+            yield str(error)
             return
         if hashlib.sha256(data).hexdigest().encode() != (self.file.schema_arrow.metadata or {}).get(_DIGEST):
             yield f"{self.vectors_path.name} is not as it was written."
