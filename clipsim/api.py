@@ -186,9 +186,9 @@ def search(
     """
     with sentences():
         texts = [collection, caption, like, path, after, before]
-        if not all(isinstance(text, str) for text in texts) or not isinstance(top, int | float):
+        if not all(isinstance(text, str | None) for text in texts) or not isinstance(top, int | float):
             raise ClipsimError("The values are not in the form that the endpoint takes: see its API page.")
-        found = shelf.search(collection, caption, like, int(top), path, after, before)
+        found = shelf.search(collection or "", caption, like, int(top), path, after, before)
         return _for_caller(found.to_dict(), request)
 
 

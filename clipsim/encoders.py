@@ -48,6 +48,7 @@ Tensors: TypeAlias = "dict[str, torch.Tensor]"
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
 P = ParamSpec("P")
 R = TypeVar("R")
+_LOADING = threading.Lock()  # one for all: transformers cannot be imported by two threads at once
 _ENCODERS: WeakValueDictionary[int, TorchEncoder] = WeakValueDictionary()
 
 
@@ -84,7 +85,7 @@ class Encoder(Protocol):
 
 
 class TorchEncoder(ABC):
-    """What the encoders on torch share: weights loaded once, at first use, under a lock; batches; tokens; unit length.
+    """What the encoders on torch share: weights loaded once, at first use; batches; tokens; unit length.
 
     `_load` sets `_tokenizer`, a fast tokenizer of transformers, and `_max_tokens`, how many tokens the model reads.
     """
@@ -100,7 +101,6 @@ class TorchEncoder(ABC):
         self._wanted = device
         self._wanted_precision = precision
         self._ready = False
-        self._loading = threading.Lock()
         self._key = id(self)
         _ENCODERS[self._key] = self
         self._tokenizing = threading.Lock()  # a fast tokenizer sets its truncation per call, which is not thread safe
@@ -222,7 +222,9 @@ class TorchEncoder(ABC):
         Raises:
             EncoderError: the files do not hold a model that can be used.
         """
-        with self._loading:
+        if self._ready:
+            return
+        with _LOADING:
             if not self._ready:
                 self._load()
                 self._ready = True

@@ -89,7 +89,7 @@ def _shown(
     pictures = [Image.open(BytesIO(hit.thumbnail)) for hit in found.hits]
     return (
         markup.found(found),
-        list(zip(pictures, labels, strict=True)),
+        gr.Gallery(list(zip(pictures, labels, strict=True)), selected_index=None),
         markup.hits(found),
         [hit.path for hit in found.hits],
         gr.Button(visible=False),

@@ -148,9 +148,10 @@ def search(
 
 
 def _encoder(recipe: Recipe) -> Encoder:
-    """The collection's model; where that is in memory already, as “auto” for instance, not another time."""
-    ready = (one for one in service.loaded() if (one.name, precision(one)) == (recipe.model, recipe.precision))
-    return next(ready, None) or service.encoder(recipe.origin, recipe.precision)
+    """The collection's model; where that is what the page runs on, not another time."""
+    auto = service.encoder("auto")
+    same = (auto.name, precision(auto)) == (recipe.model, recipe.precision)
+    return auto if same else service.encoder(recipe.origin, recipe.precision)
 
 
 def keep(pictures: Sequence[Item], model: str, wanted: str = "auto", progress: Progress | None = None) -> str:

@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -177,16 +179,24 @@ class Server:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`python app.py`, as a user starts it, without a network to the model hub."""
+    with serving(tmp_path_factory) as served:
+        yield served
+
+
+@contextmanager
+def serving(folders: pytest.TempPathFactory, settings: dict[str, str] | None = None) -> Iterator[Server]:
+    """The same with settings in its environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    uploads = tmp_path_factory.mktemp("uploads")
-    log = tmp_path_factory.mktemp("log") / "app.log"
+    uploads = folders.mktemp("uploads")
+    log = folders.mktemp("log") / "app.log"
     environment = os.environ | {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(uploads),
         "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(tmp_path_factory.mktemp("no-models")),
+        "HF_HOME": str(folders.mktemp("no-models")),
+        **(settings or {}),
     }
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
