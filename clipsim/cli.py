@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from clipsim import cache, report
+from clipsim import cache, evaluation_cli, report
 from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
 from clipsim.encoders import PRECISIONS, Encoder, check_device_name
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
@@ -91,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--format", default="table", choices=["table", "json"], help="default: table")
     models.set_defaults(run=_models)
+
+    evaluation_cli.add_command(commands)
     return parser
 
 
