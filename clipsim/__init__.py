@@ -1,16 +1,23 @@
 """clipsim: how well does this caption fit these pictures?"""
 
+from typing import TYPE_CHECKING, Any
+
 from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError, EncoderError, ImageError
 from clipsim.models import load
 from clipsim.scoring import Result, Score, score_each, score_images
 
+if TYPE_CHECKING:
+    from clipsim.collections import Collection
+    from clipsim.indexing import index_folder
+
 __version__ = "0.1.0"
 __all__ = [
     "CaptionError",
     "CaptionTable",
     "ClipsimError",
+    "Collection",
     "Comparison",
     "Encoder",
     "EncoderError",
@@ -18,8 +25,22 @@ __all__ = [
     "Result",
     "Score",
     "compare_models",
+    "index_folder",
     "load",
     "score_captions",
     "score_each",
     "score_images",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What collections need is imported once it is asked for."""
+    if name == "Collection":
+        from clipsim.collections import Collection
+
+        return Collection
+    if name == "index_folder":
+        from clipsim.indexing import index_folder
+
+        return index_folder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

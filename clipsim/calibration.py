@@ -101,14 +101,14 @@ class Cutoffs:
         """`MATCH`, `WEAK` or `NO_MATCH`."""
         return MATCH if percentile >= self.match else WEAK if percentile >= self.weak else NO_MATCH
 
-    def verdicts(self, percentiles: np.ndarray) -> tuple[str, list[str]]:
+    def verdicts(self, percentiles: np.ndarray, among: int = 0) -> tuple[str, list[str]]:
         """Of one caption with a gallery: the verdict on the whole (`MATCH` or `NOTHING`), and on each picture.
 
         Of many pictures some look good by chance, so that the best has to be better (Šidák's correction). Where it is
-        not, none is called a match.
+        not, none is called a match. These may be the best `among` more, which counts then.
         """
         each = [self.verdict(float(one)) for one in percentiles]
-        by_chance = 1 - (float(max(percentiles)) / 100) ** len(percentiles)
+        by_chance = 1 - (float(max(percentiles)) / 100) ** max(len(percentiles), among)
         if MATCH in each and by_chance <= self.gallery:
             return MATCH, each
         return NOTHING, [WEAK if one == MATCH else one for one in each]

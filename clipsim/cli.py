@@ -1,4 +1,4 @@
-"""The command line: `python -m clipsim score` and `python -m clipsim models`."""
+"""The command line: `python -m clipsim score` and `models`; `collection_cli` adds the commands for collections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from clipsim import cache, evaluation_cli, report
+from clipsim import cache, collection_cli, evaluation_cli, report
 from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
 from clipsim.encoders import PRECISIONS, Encoder, check_device_name
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     score.set_defaults(run=_score)
 
+    collection_cli.add_commands(commands)
     models = commands.add_parser(
         "models", help="list the models", description="List the models that have a short name."
     )
@@ -97,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model_options(score: argparse.ArgumentParser) -> None:
-    model = _checked(check_name)
+    model = checked(check_name)
     score.add_argument("--model", default="auto", type=model, help="see `models`; default: auto")
     score.add_argument(
         "--against",
@@ -108,7 +109,7 @@ def _add_model_options(score: argparse.ArgumentParser) -> None:
         help="compare --model with this one, side by side; may be given several times",
     )
     score.add_argument(
-        "--device", default="auto", type=_checked(check_device_name), help="auto, cpu, cuda, cuda:N or mps"
+        "--device", default="auto", type=checked(check_device_name), help="auto, cpu, cuda, cuda:N or mps"
     )
     score.add_argument(
         "--precision",
@@ -167,7 +168,9 @@ def _listed(choices: Mapping[str, str]) -> str:
     return "; ".join(f"{name}{' (default)' * (i == 0)}: {text}" for i, (name, text) in enumerate(choices.items()))
 
 
-def _checked(check: Callable[[str], None]) -> Callable[[str], str]:
+def checked(check: Callable[[str], None]) -> Callable[[str], str]:
+    """A type of argument: a word that `check` lets pass."""
+
     def parse(text: str) -> str:
         try:
             check(text)
@@ -188,7 +191,7 @@ def _score(options: argparse.Namespace) -> int:
     folder = None if options.heatmaps is None else _made(options.heatmaps)
     if options.cache is not None:
         _keep_in(options.cache)
-    with _progress_bar(len(images)) as progress:
+    with progress_bar(len(images)) as progress:
         if options.format == "jsonl":
             return _stream(options, captions, images, progress)
         answer = _answered(options, captions, images, progress)
@@ -277,17 +280,17 @@ def _stream(
     (encoder,) = _encoders(options)
     caption = captions[0] if captions else None
     for note in (*getattr(encoder, "notes", ()), *(caption_notes(caption, encoder, options.prompt) if caption else ())):
-        _say(note)
+        say(note)
     choices: dict[str, Any] = {"framing": options.framing, "contrast": options.contrast, "prompt": options.prompt}
     status = NOTHING_SCORED
     for found in score_each(images, caption, encoder, reference=options.reference, **choices, progress=progress):
         if isinstance(found, Rejected):
-            _say(f"{found.name} {found.reason}.")
+            say(f"{found.name} {found.reason}.")
         else:
             status = SCORED
         print(report.to_json_line(found, encoder.name), flush=True)
     if status == NOTHING_SCORED:
-        _say("Nothing could be scored.")
+        say("Nothing could be scored.")
     return status
 
 
@@ -310,9 +313,9 @@ def _show(answer: Answer, options: argparse.Namespace) -> int:
     """Print the answer and its remarks; the exit status."""
     scored = bool(answer.scores if isinstance(answer, Result) else answer.pictures)
     for remark in report.remarks(answer):
-        _say(remark)
+        say(remark)
     if not scored:
-        _say("Nothing could be scored.")
+        say("Nothing could be scored.")
     if scored or options.format == "json":
         print(_form(answer, options).rstrip("\n"))
     return SCORED if scored else NOTHING_SCORED
@@ -350,7 +353,7 @@ def _save_heatmaps(result: Result, images: list[tuple[Path, str]], folder: Path)
             image = overlay(read(sources[score.name], score.name).image, score.heatmap, HEATMAP_SIDE)
             saved.append(_save(image, folder, title.replace("/", " - ")))
     if saved:
-        _say(f"Heatmaps, best picture first, are in {folder}: {', '.join(saved)}")
+        say(f"Heatmaps, best picture first, are in {folder}: {', '.join(saved)}")
 
 
 def _save(image: Image.Image, folder: Path, title: str) -> str:
@@ -379,7 +382,7 @@ def _split(words: list[str], reference: str | None) -> tuple[str | None, list[st
     if _is_path(first) or not rest:
         return None, words
     if first.strip():
-        _say(f"The caption “{first}” is not used: the pictures are compared with {reference}.")
+        say(f"The caption “{first}” is not used: the pictures are compared with {reference}.")
     return None, rest
 
 
@@ -404,12 +407,17 @@ def _walk(paths: list[str]) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
-def _progress_bar(total: int) -> Iterator[Progress]:
-    """A bar on a terminal, nothing in a pipe."""
+def progress_bar(total: int) -> Iterator[Progress]:
+    """A bar with rate and time left on a terminal, nothing in a pipe; `total` may be known only later."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit="picture", disable=not sys.stderr.isatty(), leave=False) as bar:
-        yield lambda done, _: bar.update(done - bar.n)
+
+        def progress(done: int, of: int) -> None:
+            bar.total = of
+            bar.update(done - bar.n)
+
+        yield progress
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -435,9 +443,10 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _complain(error: ClipsimError, code: int) -> int:
-    _say(str(error))
+    say(str(error))
     return code
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Tell the user, on the standard error."""
     print(f"clipsim: {report.printable(message)}", file=sys.stderr)

@@ -92,6 +92,35 @@ def thumbnail(looks: Sequence[View]) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
 
 
+def seen_part(looks: Sequence[View], size: tuple[int, int], side: int) -> Image.Image:
+    """The part of a picture that is in the looks, in its own shape, put together from them.
+
+    Args:
+        looks: at one picture, one at least.
+        size: of the picture, width and height.
+        side: pixels along the longer side.
+    """
+    boxes = [_inside(look.box, size) for look in looks]
+    left, top, right, bottom = (f(box[i] for box in boxes) for i, f in enumerate((min, min, max, max)))
+    scale = side / max(right - left, bottom - top)
+    part = Image.new("RGB", (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))))
+    for look, box in zip(looks, boxes, strict=True):
+        at = [round((box[0] - left) * scale), round((box[1] - top) * scale)]
+        end = [round((box[2] - left) * scale), round((box[3] - top) * scale)]
+        part.paste(_shown(look, box).resize((max(1, end[0] - at[0]), max(1, end[1] - at[1]))), (at[0], at[1]))
+    return part
+
+
+def _shown(look: View, box: Box) -> Image.Image:
+    """A look without its padding: what it shows of `box`."""
+    across, down = (look.image.width / (look.box[2] - look.box[0]), look.image.height / (look.box[3] - look.box[1]))
+    left, top = (box[0] - look.box[0]) * across, (box[1] - look.box[1]) * down
+    right, bottom = (box[2] - look.box[0]) * across, (box[3] - look.box[1]) * down
+    return look.image.crop(
+        (round(left), round(top), max(round(left) + 1, round(right)), max(round(top) + 1, round(bottom)))
+    )
+
+
 def seen(looks: Sequence[View], size: tuple[int, int]) -> float:
     """Share of a picture of `size` (width, height) that is in the looks, 0 to 1."""
     width, height = size

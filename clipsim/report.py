@@ -238,7 +238,7 @@ def to_json_line(found: Score | Rejected, model: str) -> str:
 
 def to_csv(result: Result) -> str:
     """The rows as CSV with a header; a figure that is not defined is an empty field."""
-    return _csv(COLUMNS, rows(result))
+    return to_rows(COLUMNS, rows(result))
 
 
 def to_table(result: Result) -> str:
@@ -361,7 +361,7 @@ def captions_csv(table: CaptionTable) -> str:
         for i, caption in enumerate(table.captions)
         for j, picture in enumerate(table.pictures)
     ]
-    return _csv(CAPTION_COLUMNS, body)
+    return to_rows(CAPTION_COLUMNS, body)
 
 
 def models_table(comparison: Comparison) -> str:
@@ -411,10 +411,11 @@ def _alike(correlation: float) -> str:
 
 def models_csv(comparison: Comparison) -> str:
     """The rows of each model as CSV with one header; the column "model" tells them apart."""
-    return _csv(COLUMNS, [row for result in comparison.results for row in rows(result)])
+    return to_rows(COLUMNS, [row for result in comparison.results for row in rows(result)])
 
 
-def _csv(columns: Sequence[str], body: Sequence[Mapping[str, Any]]) -> str:
+def to_rows(columns: Sequence[str], body: Sequence[Mapping[str, Any]]) -> str:
+    """CSV with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

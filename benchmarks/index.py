@@ -1,0 +1,176 @@
+"""Which index for which size? `python -m benchmarks.index [--rows N] [--width D] [--json]`
+
+Unit vectors, random (the worst case: no vector is much nearer than the others) and clustered (a mixture, which real
+embeddings resemble), are searched one query at a time on all cores: exactly, segment by segment as a collection does,
+and by every approximate index of FAISS that is in question, sharded, with candidates re-scored from the vectors.
+Printed are the seconds to build it, the median of the milliseconds a query takes from vector to re-scored hits, recall
+at 10 against the exact answer, and the bytes that the index keeps of a vector in memory. `clipsim.ann.KINDS` follows
+from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import faiss
+import numpy as np
+
+from clipsim.ann import THREADS, TRAINING
+from clipsim.collections import MERGED
+from clipsim.report import aligned
+
+QUERIES = 60
+SEED = 0
+METRIC = faiss.METRIC_INNER_PRODUCT
+COLUMNS = ("vectors", "index", "candidates", "build s", "ms a query", "recall@10", "bytes a vector")
+POOL = ThreadPoolExecutor(THREADS, initializer=faiss.omp_set_num_threads, initargs=(1,))
+
+
+def random(rows: int, width: int, seed: int) -> np.ndarray:
+    """Unit vectors, float32 of shape (rows, width), evenly spread."""
+    generator = np.random.default_rng(seed)
+    vectors = np.empty((rows, width), np.float32)
+    for start in range(0, rows, MERGED):
+        part = vectors[start : start + MERGED]
+        generator.standard_normal(part.shape, np.float32, out=part)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return vectors
+
+
+def clustered(rows: int, width: int, seed: int) -> np.ndarray:
+    """Unit vectors around a thousand centres, with which they have a cosine of about 0.7."""
+    vectors, centres = random(rows, width, seed), random(1000, width, 99)
+    owners = np.random.default_rng(seed + 1).integers(0, len(centres), rows)
+    for start in range(0, rows, MERGED):
+        part = vectors[start : start + MERGED]
+        part += centres[owners[start : start + MERGED]]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return vectors
+
+
+def indexes(rows: int, width: int) -> Iterator[tuple[str, Callable[[], Any], list[int], dict[str, int]]]:
+    """Name, maker, candidates to try and settings of each index in question."""
+    yield "PQ fast scan, 2 numbers a code", lambda: faiss.IndexPQFastScan(width, width // 2, 4, METRIC), [150, 300], {}
+    yield "PQ fast scan, 4 numbers a code", lambda: faiss.IndexPQFastScan(width, width // 4, 4, METRIC), [8000], {}
+    lists = min(1024, rows // 100)
+    for probes in (16, 64):
+        yield (
+            f"IVF {lists} x PQ fast scan, {probes} probes",
+            lambda: faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(width), width, lists, width // 2, 4, METRIC),
+            [300],
+            {"nprobe": probes},
+        )
+    yield (
+        "HNSW 16, 8 bits a number",
+        lambda: faiss.IndexHNSWSQ(width, faiss.ScalarQuantizer.QT_8bit, 16, METRIC),
+        [300],
+        {"efSearch": 300},
+    )
+
+
+def built(make: Callable[[], Any], vectors: np.ndarray, shards: int) -> list[tuple[int, Any]]:
+    """The index in so many shards, each with its first vector."""
+    empty = make()
+    empty.train(vectors[:TRAINING])
+    plain = faiss.serialize_index(empty)
+    ends = np.linspace(0, len(vectors), shards + 1).astype(int)
+    found = []
+    for start, end in pairwise(ends):
+        index = faiss.deserialize_index(plain)
+        for first in range(start, end, MERGED):
+            index.add(vectors[first : min(first + MERGED, end)])
+        found.append((int(start), index))
+    return found
+
+
+def search(shards: list[tuple[int, Any]], vectors: np.ndarray, query: np.ndarray, candidates: int) -> np.ndarray:
+    """The ten best of the candidates, re-scored."""
+
+    def one(shard: tuple[int, Any]) -> tuple[np.ndarray, np.ndarray]:
+        scores, places = shard[1].search(query[None], candidates)
+        there = places[0] >= 0
+        return scores[0][there], places[0][there] + shard[0]
+
+    scores, places = (np.concatenate(column) for column in zip(*POOL.map(one, shards), strict=True))
+    if len(places) > candidates:
+        places = places[np.argpartition(-scores, candidates)[:candidates]]
+    places.sort()
+    best: np.ndarray = places[np.argsort(-(vectors[places] @ query))[:10]]
+    return best
+
+
+def measured(find: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Median milliseconds, and recall at 10."""
+    find(queries[0])
+    seconds, right = [], 0
+    for query, true in zip(queries, truth, strict=True):
+        start = time.perf_counter()
+        found = find(query)
+        seconds.append(time.perf_counter() - start)
+        right += len(set(found.tolist()) & set(true.tolist()))
+    return 1e3 * float(np.median(seconds)), right / truth.size
+
+
+def exact(name: str, vectors: np.ndarray, queries: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    """The row of exact search, and the ten best for each query."""
+    flat = built(lambda: faiss.IndexFlatIP(vectors.shape[1]), vectors, -(-len(vectors) // MERGED))
+    truth = np.array([search(flat, vectors, query, 42) for query in queries])
+    cost, recall = measured(lambda query: search(flat, vectors, query, 42), queries, truth)
+    return _row(name, "exact", 42, 0.0, cost, recall, 4 * vectors.shape[1]), truth
+
+
+def rows_of(name: str, vectors: np.ndarray, queries: np.ndarray, only: str) -> Iterator[dict[str, Any]]:
+    """A row of the table for exact search and for each index."""
+    row, truth = exact(name, vectors, queries)
+    yield row
+    for index, make, tried, settings in indexes(*vectors.shape):
+        if only not in index:
+            continue
+        start = time.perf_counter()
+        shards = built(make, vectors, THREADS)
+        seconds = time.perf_counter() - start
+        size = sum(len(faiss.serialize_index(shard)) for _, shard in shards) / len(vectors)
+        for _, shard in shards:
+            for setting, value in settings.items():
+                setattr(shard if setting == "nprobe" else shard.hnsw, setting, value)
+        for count in tried:
+            cost, recall = measured(lambda query, c=count, s=shards: search(s, vectors, query, c), queries, truth)
+            yield _row(name, index, count, seconds, cost, recall, size)
+
+
+def _row(*values: Any) -> dict[str, Any]:
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--sets", nargs="+", default=["random", "clustered"], choices=["random", "clustered"])
+    parser.add_argument("--only", default="", help="indexes whose name holds this")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    table = [["", *COLUMNS[1:]]]
+    for name in options.sets:
+        make = {"random": random, "clustered": clustered}[name]
+        vectors, queries = make(options.rows, options.width, SEED), make(QUERIES, options.width, SEED + 7)
+        for row in rows_of(name, vectors, queries, options.only):
+            if options.json:
+                print(json.dumps(row), flush=True)
+                continue
+            figures = [f"{row['build s']:.0f}", f"{row['ms a query']:.1f}", f"{row['recall@10']:.3f}"]
+            table.append([name, row["index"], str(row["candidates"]), *figures, f"{row['bytes a vector']:.0f}"])
+        del vectors
+    if not options.json:
+        print(f"{options.rows:,} vectors of width {options.width}, {THREADS} threads\n")
+        print(aligned(table, "<<>>>>>"))
+
+
+if __name__ == "__main__":
+    main()

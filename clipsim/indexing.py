@@ -1,0 +1,401 @@
+"""A folder of pictures into a collection: what is new or changed is encoded, what is gone is removed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipsim import ann
+from clipsim.collections import MANIFEST, Bad, Manifest, Recipe, Writer, read_rejected, read_removed
+from clipsim.encoders import Encoder
+from clipsim.errors import ClipsimError
+from clipsim.framing import seen_part
+from clipsim.gallery import Embedded, Progress, Rejected, stream
+from clipsim.images import SUFFIXES, digest
+from clipsim.segments import Segment, schema, write_segment
+
+if TYPE_CHECKING:
+    pass
+
+AT_ONCE = 256  # pictures that are written together
+SECONDS = 30.0  # after which fewer are, so that a slow model loses no more than this
+MANY_SEGMENTS = 256  # new ones that are merged while a run goes on
+THUMBNAIL = 160  # pixels along the longer side
+STALE = 0.1  # share of the pictures that an approximate index may lack: they are compared one by one
+NOT_TEXT = "has a name that is not text in UTF-8: rename it"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run of `index_folder` did.
+
+    Attributes:
+        added, changed, removed, unchanged: numbers of pictures. One whose file was only touched is unchanged, one that
+            can no longer be read is removed.
+        rejected: those that cannot be read, found this time or before.
+        seconds: that it took.
+    """
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    rejected: tuple[Rejected, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file as it was listed, before it is read: what is written to it later is found the next time."""
+
+    path: Path
+    name: str
+    size: int
+    times: tuple[int, int]  # as `Bad.times`
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What the collection has of a picture, and where."""
+
+    size: int
+    mtime: int
+    digest: str
+    segment: str
+    place: int
+
+
+@dataclass
+class _Work:
+    """What there is to be done."""
+
+    encode: list[_File] = field(default_factory=list)
+    touched: list[_File] = field(default_factory=list)  # written to, and the same as before
+    gone: list[_Row] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)  # not to be tried again
+    unchanged: int = 0
+
+
+def index_folder(
+    source: str | Path,
+    folder: str | Path,
+    encoder: Encoder | str | None = None,
+    *,
+    framing: str | None = None,
+    contrast: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    moved: bool = False,
+    index: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Bring a collection up to date with a folder of pictures; a run that was killed goes on where it stopped.
+
+    Args:
+        source: the folder; everything below it that `python -m clipsim score` would take.
+        folder: of the collection; made if it is missing.
+        encoder: from `clipsim.load()`, or a name as that takes it; None for the collection's model, for a new one
+            "auto". A name is loaded only if there is something to encode.
+        framing, contrast: as `clipsim.score_images` takes them, but for tiles-best; None for those of the collection,
+            for a new one "crop" and "as-is".
+        device, precision: as `clipsim.load` takes them, where encoder is a name.
+        moved: whether the pictures of the collection lie here now, which else is an error.
+        index: a key of `clipsim.ann.KINDS`; None for what suits the size.
+        progress: called with (pictures done, pictures in all), done being those that are safe on the disk.
+
+    Raises:
+        ClipsimError: there are no pictures, the folder is no collection, another process writes to it, or it was made
+            in another way.
+        EncoderError: the model cannot be loaded.
+    """
+    start = time.perf_counter()
+    source, folder = Path(source), Path(folder)
+    files = {file.name: file for file in listed(source)}
+    if not files:
+        raise ClipsimError(f"There are no pictures in {source}: name a folder with pictures.")
+    asked = _Asked(encoder, device, precision, framing, contrast)
+    if (folder / MANIFEST).exists():
+        known = Manifest.read(folder)
+        _check_source(known.source, source, moved)
+        asked.check(known.recipe)
+        recipe = None
+    else:
+        recipe = asked.recipe()
+    with Writer(folder, recipe, str(source.resolve())) as writer:
+        run = _Run(writer, files, progress)
+        run.prepare()
+        run.encode(asked)
+        run.tidy(index)
+    return run.report(time.perf_counter() - start)
+
+
+def listed(source: Path) -> Iterator[_File]:
+    """The pictures below a folder, by the paths from there, hidden files and folders left out.
+
+    Raises:
+        ClipsimError: a folder cannot be listed; its pictures would count as removed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise ClipsimError(
+            f"{error.filename} cannot be listed ({error.strerror}): see that it is there and may be read."
+        )
+
+    for root, folders, names in os.walk(source, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(root, name) for name in sorted(names) if not name.startswith(".")):
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                state = path.stat()
+                name = path.relative_to(source).as_posix()
+                yield _File(path, name, state.st_size, (state.st_mtime_ns, state.st_ctime_ns))
+
+
+def _check_source(before: str, source: Path, moved: bool) -> None:
+    now = str(source.resolve())
+    if before not in ("", now) and not moved:
+        raise ClipsimError(
+            f"The collection is of {before}, not of {now}: give that folder or another collection, or say that the "
+            "pictures were moved."
+        )
+
+
+@dataclass
+class _Asked:
+    """The model and treatment that were asked for; the model is loaded when it is needed."""
+
+    given: Encoder | str | None
+    device: str
+    precision: str
+    framing: str | None
+    contrast: str | None
+
+    def recipe(self) -> Recipe:
+        """Of a new collection."""
+        return Recipe.of(self._loaded(), self.framing or "crop", self.contrast or "as-is")
+
+    def _loaded(self) -> Encoder:
+        from clipsim.models import load
+
+        if self.given is None or isinstance(self.given, str):
+            self.given = load(self.given or "auto", self.device, self.precision)
+        return self.given
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise a `ClipsimError` that names both where a collection was made in another way; weights are not loaded."""
+        asked = {"framing": self.framing, "contrast": self.contrast}
+        if self.precision != "auto":
+            asked["precision"] = self.precision
+        for what, choice in asked.items():
+            recipe.check_choice(what, choice)
+        if self.given not in (None, "auto", recipe.model, recipe.origin):
+            recipe.check(self._loaded())
+
+    def encoder(self, recipe: Recipe) -> Encoder:
+        """What adds to a collection."""
+        if self.given is None or isinstance(self.given, str):
+            self.given = recipe.load(self.device)
+        recipe.check_same(Recipe.of(self.given, recipe.framing, recipe.contrast))
+        return self.given
+
+
+class _Run:
+    """One run over a folder."""
+
+    def __init__(self, writer: Writer, files: dict[str, _File], progress: Progress | None) -> None:
+        self.writer, self.files, self.progress = writer, files, progress
+        self.rows = _rows(writer)
+        self.done = self.added = self.changed = self.lost = 0
+
+    def prepare(self) -> None:
+        """Find what is to be done, and do all that needs no model."""
+        tried = {bad.name: bad for bad in read_rejected(self.writer.folder, self.writer.manifest)}
+        self.work = work = _compared(self.files, self.rows, tried)
+        self.bad = work.bad
+        old = [*work.gone, *(self.rows[file.name] for file in work.touched)]
+        if old or self.bad != list(tried.values()):
+            new = [self._refreshed(part) for part in _parts(work.touched, 16 * AT_ONCE)]
+            self.writer.commit(*new, removed=_by_segment(old), rejected=self.bad)
+        self._advance(len(self.files) - len(work.encode))
+
+    def _advance(self, done: int) -> None:
+        self.done += done
+        if self.progress:
+            self.progress(self.done, len(self.files))
+
+    def _refreshed(self, files: list[_File]) -> str:
+        """A segment with the rows of files that were touched, as they are now, and their vectors."""
+        import pyarrow as pa
+
+        tables, vectors = [], []
+        for name, places in _by_segment([self.rows[file.name] for file in files]).items():
+            segment = Segment(self.writer.folder, name)
+            tables.append(segment.table().take(pa.array(places)))
+            vectors.append(segment.vectors[places])
+        table = pa.concat_tables(tables)
+        now = [self.files[path].times[0] for path in table["path"].to_pylist()]
+        at = schema().get_field_index("mtime_ns")
+        table = table.set_column(at, schema().field(at), pa.array(now, pa.int64()))
+        return write_segment(self.writer.folder, table, np.concatenate(vectors))
+
+    def encode(self, asked: _Asked) -> None:
+        """Encode what is new or changed, and commit it a part at a time."""
+        if not self.work.encode:
+            return
+        recipe = self.writer.manifest.recipe
+        encoder = asked.encoder(recipe)
+        digests: dict[str, str] = {}
+        found = stream(
+            _sources(self.work.encode, digests),
+            encoder,
+            framing=recipe.framing,
+            contrast=recipe.contrast,
+            keep_looks=True,
+        )
+        rows: list[dict[str, Any]] = []
+        vectors: list[np.ndarray] = []
+        failed: list[Bad] = []
+        last = time.monotonic()
+        for one in found:
+            if isinstance(one, Rejected):
+                failed.append(_bad(one, self.files[one.name]))
+            else:
+                rows.append(_row(one, self.files[one.seen.name], digests.pop(one.seen.name)))
+                vectors.append(one.vectors)
+            if len(rows) + len(failed) >= AT_ONCE or time.monotonic() - last > SECONDS:
+                self._commit(rows, vectors, failed)
+                rows, vectors, failed, last = [], [], [], time.monotonic()
+        if rows or failed:
+            self._commit(rows, vectors, failed)
+
+    def _commit(self, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[Bad]) -> None:
+        import pyarrow as pa
+
+        new = []
+        if rows:
+            new.append(write_segment(self.writer.folder, pa.Table.from_pylist(rows, schema()), np.concatenate(vectors)))
+        self.bad = self.bad + failed
+        changed = [self.rows[row["path"]] for row in rows if row["path"] in self.rows]
+        lost = [self.rows[bad.name] for bad in failed if bad.name in self.rows]
+        self.writer.commit(*new, removed=_by_segment(changed + lost), rejected=self.bad if failed else None)
+        self.changed += len(changed)
+        self.added += len(rows) - len(changed)
+        self.lost += len(lost)
+        self._advance(len(rows) + len(failed))
+
+    def tidy(self, index: str | None) -> None:
+        """Merge small segments, and see that there is the index that is wanted."""
+        self.writer.merge()
+        manifest = self.writer.manifest
+        kind = index or ann.suitable(manifest.rows)
+        there = {name for part in manifest.index for name in part.segments}
+        covered = sum(rows for name, rows in manifest.segments if name in there)
+        if (kind == ann.EXACT and manifest.index) or (kind != ann.EXACT and covered < (1 - STALE) * manifest.rows):
+            self.writer.build_index(kind)
+
+    def report(self, seconds: float) -> Report:
+        """What was done."""
+        return Report(
+            added=self.added,
+            changed=self.changed,
+            removed=len(self.work.gone) + self.lost,
+            unchanged=self.work.unchanged + len(self.work.touched),
+            rejected=tuple(bad.rejected for bad in self.bad),
+            seconds=seconds,
+        )
+
+
+def _rows(writer: Writer) -> dict[str, _Row]:
+    """What the collection has, by path."""
+    gone = read_removed(writer.folder, writer.manifest)
+    rows: dict[str, _Row] = {}
+    for name, _ in writer.manifest.segments:
+        table = Segment(writer.folder, name).table(["path", "size", "mtime_ns", "digest"])
+        dead = set(gone.get(name, np.zeros(0, int)).tolist())
+        columns = (table[column].to_pylist() for column in table.column_names)
+        for place, (path, size, mtime, content) in enumerate(zip(*columns, strict=True)):
+            if place not in dead:
+                rows[path] = _Row(size, mtime, content, name, place)
+    return rows
+
+
+def _compared(files: Mapping[str, _File], rows: Mapping[str, _Row], tried: Mapping[str, Bad]) -> _Work:
+    """The folder as it is against the collection: by size and time, and where these differ by digest."""
+    work = _Work(gone=[row for path, row in rows.items() if path not in files])
+    for name, file in files.items():
+        row, bad = rows.get(name), tried.get(_text(name))
+        if row and (row.size, row.mtime) == (file.size, file.times[0]):
+            work.unchanged += 1
+        elif row and row.size == file.size and _digest(file) == row.digest:
+            work.touched.append(file)
+        elif bad and (bad.size, bad.times) == (file.size, file.times):
+            work.bad.append(bad)
+        elif _text(name) != name:
+            work.bad.append(Bad(_text(name), NOT_TEXT, file.size, file.times))
+        else:
+            work.encode.append(file)
+    return work
+
+
+def _text(name: str) -> str:
+    """The name, with escapes for bytes that are no text."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _digest(file: _File) -> str:
+    try:
+        return digest(file.path).hex()
+    except OSError:  # reading it will say what is wrong
+        return ""
+
+
+def _sources(files: list[_File], digests: dict[str, str]) -> Iterator[tuple[Path, str]]:
+    """Files with their names. The digest is taken first: of one that is written to meanwhile it is that of before, and
+    the next run finds another."""
+    for file in files:
+        digests[file.name] = _digest(file)
+        yield file.path, file.name
+
+
+def _bad(rejected: Rejected, file: _File) -> Bad:
+    return Bad(rejected.name, rejected.reason, file.size, file.times)
+
+
+def _row(found: Embedded, file: _File, content: str) -> dict[str, Any]:
+    seen = found.seen
+    return {
+        "path": seen.name,
+        "size": file.size,
+        "mtime_ns": file.times[0],
+        "digest": content,
+        "width": seen.size[0],
+        "height": seen.size[1],
+        "notes": list(seen.notes),
+        "seen": seen.share,
+        "thumbnail": thumbnail(found),
+    }
+
+
+def thumbnail(found: Embedded) -> bytes:
+    """What the model saw of a picture, `THUMBNAIL` pixels along the longer side: a JPEG."""
+    data = BytesIO()
+    seen_part(found.seen.looks, found.seen.size, THUMBNAIL).save(data, "JPEG", quality=80)
+    return data.getvalue()
+
+
+def _by_segment(rows: list[_Row]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for row in rows:
+        places.setdefault(row.segment, []).append(row.place)
+    return places
+
+
+def _parts(files: list[_File], size: int) -> Iterator[list[_File]]:
+    for start in range(0, len(files), size):
+        yield files[start : start + size]
