@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from clipsim.captions import some
@@ -35,21 +34,15 @@ def add_command(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
+    from clipsim.cli import progress_bar, say
     from clipsim.collections import Collection
 
     collection = Collection.open(options.collection)
     encoder = collection.manifest.recipe.load(options.device)
-    with tqdm(unit="caption", disable=not sys.stderr.isatty(), leave=False) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with progress_bar(0) as progress:
         found = evaluate(options.captions, collection, encoder, prompt=options.prompt, progress=progress)
     for remark in remarks(found):
-        print(f"clipsim: {printable(remark)}", file=sys.stderr)
+        say(remark)
     print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2) if options.format == "json" else to_table(found))
     return 0
 

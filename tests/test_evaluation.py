@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipsim import evaluation
+from clipsim import Encoder, evaluation
+from clipsim.cli import main
+from clipsim.collections import Collection
 from clipsim.evaluation import bootstrap, match, ranks, retrieval, wilson
+from clipsim.indexing import index_folder
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -112,3 +119,43 @@ def test_a_name_is_the_path_or_its_last_part_where_only_one_has_it() -> None:
     paths = ["a.jpg", "x/b.jpg", "x/c.jpg", "y/c.jpg", "y/a.jpg"]
     names = ["a.jpg", "b.jpg", "val/b.jpg", r"d:\b.jpg", "c.jpg", "x/c.jpg", "none.jpg"]
     assert match(names, paths) == [0, 1, 1, 1, -1, 2, -1]
+
+
+@pytest.fixture
+def collection(tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path]) -> Path:
+    for name in ("a.png", "b.png", "x/c.png"):
+        picture_file(f"pictures/{name}", ord(name[-5]))
+    index_folder(tmp_path / "pictures", tmp_path / "collection", str(tiny_clip), device="cpu")
+    return tmp_path / "collection"
+
+
+def test_the_command_gives_the_metrics_of_the_captions_it_can_place(
+    collection: Path, clip: Encoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captions = tmp_path / "captions.csv"
+    captions.write_text("file,caption\na.png,the dog\nc.png,a cat\na.png,dog\nnone.png,a boat\nb.png,\n", "utf-8")
+    assert (
+        main(["evaluate", str(captions), "--collection", str(collection), "--device", "cpu", "--format", "json"]) == 0
+    )
+    out, err = capsys.readouterr()
+    held = Collection.open(collection)
+    own = [held.table(["path"])["path"].to_pylist().index(path) for path in ("a.png", "x/c.png", "a.png")]
+    there, back = plain_ranks(clip.encode_texts(["the dog", "a cat", "dog"]), held.vectors(), own)
+    found = json.loads(out)
+    assert found["text_to_image"]["mean_reciprocal_rank"]["value"] == pytest.approx(np.mean(1 / np.array(there)))
+    assert found["image_to_text"]["median_rank"]["value"] == np.median(back)
+    assert (found["missing"], found["left_out"], found["blank"], found["without"]) == (["none.png"], 1, 1, 1)
+    assert "none.png" in err
+    assert main(["evaluate", str(captions), "--collection", str(collection), "--device", "cpu"]) == 0
+    table = capsys.readouterr().out
+    assert "recall at 10" in table and "3 in 3" in table and "2 in 3" in table
+
+
+def test_captions_of_other_pictures_are_an_error_that_shows_both_kinds_of_names(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text("none.jpg#0\ta boat\n", "utf-8")
+    assert main(["evaluate", str(captions), "--collection", str(collection)]) == 2
+    err = capsys.readouterr().err
+    assert "none.jpg" in err and "a.png" in err
