@@ -205,7 +205,7 @@ class _Loaded:
         return max(KINDS[kind].candidates, 4 * count)
 
     def nearest(self, wanted: Wanted, count: int) -> tuple[np.ndarray, np.ndarray]:
-        # spread evenly a part would have its share; twice that and some is enough where it is not quite even
+        # all of `count`, not a part's share: pictures of one kind may lie in one part
         scores, numbers = self.index.search(wanted.target, min(count, len(self.places)))
         there = numbers[0] >= 0
         places = self.places[numbers[0][there]]

@@ -215,6 +215,7 @@ class Bad:
 
     @property
     def rejected(self) -> Rejected:
+        """What a person is told of it."""
         return Rejected(self.name, self.reason)
 
 
