@@ -1,4 +1,4 @@
-"""What do so many pictures cost? `python -m benchmarks.scale [--rates 8.9 20 37 ...]` prints the table of docs/scale.md.
+"""What do so many pictures cost? `python -m benchmarks.scale [--rates 9 20 37]` prints docs/scale.md's table.
 
 Nothing is measured here: time is pictures / (rate * machines), disk and memory are bytes a picture.
 """
@@ -38,5 +38,5 @@ def table(rates: list[float]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rates", type=float, nargs="+", default=[8.9, 20, 37], help="pictures a second a machine")
+    parser.add_argument("--rates", type=float, nargs="+", default=[9, 20, 37], help="pictures a second a machine")
     print(table(parser.parse_args().rates))
