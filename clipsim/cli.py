@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from clipsim import cache, collection_cli, report
+from clipsim import cache, collection_cli, evaluation_cli, report
 from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
 from clipsim.encoders import PRECISIONS, Encoder, check_device_name
 from clipsim.errors import CaptionError, ClipsimError, EncoderError
@@ -92,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--format", default="table", choices=["table", "json"], help="default: table")
     models.set_defaults(run=_models)
+
+    evaluation_cli.add_command(commands)
     return parser
 
 

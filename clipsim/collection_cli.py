@@ -20,6 +20,7 @@ from clipsim.models import check_name
 
 if TYPE_CHECKING:
     from clipsim.collections import Collection, Hit
+    from clipsim.indexing import Engine
 
 COLUMNS = ("rank", "path", "cosine", "percentile", "verdict", "width", "height", "file_size", "modified", "model")
 DONE, NOTHING = 0, 1
@@ -62,6 +63,11 @@ def _add_index(commands: Any) -> None:
     index.add_argument(
         "--index", choices=KINDS, help="how it will be searched; default: what suits the number of pictures"
     )
+    index.add_argument("--engine", default="local", choices=["local", "ray"], help="what encodes; default: local")
+    index.add_argument("--address", default="", help="with --engine ray: of a cluster; default: one on this machine")
+    index.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="with --engine ray: encoders; default: one a GPU or 4 cores"
+    )
     index.set_defaults(run=_index)
 
 
@@ -103,6 +109,7 @@ def _index(options: argparse.Namespace) -> int:
     from clipsim.cli import progress_bar, say
     from clipsim.indexing import index_folder
 
+    engine = _engine(options)
     with progress_bar(0) as progress:
         done = index_folder(
             options.folder,
@@ -114,6 +121,7 @@ def _index(options: argparse.Namespace) -> int:
             precision=options.precision,
             moved=options.moved,
             index=options.index,
+            engine=engine,
             progress=progress,
         )
     for bad in done.rejected:
@@ -124,6 +132,16 @@ def _index(options: argparse.Namespace) -> int:
         f"{done.unchanged} unchanged, {len(done.rejected)} cannot be read; {done.seconds:.1f} s"
     )
     return DONE if total else NOTHING
+
+
+def _engine(options: argparse.Namespace) -> Engine | None:
+    if options.engine == "ray":
+        from clipsim.distributed import Ray
+
+        return Ray(options.address, options.workers, options.device)
+    if options.address or options.workers:
+        raise ClipsimError("--address and --workers go with --engine ray: add it, or leave them out.")
+    return None
 
 
 def _search(options: argparse.Namespace) -> int:

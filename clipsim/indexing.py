@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -52,7 +52,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _File:
+class File:
     """A file as it was listed, before it is read: what is written to it later is found the next time."""
 
     path: Path
@@ -76,8 +76,8 @@ class _Row:
 class _Work:
     """What there is to be done."""
 
-    encode: list[_File] = field(default_factory=list)
-    touched: list[_File] = field(default_factory=list)  # written to, and the same as before
+    encode: list[File] = field(default_factory=list)
+    touched: list[File] = field(default_factory=list)  # written to, and the same as before
     gone: list[_Row] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)  # not to be tried again
     unchanged: int = 0
@@ -94,6 +94,7 @@ def index_folder(
     precision: str = "auto",
     moved: bool = False,
     index: str | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Bring a collection up to date with a folder of pictures; a run that was killed goes on where it stopped.
@@ -108,6 +109,7 @@ def index_folder(
         device, precision: as `clipsim.load` takes them, where encoder is a name.
         moved: whether the pictures of the collection lie here now, which else is an error.
         index: a key of `clipsim.ann.KINDS`; None for what suits the size.
+        engine: what encodes and writes segments, such as `clipsim.distributed.Ray`; None for this process.
         progress: called with (pictures done, pictures in all), done being those that are safe on the disk.
 
     Raises:
@@ -131,12 +133,12 @@ def index_folder(
     with Writer(folder, recipe, str(source.resolve())) as writer:
         run = _Run(writer, files, progress)
         run.prepare()
-        run.encode(asked)
+        run.encode(asked, engine)
         run.tidy(index)
     return run.report(time.perf_counter() - start)
 
 
-def listed(source: Path) -> Iterator[_File]:
+def listed(source: Path) -> Iterator[File]:
     """The pictures below a folder, by the paths from there, hidden files and folders left out.
 
     Raises:
@@ -154,7 +156,7 @@ def listed(source: Path) -> Iterator[_File]:
             if path.suffix.lower() in SUFFIXES and path.is_file():
                 state = path.stat()
                 name = path.relative_to(source).as_posix()
-                yield _File(path, name, state.st_size, (state.st_mtime_ns, state.st_ctime_ns))
+                yield File(path, name, state.st_size, (state.st_mtime_ns, state.st_ctime_ns))
 
 
 def _check_source(before: str, source: Path, moved: bool) -> None:
@@ -205,10 +207,59 @@ class _Asked:
         return self.given
 
 
+@dataclass(frozen=True)
+class Part:
+    """Pictures that were encoded together.
+
+    Attributes:
+        segment: id of that which was written; "" where none of them could be read.
+        paths: those in the segment, in its order.
+        failed: those that could not be read.
+    """
+
+    segment: str
+    paths: tuple[str, ...]
+    failed: tuple[Bad, ...]
+
+
+Engine = Callable[[list[File], Path, Recipe], Iterator[Part]]
+
+
+def encoded(files: list[File], folder: Path, recipe: Recipe, encoder: Encoder) -> Iterator[Part]:
+    """Encode files and write them as segments that are still to be committed, in the order of `files`."""
+    digests: dict[str, str] = {}
+    found = stream(_sources(files, digests), encoder, framing=recipe.framing, contrast=recipe.contrast, keep_looks=True)
+    known = {file.name: file for file in files}
+    rows: list[dict[str, Any]] = []
+    vectors: list[np.ndarray] = []
+    failed: list[Bad] = []
+    last = time.monotonic()
+    for one in found:
+        if isinstance(one, Rejected):
+            failed.append(_bad(one, known[one.name]))
+        else:
+            rows.append(_row(one, known[one.seen.name], digests.pop(one.seen.name)))
+            vectors.append(one.vectors)
+        if len(rows) + len(failed) >= AT_ONCE or time.monotonic() - last > SECONDS:
+            yield _written(folder, rows, vectors, failed)
+            rows, vectors, failed, last = [], [], [], time.monotonic()
+    if rows or failed:
+        yield _written(folder, rows, vectors, failed)
+
+
+def _written(folder: Path, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[Bad]) -> Part:
+    import pyarrow as pa
+
+    segment = ""
+    if rows:
+        segment = write_segment(folder, pa.Table.from_pylist(rows, schema()), np.concatenate(vectors))
+    return Part(segment, tuple(row["path"] for row in rows), tuple(failed))
+
+
 class _Run:
     """One run over a folder."""
 
-    def __init__(self, writer: Writer, files: dict[str, _File], progress: Progress | None) -> None:
+    def __init__(self, writer: Writer, files: dict[str, File], progress: Progress | None) -> None:
         self.writer, self.files, self.progress = writer, files, progress
         self.rows = _rows(writer)
         self.done = self.added = self.changed = self.lost = 0
@@ -229,7 +280,7 @@ class _Run:
         if self.progress:
             self.progress(self.done, len(self.files))
 
-    def _refreshed(self, files: list[_File]) -> str:
+    def _refreshed(self, files: list[File]) -> str:
         """A segment with the rows of files that were touched, as they are now, and their vectors."""
         import pyarrow as pa
 
@@ -244,50 +295,29 @@ class _Run:
         table = table.set_column(at, schema().field(at), pa.array(now, pa.int64()))
         return write_segment(self.writer.folder, table, np.concatenate(vectors))
 
-    def encode(self, asked: _Asked) -> None:
+    def encode(self, asked: _Asked, engine: Engine | None = None) -> None:
         """Encode what is new or changed, and commit it a part at a time."""
         if not self.work.encode:
             return
-        recipe = self.writer.manifest.recipe
-        encoder = asked.encoder(recipe)
-        digests: dict[str, str] = {}
-        found = stream(
-            _sources(self.work.encode, digests),
-            encoder,
-            framing=recipe.framing,
-            contrast=recipe.contrast,
-            keep_looks=True,
-        )
-        rows: list[dict[str, Any]] = []
-        vectors: list[np.ndarray] = []
-        failed: list[Bad] = []
-        last = time.monotonic()
-        for one in found:
-            if isinstance(one, Rejected):
-                failed.append(_bad(one, self.files[one.name]))
-            else:
-                rows.append(_row(one, self.files[one.seen.name], digests.pop(one.seen.name)))
-                vectors.append(one.vectors)
-            if len(rows) + len(failed) >= AT_ONCE or time.monotonic() - last > SECONDS:
-                self._commit(rows, vectors, failed)
-                rows, vectors, failed, last = [], [], [], time.monotonic()
-        if rows or failed:
-            self._commit(rows, vectors, failed)
+        manifest = self.writer.manifest
+        if engine is None:
+            encoder = asked.encoder(manifest.recipe)
+            parts = encoded(self.work.encode, self.writer.folder, manifest.recipe, encoder)
+        else:
+            parts = engine(self.work.encode, self.writer.folder, manifest.recipe)
+        for part in parts:
+            self._commit(part)
 
-    def _commit(self, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[Bad]) -> None:
-        import pyarrow as pa
-
-        new = []
-        if rows:
-            new.append(write_segment(self.writer.folder, pa.Table.from_pylist(rows, schema()), np.concatenate(vectors)))
-        self.bad = self.bad + failed
-        changed = [self.rows[row["path"]] for row in rows if row["path"] in self.rows]
-        lost = [self.rows[bad.name] for bad in failed if bad.name in self.rows]
-        self.writer.commit(*new, removed=_by_segment(changed + lost), rejected=self.bad if failed else None)
+    def _commit(self, part: Part) -> None:
+        self.bad = self.bad + list(part.failed)
+        changed = [self.rows[path] for path in part.paths if path in self.rows]
+        lost = [self.rows[bad.name] for bad in part.failed if bad.name in self.rows]
+        new = [part.segment] if part.segment else []
+        self.writer.commit(*new, removed=_by_segment(changed + lost), rejected=self.bad if part.failed else None)
         self.changed += len(changed)
-        self.added += len(rows) - len(changed)
+        self.added += len(part.paths) - len(changed)
         self.lost += len(lost)
-        self._advance(len(rows) + len(failed))
+        self._advance(len(part.paths) + len(part.failed))
 
     def tidy(self, index: str | None) -> None:
         """Merge small segments, and see that there is the index that is wanted."""
@@ -325,7 +355,7 @@ def _rows(writer: Writer) -> dict[str, _Row]:
     return rows
 
 
-def _compared(files: Mapping[str, _File], rows: Mapping[str, _Row], tried: Mapping[str, Bad]) -> _Work:
+def _compared(files: Mapping[str, File], rows: Mapping[str, _Row], tried: Mapping[str, Bad]) -> _Work:
     """The folder as it is against the collection: by size and time, and where these differ by digest."""
     work = _Work(gone=[row for path, row in rows.items() if path not in files])
     for name, file in files.items():
@@ -348,14 +378,14 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _digest(file: _File) -> str:
+def _digest(file: File) -> str:
     try:
         return digest(file.path).hex()
     except OSError:  # reading it will say what is wrong
         return ""
 
 
-def _sources(files: list[_File], digests: dict[str, str]) -> Iterator[tuple[Path, str]]:
+def _sources(files: list[File], digests: dict[str, str]) -> Iterator[tuple[Path, str]]:
     """Files with their names. The digest is taken first: of one that is written to meanwhile it is that of before, and
     the next run finds another."""
     for file in files:
@@ -363,11 +393,11 @@ def _sources(files: list[_File], digests: dict[str, str]) -> Iterator[tuple[Path
         yield file.path, file.name
 
 
-def _bad(rejected: Rejected, file: _File) -> Bad:
+def _bad(rejected: Rejected, file: File) -> Bad:
     return Bad(rejected.name, rejected.reason, file.size, file.times)
 
 
-def _row(found: Embedded, file: _File, content: str) -> dict[str, Any]:
+def _row(found: Embedded, file: File, content: str) -> dict[str, Any]:
     seen = found.seen
     return {
         "path": seen.name,
@@ -396,6 +426,6 @@ def _by_segment(rows: list[_Row]) -> dict[str, list[int]]:
     return places
 
 
-def _parts(files: list[_File], size: int) -> Iterator[list[_File]]:
+def _parts(files: list[File], size: int) -> Iterator[list[File]]:
     for start in range(0, len(files), size):
         yield files[start : start + size]

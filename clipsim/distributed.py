@@ -1,0 +1,186 @@
+"""Encoding on Ray, on one machine or many: workers write segments of a collection, and whoever started them commits.
+
+Ray Data hands files out in order and gives what became of them back in order, so that a collection has the same rows
+and vectors, in the same places, as one process would make. Each worker reads the pictures itself and writes to the
+collection's folder: both have to be reachable under the same names on every machine, as has a model that is a folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipsim.collections import Recipe
+from clipsim.encoders import BATCH
+from clipsim.errors import ClipsimError
+from clipsim.indexing import AT_ONCE, File, Part, encoded
+
+GROUP = 4  # cores a worker has where nobody says how many workers there are
+TURNS = 8  # parts a worker has at least, where there are enough pictures, so that none waits long for the last one
+
+
+@dataclass(frozen=True)
+class Ray:
+    """An engine for `clipsim.indexing.index_folder`.
+
+    Attributes:
+        address: of a cluster ("10.0.0.1:6379", "ray://10.0.0.1:10001", "auto"); "" for that of RAY_ADDRESS, else for
+            one that is started on this machine and ends with the run.
+        workers: how many encoders share the cores; 0 for one a GPU, else one for `GROUP` cores.
+        device: as `clipsim.load` takes it, on the workers.
+    """
+
+    address: str = ""
+    workers: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise a `ClipsimError` if Ray is not there or the number of workers makes no sense."""
+        if self.workers < 0:
+            raise ClipsimError(f"{self.workers} workers cannot work: give 1 or more, or 0 for what suits the machines.")
+        try:
+            import ray.data  # noqa: F401
+        except ImportError as error:
+            raise ClipsimError('The engine ray is not installed: run pip install "clipsim[ray]".') from error
+
+    def __call__(self, files: list[File], folder: Path, recipe: Recipe) -> Iterator[Part]:
+        """Encode files on the workers, as `clipsim.indexing.encoded` does here.
+
+        Raises:
+            ClipsimError: the cluster cannot be reached, a worker was lost too often, or the collection's model is not
+                one that workers can load.
+        """
+        if not recipe.origin:
+            raise ClipsimError(f"Workers cannot load {recipe.model}: use a model that has a name or a folder.")
+        with self._connected() as total, _plainly():
+            yield from self._parts(files, folder.resolve(), recipe, total)
+
+    def _parts(self, files: list[File], folder: Path, recipe: Recipe, total: dict[str, float]) -> Iterator[Part]:
+        import ray.data
+
+        workers, share = _shares(total, self.workers, self.device)
+        size = part_size(len(files), workers)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = True
+        data = ray.data.from_items(
+            [{"file": pickle.dumps(file)} for file in files], override_num_blocks=-(-len(files) // size)
+        )
+        done = data.map_batches(
+            _Worker,
+            batch_size=size,
+            batch_format="numpy",
+            fn_constructor_args=(folder, recipe, self.device, self._threads(int(share["num_cpus"]))),
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            **share,
+        )
+        for row in done.iter_rows():
+            yield pickle.loads(row["part"])
+
+    def _threads(self, cores: int) -> int:
+        """Of torch, a worker. oneDNN sums in another order for another number of them, so that on this machine there
+        are as many as here, for the same bits: they share the worker's cores, and sleep (`_package`) when they wait."""
+        import torch
+
+        return torch.get_num_threads() if self._address() == "local" else cores
+
+    def _address(self) -> str:
+        return self.address or os.environ.get("RAY_ADDRESS") or "local"
+
+    @contextmanager
+    def _connected(self) -> Iterator[dict[str, float]]:
+        """The cluster's resources; one that was started for this is ended, one that was there is left."""
+        import ray
+
+        if ray.is_initialized():
+            yield ray.cluster_resources()
+            return
+        address = self._address()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if address == "local":
+            quiet |= {"include_dashboard": False, "num_cpus": max(self.workers, _cores())}
+        try:
+            ray.init(address, runtime_env=_package(address), **quiet)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ClipsimError(f"No Ray cluster can be used at {address} ({error}): see that it runs.") from error
+        try:
+            yield ray.cluster_resources()
+        finally:
+            ray.shutdown()
+
+
+class _Worker:
+    """An encoder in a process of its own."""
+
+    def __init__(self, folder: Path, recipe: Recipe, device: str, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._folder, self._recipe = folder, recipe
+        self._encoder = recipe.load(device)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
+        files = [pickle.loads(file) for file in batch["file"]]
+        for part in encoded(files, self._folder, self._recipe, self._encoder):
+            yield {"part": [pickle.dumps(part)]}
+
+
+def part_size(files: int, workers: int) -> int:
+    """How many files a worker gets at a time: whole batches, few enough that all have something to do till the end."""
+    batches = -(-files // (workers * TURNS * BATCH))
+    return min(batches * BATCH, AT_ONCE)
+
+
+def _shares(total: dict[str, float], workers: int, device: str) -> tuple[int, dict[str, float]]:
+    """How many workers there are, and what each has of the cluster's resources."""
+    cores, gpus = max(int(total.get("CPU", 1)), 1), int(total.get("GPU", 0))
+    if gpus and device not in ("cpu", "mps"):
+        workers = min(workers or gpus, gpus)
+        return workers, {"num_cpus": max(cores // workers, 1), "num_gpus": 1}
+    workers = workers or max(cores // GROUP, 1)
+    if workers > cores:
+        raise ClipsimError(f"There are {cores} cores for {workers} workers: ask for fewer workers.")
+    return workers, {"num_cpus": cores // workers}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _package(address: str) -> dict[str, Any]:
+    """What lets workers import this very package: its place on this machine, or its files on others."""
+    here = Path(__file__).resolve().parent
+    passive = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}  # threads that spin would take others' cores
+    if address != "local":
+        return {"py_modules": [str(here)], "env_vars": passive}
+    path = os.pathsep.join(filter(None, [str(here.parent), os.environ.get("PYTHONPATH")]))
+    return {"env_vars": passive | {"PYTHONPATH": path}}
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """What a worker raises on purpose is raised here as it was; what Ray raises becomes one sentence."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, ClipsimError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        if cause:
+            raise cause from error
+        last = str(error).strip().splitlines()[-1]
+        raise ClipsimError(
+            f"The workers on Ray failed ({last}): what was reported done is kept, run it again."
+        ) from error
