@@ -224,7 +224,7 @@ def _scan(segment: Segment, start: int, end: int, wanted: Wanted) -> tuple[np.nd
     import faiss
 
     chosen = wanted.chosen[start:end]
-    count = min(wanted.count, np.count_nonzero(chosen))
+    count = min(wanted.count, int(np.count_nonzero(chosen)))
     if not count:
         return np.zeros(0, np.float32), np.zeros(0, np.int64)
     bits = np.packbits(chosen, bitorder="little")
