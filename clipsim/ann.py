@@ -54,7 +54,7 @@ class Kind:
 
 KINDS = {
     EXACT: Kind(up_to=1_000_000),
-    PQ: Kind(up_to=10_000_000, candidates=300),
+    PQ: Kind(up_to=10_000_000, candidates=400),
     IVF_PQ: Kind(up_to=float("inf"), candidates=600, lists=4096, probes=64),
 }
 
@@ -165,7 +165,7 @@ class Searcher:
 
     def candidates(self, wanted: Wanted, *, exact: bool) -> np.ndarray:
         """Places that may be among the best, rising: with `exact`, or where there is no index, surely the best."""
-        share = wanted.chosen.mean() if len(wanted.chosen) else 0.0
+        share = np.count_nonzero(wanted.chosen) / max(1, len(wanted.chosen))
         if exact or not self._parts or share < WEAK_FILTER:
             return self._compared(self._segments, wanted)
         enough = max(wanted.count, self._parts[0].candidates(wanted.count) / share)
@@ -224,7 +224,7 @@ def _scan(segment: Segment, start: int, end: int, wanted: Wanted) -> tuple[np.nd
     import faiss
 
     chosen = wanted.chosen[start:end]
-    count = min(wanted.count, int(chosen.sum()))
+    count = min(wanted.count, int(np.count_nonzero(chosen)))
     if not count:
         return np.zeros(0, np.float32), np.zeros(0, np.int64)
     bits = np.packbits(chosen, bitorder="little")

@@ -40,6 +40,7 @@ FEW_REMOVED = 0.05  # share of a large segment's rows that may be removed before
 SPARE = 32  # hits beyond those asked for that are re-scored: single precision may order the last ones otherwise
 NEAR = 0.97  # cosine from which pictures count as near duplicates
 BLOCK = 4_096  # vectors a side of the products in which near duplicates are looked for
+_NAMELESS = Seen("", (), (0, 0), 1.0)  # a gallery calculates without names
 _LATER = "written by a later version of clipsim"
 When = str | date | datetime
 
@@ -489,7 +490,7 @@ class Collection:
             raise ClipsimError(f"{folder / manifest.removed} is damaged: see verify.") from error
 
     def __len__(self) -> int:
-        return int(self._live.sum())
+        return int(np.count_nonzero(self._live))
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
@@ -584,7 +585,9 @@ class Collection:
         places, cosines, vectors = self._best(target, max(top, 1), chosen, exact)
         columns = ["path", "size", "mtime_ns", "width", "height", "notes", "seen"]
         rows = [self._row(place, [*columns, *(["thumbnail"] if thumbnails else [])]) for place in places]
-        percents, verdicts = self._strength(rows, vectors, cosines, target, encoder, prompt, int(chosen.sum()))
+        percents, verdicts = self._strength(
+            rows, vectors, cosines, target, encoder, prompt, int(np.count_nonzero(chosen))
+        )
         found = zip(rows, cosines.tolist(), percents, verdicts, strict=True)
         return [_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(found, 1)]
 
@@ -605,7 +608,7 @@ class Collection:
         wanted = ann.Wanted(target, top + SPARE, chosen)
         places = self._searcher.candidates(wanted, exact=exact)
         vectors = self._gathered(places)
-        gallery = Gallery(tuple(Seen("", (), (0, 0), 1.0) for _ in places), vectors, np.arange(len(places)), ())
+        gallery = Gallery((_NAMELESS,) * len(places), vectors, np.arange(len(places)), ())
         cosines = gallery.cosines(target)[:, 0]
         order = np.lexsort((places, -cosines))[:top]
         return places[order], cosines[order], vectors[order]
@@ -641,8 +644,7 @@ class Collection:
         nothing: list[None] = [None] * len(rows)
         if encoder is None or not rows:
             return nothing, nothing
-        seen = tuple(Seen(row["path"], (), (0, 0), 1.0) for row in rows)
-        gallery = Gallery(seen, vectors, np.arange(len(rows)), ())
+        gallery = Gallery((_NAMELESS,) * len(rows), vectors, np.arange(len(rows)), ())
         percents = strength(gallery, cosines[:, None], target, encoder, prompt)[0][:, 0]
         known = calibration(encoder)
         return percents.tolist(), known.cutoffs.verdicts(percents, among)[1] if known else nothing

@@ -159,7 +159,8 @@ class Segment:
         NumPy copies what it calculates with."""
         rows, width = self.index.ntotal, self.index.d
         before = self.vectors_path.stat().st_size - 4 * rows * width  # FAISS writes them last
-        return np.memmap(self.vectors_path, np.float32, "r", before, (rows, width))
+        mapped = np.memmap(self.vectors_path, np.float32, "r", before, (rows, width))
+        return mapped.view(np.ndarray)  # which is quicker to take rows from
 
     @cached_property
     def file(self) -> pq.ParquetFile:
@@ -180,7 +181,7 @@ class Segment:
     def row(self, place: int, columns: list[str]) -> dict[str, Any]:
         """One row, of which only the neighbours are read."""
         with _readable(self.rows_path):
-            group = self.file.read_row_group(place // GROUP, columns)
+            group = self.file.read_row_group(place // GROUP, columns, use_threads=False)
         found: dict[str, Any] = group.slice(place % GROUP, 1).to_pylist()[0]
         return found
 
