@@ -407,11 +407,11 @@ def _walk(paths: list[str]) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Progress]:
+def progress_bar(total: int, unit: str = "picture") -> Iterator[Progress]:
     """A bar with rate and time left on a terminal, nothing in a pipe; `total` may be known only later."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="picture", disable=not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(total=total, unit=unit, disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def progress(done: int, of: int) -> None:
             bar.total = of

@@ -39,7 +39,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     collection = Collection.open(options.collection)
     encoder = collection.manifest.recipe.load(options.device)
-    with progress_bar(0) as progress:
+    with progress_bar(0, "caption") as progress:
         found = evaluate(options.captions, collection, encoder, prompt=options.prompt, progress=progress)
     for remark in remarks(found):
         say(remark)

@@ -30,7 +30,7 @@ class Tab:
 
     collection: gr.Dropdown
     caption: gr.Textbox
-    like: gr.State
+    like: gr.Textbox
     status: gr.HTML
     by_address: dict[str, Any]
 
@@ -134,7 +134,8 @@ def build(one_queue: dict[str, Any], aside: dict[str, Any]) -> Tab:
                 elem_id="hits",
             )
             table = gr.HTML(label="Results", elem_id="hits-table", padding=False)
-    paths, like = gr.State([]), gr.State("")
+    # not gr.State, for which clients keep a connection open that lets no script end
+    paths, like = gr.JSON(value=[], visible=False), gr.Textbox(visible=False)
     narrowed = [top, path, after, before]
     outputs = [status, pictures, table, paths, like_button]
     common: dict[str, Any] = {

@@ -19,9 +19,9 @@ import clipsim
 
 SOURCES = sorted(Path(clipsim.__file__).parent.glob("*.py"))
 HEAVY = {
-    "torch": {"encoders.py", "fast.py", "legrad.py", "standin.py"},
+    "torch": {"distributed.py", "encoders.py", "fast.py", "legrad.py", "standin.py"},
     "transformers": {"encoders.py", "standin.py"},
-    "gradio": {"ui.py", "api.py", "service.py"},
+    "gradio": {"ui.py", "search_tab.py", "api.py", "service.py", "shelf.py"},
     "faiss": {"ann.py", "segments.py"},
 }
 IMPORT = """
