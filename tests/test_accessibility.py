@@ -110,7 +110,7 @@ def test_tab_reaches_every_control_in_reading_order_with_a_visible_focus(light: 
         })()""")
         assert outline == "solid", place
         seen += [place] if place and place not in seen else []
-    assert seen == ["pictures", "compare", "caption", "model", "score", "more", "examples", "reading"]
+    assert seen == ["tabs", "pictures", "compare", "caption", "model", "score", "more", "examples", "reading"]
 
 
 def test_the_keyboard_switches_to_a_reference_image_and_back(light: Page) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import EXAMPLES, Server, call, serving
+from test_accessibility import grave
 
 from clipsim import ClipsimError, Encoder, score_images, shelf
 from clipsim.indexing import index_folder
@@ -165,6 +166,18 @@ def test_the_page_searches_finds_more_like_a_picture_and_links_to_it(server: Ser
     page.get_by_text("The best 4 of 5 pictures").wait_for()
     page.get_by_role("link", name="link to this search").click()
     page.get_by_text("more like golden-retriever-in-snow.jpg").wait_for()
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_grave_in_what_is_found(server: Server, browser: Browser, theme: Any) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=theme)
+    page.goto(f"{server.url}?collection=paintings&caption=a+cat")
+    page.get_by_text("The best 5 of 5 pictures").wait_for()
+    page.get_by_text("Narrow it down").click()
+    page.get_by_text("More like one of them").click()
+    assert grave(page) == []
     page.close()
 
 
