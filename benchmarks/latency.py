@@ -54,12 +54,16 @@ def in_python(photos: list[Path], rounds: int, model: str) -> list[Reading]:
     clipsim.score_images(photos[:1], "a warm start", encoder)
     readings = []
     for count in SIZES:
-        cold, repeated = [], []
+        clipsim.score_images(photos[:count], "files that are known", encoder)
+        cold, repeated, files = [], [], []
         for number in range(rounds):
             pictures = [(data, name) for name, data in fresh(photos, count)]
             cold.append(timed(lambda: clipsim.score_images(pictures, f"cold {count} {number}", encoder)))  # noqa: B023
             repeated.append(timed(lambda: clipsim.score_images(pictures, f"repeated {count} {number}", encoder)))  # noqa: B023
+            asked = f"files {count} {number}"
+            files.append(timed(lambda: clipsim.score_images(photos[:count], asked, encoder)))  # noqa: B023
         readings += [Reading("Python, cold", count, cold), Reading("Python, repeated", count, repeated)]
+        readings.append(Reading("Python, repeated, files on disk", count, files))
     return readings
 
 
