@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
 MOST = 100  # results
+KEPT_SECONDS = (
+    7200.0  # for how long a visitor's own collection is kept; what a killed server leaves goes at its next start
+)
 _OWN = re.compile(r"own-[0-9a-f]{32}")
 _open: dict[str, Collection] = {}
 _opening = threading.Lock()
@@ -179,7 +182,16 @@ def keep(pictures: Sequence[Item], model: str, wanted: str = "auto", progress: P
         shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(originals, ignore_errors=True)  # vectors and thumbnails are what is kept
+    end = threading.Timer(KEPT_SECONDS, _forget, (name, folder))
+    end.daemon = True
+    end.start()
     return name
+
+
+def _forget(name: str, folder: Path) -> None:
+    with _opening:
+        _open.pop(name, None)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copied(source: Any, folder: Path, title: str, place: int) -> None:

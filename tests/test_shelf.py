@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,19 @@ def test_what_a_visitor_keeps_is_found_under_its_own_name_alone_and_without_the_
     assert [path.name for path in folder.iterdir()] == ["collection"]
     with pytest.raises(ClipsimError, match=r"None of the pictures could be kept: two\.jpg is not a picture"):
         shelf.keep([(b"no picture", "two.jpg")], "stand-in")
+
+
+@pytest.mark.usefixtures("shelved")
+def test_what_a_visitor_keeps_goes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "KEPT_SECONDS", 1.0)
+    name = shelf.keep([(EXAMPLES[0], "one.jpg")], "stand-in")
+    folder = shelf._folder(name).parent
+    assert len(shelf.opened(name)) == 1
+    until = time.monotonic() + 20
+    while folder.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    with pytest.raises(ClipsimError, match="no longer kept"):
+        shelf.opened(name)
 
 
 def test_a_server_with_a_collection_that_is_gone_does_not_start(tmp_path: Path) -> None:
