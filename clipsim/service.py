@@ -104,7 +104,7 @@ def answer(
         ClipsimError: more pictures or a longer caption than the limits allow, too slow, nothing that could be scored
             (unless that `may_be_empty`), or what `score_images` raises.
     """
-    _check_size(pictures, [caption or ""])
+    check_size(pictures, [caption or ""])
     one = encoder(model, precision)
     result = score_images(pictures, caption, one, reference=reference, progress=_in_time(progress), **choices)
     return result if may_be_empty else _not_empty(result, result.scores)
@@ -126,7 +126,7 @@ def answer_captions(
     if len(captions) > LIMITS.captions:
         limit = LIMITS.captions
         raise CaptionError(f"There are {len(captions)} captions, and the limit is {limit}: send fewer at once.")
-    _check_size(pictures, captions)
+    check_size(pictures, captions)
     one = encoder(model, precision)
     table = score_captions(pictures, captions, one, progress=_in_time(progress), **choices)
     return _not_empty(table, table.pictures)
@@ -147,14 +147,15 @@ def answer_models(
     """
     if len(models) != KEPT_MODELS:
         raise ClipsimError(f"There are {len(models)} models to compare: choose two.")
-    _check_size(pictures, [caption])
+    check_size(pictures, [caption])
     encoders = [encoder(model, precision) for model in models]
     comparison = compare_models(pictures, caption, encoders, progress=_in_time(progress), **choices)
     _not_empty(comparison.results[0], comparison.pictures)
     return comparison
 
 
-def _check_size(pictures: list[Item], captions: list[str]) -> None:
+def check_size(pictures: Sequence[Item], captions: Sequence[str]) -> None:
+    """Raise a `ClipsimError` if there are more pictures, or a longer caption, than the limits allow."""
     if len(pictures) > LIMITS.images:
         raise ClipsimError(f"There are {len(pictures)} pictures, and the limit is {LIMITS.images}: send fewer at once.")
     longest = max(map(len, captions), default=0)

@@ -23,7 +23,6 @@ from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError
 from clipsim.gallery import Item, Progress, named
 from clipsim.images import SUFFIXES
-from clipsim.limits import LIMITS
 from clipsim.scoring import precision
 
 if TYPE_CHECKING:
@@ -134,10 +133,7 @@ def search(
     """
     if bool((caption or "").strip()) == bool(like):
         raise CaptionError("A search takes a caption, or one of the pictures to find more like it: give one of them.")
-    if len(caption or "") > LIMITS.caption:
-        raise CaptionError(
-            f"The caption has {len(caption or '')} characters, and the limit is {LIMITS.caption}: shorten it."
-        )
+    service.check_size([], [caption or ""])
     if not 1 <= top <= MOST:
         raise ClipsimError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
     collection = opened(name)
@@ -165,8 +161,7 @@ def keep(pictures: Sequence[Item], model: str, wanted: str = "auto", progress: P
     """
     from clipsim.indexing import index_folder
 
-    if len(pictures) > LIMITS.images:
-        raise ClipsimError(f"There are {len(pictures)} pictures, and the limit is {LIMITS.images}: send fewer at once.")
+    service.check_size(pictures, [])
     name = f"own-{secrets.token_hex(16)}"
     folder = Path(get_upload_folder()) / name
     originals = folder / "pictures"
