@@ -9,17 +9,19 @@ the fast scan of André et al. 2015, doi:10.14778/2856318.2856324), or those in 
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from clipsim import storage
 from clipsim.errors import ClipsimError
-from clipsim.segments import Segment, settle, synced
+from clipsim.segments import Segment
+from clipsim.storage import Location
 
 if TYPE_CHECKING:
     import faiss
@@ -103,9 +105,7 @@ def empty_index(width: int, kind: str, training: np.ndarray) -> faiss.Index:
     return index
 
 
-def build(
-    folder: Path, segments: Sequence[tuple[str, int]], width: int, kind: str, generation: int
-) -> tuple[Part, ...]:
+def build(folder: Location, segments: Sequence[tuple[str, int]], width: int, kind: str) -> tuple[Part, ...]:
     """Write an approximate index over segments, given by id and rows; one segment's vectors are held at once."""
     import faiss
 
@@ -113,18 +113,18 @@ def build(
         return ()
     empty = faiss.serialize_index(empty_index(width, kind, _sample(folder, segments)))
     parts = []
-    for number, names in enumerate(_shared([name for name, _ in segments], PARTS)):
+    for names in _shared([name for name, _ in segments], PARTS):
         index = faiss.deserialize_index(empty)
         for name in names:
             index.add(np.ascontiguousarray(Segment(folder, name).vectors))
-        file = f"index-{generation}-{number}.faiss"
-        settle(folder / file, faiss.serialize_index(index).data)
+        file = f"index-{uuid.uuid4().hex}.faiss"
+        storage.write(folder / file, faiss.serialize_index(index).data)
         parts.append(Part(file, tuple(names)))
-    synced(folder)
+    storage.synced(folder)
     return tuple(parts)
 
 
-def _sample(folder: Path, segments: Sequence[tuple[str, int]]) -> np.ndarray:
+def _sample(folder: Location, segments: Sequence[tuple[str, int]]) -> np.ndarray:
     """`TRAINING` vectors, of each segment its share; at least 16, some of them repeated, for a quantiser needs them."""
     total = sum(rows for _, rows in segments)
     random = np.random.default_rng(0)
@@ -145,7 +145,7 @@ def _shared(items: list[T], parts: int) -> list[list[T]]:
 class Searcher:
     """Finds candidates among the segments of a collection."""
 
-    def __init__(self, folder: Path, segments: Sequence[Segment], ends: np.ndarray, parts: Sequence[Part]) -> None:
+    def __init__(self, folder: Location, segments: Sequence[Segment], ends: np.ndarray, parts: Sequence[Part]) -> None:
         """
         Args:
             folder: of the collection.
@@ -188,7 +188,7 @@ class Searcher:
 
 @dataclass
 class _Loaded:
-    path: Path
+    path: Location
     places: np.ndarray  # of each vector
 
     @cached_property
@@ -196,8 +196,8 @@ class _Loaded:
         import faiss
 
         try:
-            return faiss.read_index(str(self.path))
-        except RuntimeError as error:
+            return faiss.read_index(str(storage.copied(self.path)))
+        except (OSError, RuntimeError) as error:
             raise ClipsimError(f"{self.path} is gone or damaged: build the index again.") from error
 
     def candidates(self, count: int) -> int:

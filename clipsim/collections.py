@@ -1,6 +1,6 @@
 """Collections: pictures as vectors on disk, embedded once, asked for ever, with the scores that a gallery would show.
 
-A collection is a folder (docs/collections.md). `manifest.json` says which files count; all others are written before it
+A collection is a folder, here or at an address (docs/collections.md). `manifest.json` says which files count; all others are written before it
 and only removed after it, and it is replaced at once, so that a reader sees one state or the next and a process may be
 killed at any moment. One process writes at a time.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipsim import ann
+from clipsim import ann, storage
 from clipsim.calibration import calibration
 from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
@@ -27,7 +27,8 @@ from clipsim.framing import check_treatment
 from clipsim.gallery import Gallery, Rejected, Seen
 from clipsim.prompting import encode_captions
 from clipsim.scoring import clean_caption, precision, strength
-from clipsim.segments import FOLDER, Segment, settle, synced, write_segment
+from clipsim.segments import FOLDER, Segment, write_segment
+from clipsim.storage import Location, located
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -162,14 +163,14 @@ class Manifest:
     format: int = FORMAT
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
+    def read(cls, folder: Location) -> Manifest:
         """That of a folder.
 
         Raises:
             ClipsimError: there is none, or it is damaged, or of a later version.
         """
         try:
-            plain = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            plain = json.loads(storage.read(folder / MANIFEST))
             if plain["format"] > FORMAT:
                 raise ClipsimError(f"The collection in {folder} was {_LATER}: update this one.")
             return cls(
@@ -188,10 +189,10 @@ class Manifest:
                 "folder."
             ) from error
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Location) -> None:
         """Make this the state of the collection, at once."""
-        settle(folder / MANIFEST, json.dumps(asdict(self), indent=1).encode())
-        synced(folder)
+        storage.write(folder / MANIFEST, json.dumps(asdict(self), indent=1).encode())
+        storage.synced(folder)
 
     def files(self) -> set[str]:
         """Every file that counts, by its path in the collection."""
@@ -223,14 +224,14 @@ class Bad:
 class Writer:
     """The one that may change a collection, made if it is missing: a context, in which other writers are refused."""
 
-    def __init__(self, folder: str | Path, recipe: Recipe | None = None, source: str | None = None) -> None:
+    def __init__(self, folder: str | Location, recipe: Recipe | None = None, source: str | None = None) -> None:
         """
         Args:
-            folder: of the collection.
+            folder: of the collection, here or at an address.
             recipe: how what is added was made; None for that of the collection, which there must be then.
             source: where the pictures lie; None leaves what the manifest says.
         """
-        self.folder = Path(folder)
+        self.folder = located(folder)
         self._recipe, self._source = recipe, source
 
     def __enter__(self) -> Writer:
@@ -259,10 +260,10 @@ class Writer:
         from filelock import FileLock, Timeout
 
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not (self.folder / MANIFEST).exists() and _foreign(self.folder):
+            storage.make(self.folder)
+            if not storage.exists(self.folder / MANIFEST) and _foreign(self.folder):
                 raise ClipsimError(f"{self.folder} holds other files: give the collection an empty folder.")
-            self._lock = FileLock(self.folder / LOCK, timeout=0)
+            self._lock = FileLock(storage.own_folder(self.folder) / LOCK, timeout=0)
             self._lock.acquire()
         except Timeout as error:
             raise ClipsimError(f"Another process writes to {self.folder}: wait until it is done.") from error
@@ -270,7 +271,7 @@ class Writer:
             raise ClipsimError(f"{self.folder} cannot be written to ({error}): give another folder.") from error
 
     def _opened(self) -> Manifest:
-        exists = (self.folder / MANIFEST).exists()
+        exists = storage.exists(self.folder / MANIFEST)
         if exists or self._recipe is None:
             manifest = Manifest.read(self.folder)
             if self._recipe is not None:
@@ -280,10 +281,17 @@ class Writer:
         if self._source is not None:
             manifest = replace(manifest, source=self._source)
         if not exists:
-            self._write(manifest)
+            self._put(manifest)
         return manifest
 
     def _write(self, manifest: Manifest) -> None:
+        if not storage.here(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation:
+            raise ClipsimError(  # a lock holds on one machine
+                f"Another machine has written to {self.folder} meanwhile: let one of them write, and run this again."
+            )
+        self._put(manifest)
+
+    def _put(self, manifest: Manifest) -> None:
         try:
             manifest.write(self.folder)
         except OSError as error:
@@ -322,7 +330,7 @@ class Writer:
         if rejected is not None:
             file = f"rejected-{manifest.generation}.json" if rejected else ""
             if file:
-                settle(self.folder / file, json.dumps([asdict(bad) for bad in rejected]).encode())
+                storage.write(self.folder / file, json.dumps([asdict(bad) for bad in rejected]).encode())
             manifest = replace(manifest, rejected=file)
         self._write(manifest)
 
@@ -330,7 +338,8 @@ class Writer:
         gone = {name: rows for name, rows in gone.items() if rows}
         file = f"removed-{manifest.generation}.json" if gone else ""
         if file:
-            settle(self.folder / file, json.dumps({name: sorted(rows) for name, rows in gone.items()}).encode())
+            plain = {name: sorted(rows) for name, rows in gone.items()}
+            storage.write(self.folder / file, json.dumps(plain).encode())
         total = sum(rows for _, rows in manifest.segments) - sum(map(len, gone.values()))
         return replace(manifest, removed=file, rows=total)
 
@@ -384,38 +393,41 @@ class Writer:
         """
         kind = kind or ann.suitable(self.manifest.rows)
         parts: tuple[ann.Part, ...] = ()
-        generation = self.manifest.generation + 1
         if kind != ann.EXACT:
-            parts = ann.build(self.folder, self.manifest.segments, self.manifest.recipe.width, kind, generation)
-        self._write(replace(self.manifest, index=parts, generation=generation))
+            parts = ann.build(self.folder, self.manifest.segments, self.manifest.recipe.width, kind)
+        self._write(replace(self.manifest, index=parts, generation=self.manifest.generation + 1))
 
     def _sweep(self, kept: set[str]) -> None:
         """Remove files that do not count: what a killed process left, what was merged or replaced."""
         kept = kept | self.manifest.files() | {MANIFEST, LOCK}
-        for path in [*self.folder.iterdir(), *(self.folder / FOLDER).glob("*")]:
-            if path.is_file() and path.relative_to(self.folder).as_posix() not in kept and _ours(path):
-                path.unlink(missing_ok=True)
+        for inside in ("", FOLDER):
+            folder = self.folder / inside if inside else self.folder
+            for name in storage.names(folder):
+                if f"{inside}/{name}".lstrip("/") not in kept and _ours(name):
+                    storage.remove(folder / name)
 
 
-_OURS = re.compile(r"(removed|rejected)-\d+\.json|index-\d+-\d+\.faiss|[0-9a-f]{32}\.(faiss|parquet)|manifest\.json")
+_OURS = re.compile(
+    r"(removed|rejected)-\d+\.json|index-([0-9a-f]{32}|\d+-\d+)\.faiss|[0-9a-f]{32}\.(faiss|parquet)|manifest\.json"
+)
 
 
-def _ours(path: Path) -> bool:
-    return bool(_OURS.fullmatch(path.name.removesuffix(".partial")))
+def _ours(name: str) -> bool:
+    return bool(_OURS.fullmatch(name.removesuffix(".partial")))
 
 
-def _foreign(folder: Path) -> bool:
+def _foreign(folder: Location) -> bool:
     """Whether the folder holds what no collection left there."""
-    return any(path.name not in (LOCK, FOLDER) and not _ours(path) for path in folder.iterdir())
+    return any(name not in (LOCK, FOLDER) and not _ours(name) for name in storage.names(folder))
 
 
-def read_removed(folder: Path, manifest: Manifest) -> dict[str, np.ndarray]:
+def read_removed(folder: Location, manifest: Manifest) -> dict[str, np.ndarray]:
     """Removed rows, rising, by the segment's id."""
     plain = _json(folder, manifest.removed) or {}
     return {name: np.array(rows, np.int64) for name, rows in plain.items()}
 
 
-def read_rejected(folder: Path, manifest: Manifest) -> list[Bad]:
+def read_rejected(folder: Location, manifest: Manifest) -> list[Bad]:
     """Pictures that could not be read."""
     return [
         Bad(bad["name"], bad["reason"], bad["size"], tuple(bad["times"]))
@@ -423,11 +435,11 @@ def read_rejected(folder: Path, manifest: Manifest) -> list[Bad]:
     ]
 
 
-def _json(folder: Path, name: str) -> Any:
+def _json(folder: Location, name: str) -> Any:
     if not name:
         return None
     try:
-        return json.loads((folder / name).read_text(encoding="utf-8"))
+        return json.loads(storage.read(folder / name))
     except (OSError, ValueError) as error:
         raise ClipsimError(f"{folder / name} is gone or damaged: open the collection again, or see verify.") from error
 
@@ -465,7 +477,7 @@ class Hit:
 class Collection:
     """A collection as it was when it was opened. May be shared between threads."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Location, manifest: Manifest) -> None:
         """Use `Collection.open`."""
         self.folder, self.manifest = folder, manifest
         self._segments = [Segment(folder, name) for name, _ in manifest.segments]
@@ -476,14 +488,15 @@ class Collection:
             self._live[starts[name] + rows] = False
 
     @classmethod
-    def open(cls, folder: str | Path) -> Collection:
-        """The collection in a folder, to be read.
+    def open(cls, folder: str | Location) -> Collection:
+        """The collection in a folder, here or at an address, to be read.
 
         Raises:
             ClipsimError: there is none, or it is damaged.
         """
-        folder = Path(folder)
+        folder = located(folder)
         manifest = Manifest.read(folder)
+        _forget_copies(folder, manifest)
         try:
             return cls(folder, manifest)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
@@ -722,6 +735,12 @@ class Collection:
             except ClipsimError as error:
                 problems.append(str(error))
         return problems
+
+
+def _forget_copies(folder: Location, manifest: Manifest) -> None:
+    names = {name.rpartition("/")[2] for name in manifest.files()}
+    for inside in (folder, folder / FOLDER):
+        storage.forget_copies(inside, names)
 
 
 class Groups:

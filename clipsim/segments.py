@@ -1,14 +1,12 @@
 """A part of a collection on disk: the vectors of some pictures in a FAISS index, their rows in Parquet.
 
-Both files are written under a temporary name and renamed once they are on the disk, vectors first: where there are
-rows, there are vectors. Nothing is changed after that. Rows carry the digest of the vectors' file, and Parquet keeps
-checksums of its own pages, so that damage is found.
+Vectors are written first: where there are rows, there are vectors. Nothing is changed after that. Rows carry the digest
+of the vectors' file, and Parquet keeps checksums of its own pages, so that damage is found.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import Iterator
 from functools import cached_property
@@ -17,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipsim import storage
 from clipsim.errors import ClipsimError
+from clipsim.storage import Location, located
 
 if TYPE_CHECKING:
     import faiss
@@ -53,13 +53,13 @@ def schema() -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
-def write_segment(folder: str | Path, table: pa.Table, vectors: np.ndarray) -> str:
+def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) -> str:
     """Write pictures as a segment of the collection in `folder`; any process may, at the same time as others.
 
     It is part of the collection once a `Writer` commits it; a segment that nobody commits is removed by the next one.
 
     Args:
-        folder: of the collection; made if it is missing.
+        folder: of the collection, here or at an address; made if it is missing.
         table: n rows with the columns of `schema()`.
         vectors: unit-length, shape (n, width).
 
@@ -78,57 +78,34 @@ def write_segment(folder: str | Path, table: pa.Table, vectors: np.ndarray) -> s
         raise ClipsimError("The vectors of a segment must be finite and of unit length: divide each by its length.")
     try:
         rows = table.select(schema().names).cast(schema())
-        return _written(Path(folder) / FOLDER, rows, vectors)
+        return _written(located(folder) / FOLDER, rows, vectors)
     except (pa.ArrowException, KeyError) as error:
         raise ClipsimError(f"These rows make no segment ({error}): see `clipsim.segments.schema`.") from error
     except OSError as error:
         raise ClipsimError(f"{folder} cannot be written to ({error.strerror or error}): make room there.") from error
 
 
-def _written(folder: Path, rows: pa.Table, vectors: np.ndarray) -> str:
+def _written(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
     import faiss
     import pyarrow.parquet as pq
 
-    folder.mkdir(parents=True, exist_ok=True)
+    storage.make(folder)
     name = uuid.uuid4().hex
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     data = faiss.serialize_index(index).data
-    settle(folder / f"{name}.faiss", data)
-    partial = folder / f"{name}.parquet.partial"
-    pq.write_table(
-        rows.replace_schema_metadata({_DIGEST: hashlib.sha256(data).hexdigest().encode()}),
-        partial,
-        row_group_size=GROUP,
-        compression={name: "none" if name == "thumbnail" else "zstd" for name in rows.column_names},
-        use_dictionary=False,
-        write_page_checksum=True,
-    )
-    settle(folder / f"{name}.parquet", partial)
-    synced(folder)
+    storage.write(folder / f"{name}.faiss", data)
+    with storage.writing(folder / f"{name}.parquet") as file:
+        pq.write_table(
+            rows.replace_schema_metadata({_DIGEST: hashlib.sha256(data).hexdigest().encode()}),
+            file,
+            row_group_size=GROUP,
+            compression={name: "none" if name == "thumbnail" else "zstd" for name in rows.column_names},
+            use_dictionary=False,
+            write_page_checksum=True,
+        )
+    storage.synced(folder)
     return name
-
-
-def settle(path: Path, content: bytes | memoryview | Path) -> None:
-    """Give the file its content, or that of a file beside it, at once: after a crash there is all of it or none."""
-    partial = content if isinstance(content, Path) else path.with_name(f"{path.name}.partial")
-    with partial.open("r+b" if isinstance(content, Path) else "wb") as file:
-        if not isinstance(content, Path):
-            file.write(content)
-            file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def synced(folder: Path) -> None:
-    """Have the folder's names on the disk, where the system can be asked for that."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unit(vectors: np.ndarray) -> bool:
@@ -138,12 +115,18 @@ def _unit(vectors: np.ndarray) -> bool:
 
 
 class Segment:
-    """A segment that is read; files are opened at first use."""
+    """A segment that is read; files are opened at first use. Of one at an address the vectors are copied to this
+    machine, and of the rows only what is asked for is read."""
 
-    def __init__(self, folder: str | Path, name: str) -> None:
+    def __init__(self, folder: str | Location, name: str) -> None:
         self.name = name
-        self.vectors_path = Path(folder) / FOLDER / f"{name}.faiss"
-        self.rows_path = Path(folder) / FOLDER / f"{name}.parquet"
+        self.vectors_path = located(folder) / FOLDER / f"{name}.faiss"
+        self.rows_path = located(folder) / FOLDER / f"{name}.parquet"
+
+    @cached_property
+    def _local(self) -> Path:
+        with _readable(self.vectors_path):
+            return storage.copied(self.vectors_path)
 
     @cached_property
     def index(self) -> faiss.IndexFlat:
@@ -151,15 +134,15 @@ class Segment:
         import faiss
 
         with _readable(self.vectors_path):
-            return faiss.read_index(str(self.vectors_path), faiss.IO_FLAG_MMAP_IFC)
+            return faiss.read_index(str(self._local), faiss.IO_FLAG_MMAP_IFC)
 
     @cached_property
     def vectors(self) -> np.ndarray:
         """The vectors, float32 of shape (n, width), mapped into memory. They do not start at a multiple of four bytes:
         NumPy copies what it calculates with."""
         rows, width = self.index.ntotal, self.index.d
-        before = self.vectors_path.stat().st_size - 4 * rows * width  # FAISS writes them last
-        mapped = np.memmap(self.vectors_path, np.float32, "r", before, (rows, width))
+        before = self._local.stat().st_size - 4 * rows * width  # FAISS writes them last
+        mapped = np.memmap(self._local, np.float32, "r", before, (rows, width))
         return mapped.view(np.ndarray)  # which is quicker to take rows from
 
     @cached_property
@@ -168,7 +151,9 @@ class Segment:
         import pyarrow.parquet as pq
 
         with _readable(self.rows_path):
-            return pq.ParquetFile(self.rows_path, memory_map=True, page_checksum_verification=True)
+            if isinstance(self.rows_path, Path):
+                return pq.ParquetFile(self.rows_path, memory_map=True, page_checksum_verification=True)
+            return pq.ParquetFile(storage.opened(self.rows_path), pre_buffer=True, page_checksum_verification=True)
 
     def __len__(self) -> int:
         return int(self.file.metadata.num_rows)
@@ -193,9 +178,9 @@ class Segment:
         """
         try:
             table = self.table()
-            shape = (self.index.ntotal, self.index.d)
             with _readable(self.vectors_path):
-                data = self.vectors_path.read_bytes()
+                data = storage.copied(self.vectors_path, anew=True).read_bytes()
+            shape = (self.index.ntotal, self.index.d)
         except ClipsimError as error:
             yield str(error)
             return
@@ -213,7 +198,7 @@ class Segment:
 class _readable:  # noqa: N801  # reads as a context
     """What a library raises about a file becomes one sentence."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
 
     def __enter__(self) -> None: ...
@@ -221,10 +206,15 @@ class _readable:  # noqa: N801  # reads as a context
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         import pyarrow as pa
 
-        if isinstance(error, FileNotFoundError) or (error and not self.path.exists()):
+        if not isinstance(error, OSError | RuntimeError | pa.ArrowException):
+            return
+        if isinstance(error, FileNotFoundError) or (storage.here(self.path) and not self.path.exists()):
             raise ClipsimError(
                 f"{self.path.name} is gone: the collection was written to since it was opened (open it again), or it "
                 "is damaged (see verify)."
             ) from error
-        if isinstance(error, OSError | RuntimeError | pa.ArrowException):
+        if storage.here(self.path):
             raise ClipsimError(f"{self.path.name} is damaged and cannot be read: see verify.") from error
+        raise ClipsimError(
+            f"{self.path} cannot be read ({error}): see that it can be reached, or that it is sound by verify."
+        ) from error

@@ -1,0 +1,180 @@
+"""Files on this machine, or at any address that fsspec knows: s3://, gs://, az://, hf://, https://, memory://.
+
+A local file is written beside its name, flushed to the disk and renamed; at an address it is put as a whole, as object
+stores do. What a library maps into memory is copied to this machine first: only files that never change may be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+from clipsim.errors import ClipsimError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+Location: TypeAlias = "Path | UPath"
+_OPTIONS: dict[str, dict[str, Any]] = {"hf": {"expand_info": True}}  # when files were written is told no other way
+
+
+def located(address: str | Location) -> Location:
+    """Where that is: a `Path` on this machine, else a `UPath`, which is used like one.
+
+    Credentials are those that the address's own package finds, such as AWS_PROFILE for s3://.
+
+    Raises:
+        ClipsimError: nothing that is installed reads such addresses.
+    """
+    if not isinstance(address, str):
+        return address
+    scheme, there, rest = address.partition("://")
+    if not there:
+        return Path(address)
+    if scheme in ("file", "local"):
+        return Path(rest)
+    from upath import UPath
+
+    try:
+        location = UPath(address, **_OPTIONS.get(scheme, {}))
+        location.fs.invalidate_cache()  # what was listed before may have been written to
+    except ImportError as error:
+        raise ClipsimError(f"Addresses with {scheme}:// need another package ({error}): install it.") from error
+    except Exception as error:  # each kind of address raises its own
+        raise ClipsimError(f"{address} is no address that can be used ({error}): see how it is written.") from error
+    return location
+
+
+def here(location: Location) -> bool:
+    """Whether that is on this machine's own disks."""
+    return isinstance(location, Path)
+
+
+@contextmanager
+def _reached(location: Location) -> Iterator[None]:
+    """What an address's package raises becomes an `OSError`, as for a local file."""
+    try:
+        yield
+    except (OSError, ClipsimError):
+        raise
+    except Exception as error:
+        raise OSError(f"{location}: {type(error).__name__}: {error}") from error
+
+
+def exists(location: Location) -> bool:
+    """Whether there is such a file or folder."""
+    with _reached(location):
+        return bool(location.exists())
+
+
+def size(location: Location) -> int:
+    """Bytes of a file."""
+    with _reached(location):
+        return int(location.stat().st_size)
+
+
+def read(location: Location) -> bytes:
+    """All of a file."""
+    with _reached(location):
+        return location.read_bytes()
+
+
+def opened(location: Location) -> Any:
+    """A file to read parts of."""
+    with _reached(location):
+        return location.open("rb")
+
+
+def names(folder: Location) -> list[str]:
+    """What is in a folder; nothing where there is no such folder."""
+    with _reached(folder):
+        try:
+            return sorted(path.name for path in folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def make(folder: Location) -> None:
+    """Make a folder, where that means anything."""
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove(location: Location) -> None:
+    """Remove a file, if it is there."""
+    with _reached(location):
+        location.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(location: Location) -> Iterator[IO[bytes]]:
+    """A file to write to, which is there at once when this ends: after a crash there is all of it or none."""
+    if isinstance(location, Path):
+        partial = location.with_name(f"{location.name}.partial")
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(location)
+        return
+    buffer = BytesIO()
+    yield buffer
+    with _reached(location):
+        location.fs.pipe_file(location.path, buffer.getvalue())
+
+
+def write(location: Location, content: bytes | memoryview) -> None:
+    """Give a file its content, as `writing` does."""
+    with writing(location) as file:
+        file.write(content)
+
+
+def synced(folder: Location) -> None:
+    """Have the folder's names on the disk, where the system can be asked for that."""
+    if os.name == "nt" or not here(folder):
+        return
+    handle = os.open(str(folder), os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def own_folder(folder: Location) -> Path:
+    """Where this machine keeps what belongs to a folder at an address; for a local folder itself."""
+    if isinstance(folder, Path):
+        return folder
+    from huggingface_hub import cached_assets_path
+
+    digest = hashlib.sha256(str(folder).rstrip("/").encode()).hexdigest()
+    return Path(cached_assets_path("clipsim", "collections", digest[:32]))
+
+
+def copied(location: Location, *, anew: bool = False) -> Path:
+    """A file that never changes, on this machine: itself, or a copy that is kept for the next time."""
+    if isinstance(location, Path):
+        return location
+    copy = own_folder(location.parent) / location.name
+    if anew or not copy.exists():
+        partial = copy.with_name(f"{copy.name}.{uuid.uuid4().hex}.partial")
+        try:
+            with _reached(location):
+                location.fs.get_file(location.path, str(partial))
+            partial.replace(copy)
+        finally:
+            partial.unlink(missing_ok=True)
+    return copy
+
+
+def forget_copies(folder: Location, kept: set[str]) -> None:
+    """Remove the copies of a folder's indexes at an address, but for those of these names."""
+    if not here(folder):
+        for copy in own_folder(folder).glob("*.faiss"):
+            if copy.name not in kept:
+                copy.unlink(missing_ok=True)
