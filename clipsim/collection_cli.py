@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipsim import report
+from clipsim import report, storage
 from clipsim.ann import EXACT, KINDS
 from clipsim.encoders import PRECISIONS, check_device_name
 from clipsim.errors import CaptionError, ClipsimError
@@ -50,8 +50,18 @@ def _add_index(commands: Any) -> None:
         description="Encode what is new or changed in a folder, forget what is gone, leave the rest. A run that was "
         "killed goes on where it stopped. Exit status: 0 done, 1 not done or nothing could be read, 2 wrong use.",
     )
-    index.add_argument("folder", metavar="FOLDER", help="with pictures")
-    index.add_argument("--to", metavar="DIR", required=True, help="the collection's folder, made if it is missing")
+    index.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="with pictures, or a list of them: a text file with a path or an address a line, or a Parquet file; here "
+        "or at an address such as s3://bucket/pictures",
+    )
+    index.add_argument(
+        "--to", metavar="DIR", required=True, help="the collection's folder, made if it is missing; or an address"
+    )
+    index.add_argument(
+        "--column", help="of a Parquet file, that names the pictures; default: path, file, url or the like"
+    )
     index.add_argument("--model", type=checked(check_name), help="of a new collection; see `models`; default: auto")
     index.add_argument("--framing", choices=FRAMINGS, help="of a new collection, not tiles-best; default: crop")
     index.add_argument("--contrast", choices=CONTRASTS, help="of a new collection; default: as-is")
@@ -119,6 +129,7 @@ def _index(options: argparse.Namespace) -> int:
             contrast=options.contrast,
             device=options.device,
             precision=options.precision,
+            column=options.column,
             moved=options.moved,
             index=options.index,
             engine=engine,
@@ -239,7 +250,7 @@ def _info(options: argparse.Namespace) -> int:
         "contrast": recipe.contrast,
         "segments": len(manifest.segments),
         "index": "approximate" if manifest.index else EXACT,
-        "bytes": sum((collection.folder / name).stat().st_size for name in manifest.files()),
+        "bytes": sum(storage.size(collection.folder / name) for name in manifest.files()),
         "format": manifest.format,
     }
     if options.format == "json":

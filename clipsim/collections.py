@@ -1,8 +1,8 @@
 """Collections: pictures as vectors on disk, embedded once, asked for ever, with the scores that a gallery would show.
 
-A collection is a folder, here or at an address (docs/collections.md). `manifest.json` says which files count; all others are written before it
-and only removed after it, and it is replaced at once, so that a reader sees one state or the next and a process may be
-killed at any moment. One process writes at a time.
+A collection is a folder, here or at an address (docs/collections.md). `manifest.json` says which files count; all
+others are written before it and only removed after it, and it is replaced at once, so that a reader sees one state or
+the next and a process may be killed at any moment. One process writes at a time.
 """
 
 from __future__ import annotations

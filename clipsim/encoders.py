@@ -87,7 +87,8 @@ class Encoder(Protocol):
 class TorchEncoder(ABC):
     """What the encoders on torch share: weights loaded once, at first use; batches; tokens; unit length.
 
-    `_load` sets `_tokenizer`, a fast tokenizer of transformers, and `_max_tokens`, how many tokens the model reads.
+    `_load` or `_load_for_words` sets `_tokenizer`, a fast tokenizer of transformers, and `_max_tokens`, how many tokens
+    the model reads.
     """
 
     family = ""
@@ -100,7 +101,7 @@ class TorchEncoder(ABC):
         self.notes = notes
         self._wanted = device
         self._wanted_precision = precision
-        self._ready = False
+        self._ready = self._ready_for_words = False
         self._key = id(self)
         _ENCODERS[self._key] = self
         self._tokenizing = threading.Lock()  # a fast tokenizer sets its truncation per call, which is not thread safe
@@ -167,15 +168,15 @@ class TorchEncoder(ABC):
     @property
     def ready(self) -> bool:
         """Whether the weights are read."""
-        return self._ready
+        return self._ready and self._ready_for_words
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        self.ensure_loaded()
+        self.ensure_loaded(words=False)
         return self.encode_views([self.view(image) for image in images])
 
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Unit-length float32 vectors of shape (n, width) of pictures that have `input_size`: no framing is left."""
-        self.ensure_loaded()
+        self.ensure_loaded(words=False)
         starts = range(0, len(views), self.batch)
         return self._together(
             [self._encoded("_image_vectors", self._image_inputs(views[i : i + self.batch])) for i in starts]
@@ -210,24 +211,33 @@ class TorchEncoder(ABC):
         """
         import torch
 
-        self.ensure_loaded()
+        self.ensure_loaded(words=False)
         wanted = torch.from_numpy(np.array(target, np.float32))
         batches = [views[start : start + self.batch] for start in range(0, len(views), self.batch)]
         grids = [_mapped(self._key, self._image_inputs(batch), wanted).numpy() for batch in batches]
         return self._finite(np.concatenate(grids or [np.zeros((0, 1, 1), np.float32)]), "maps")
 
-    def ensure_loaded(self) -> None:
+    def ensure_loaded(self, *, words: bool = True) -> None:
         """Read the weights if nobody has yet.
+
+        Args:
+            words: whether those for captions are needed, which some models have by themselves.
 
         Raises:
             EncoderError: the files do not hold a model that can be used.
         """
-        if self._ready:
+        if self._ready and (self._ready_for_words or not words):
             return
         with _LOADING:
             if not self._ready:
                 self._load()
                 self._ready = True
+            if words and not self._ready_for_words:
+                self._load_for_words()
+                self._ready_for_words = True
+
+    def _load_for_words(self) -> None:  # noqa: B027  # most models come as one
+        """Read what captions need, where that comes by itself."""
 
     def words_cut(self, caption: str) -> str:
         """The end of `caption` that the model does not read, from the first word that is not whole; "" if it fits."""

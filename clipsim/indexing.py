@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from clipsim import ann
+from clipsim import ann, storage
 from clipsim.collections import MANIFEST, Bad, Manifest, Recipe, Writer, read_rejected, read_removed
 from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.framing import seen_part
 from clipsim.gallery import Embedded, Progress, Rejected, stream
-from clipsim.images import SUFFIXES, digest
 from clipsim.segments import Segment, schema, write_segment
-
-if TYPE_CHECKING:
-    pass
+from clipsim.sources import UNKNOWN, File, contents, listed
+from clipsim.storage import Location, located
 
 AT_ONCE = 256  # pictures that are written together
 SECONDS = 30.0  # after which fewer are, so that a slow model loses no more than this
 MANY_SEGMENTS = 256  # new ones that are merged while a run goes on
 THUMBNAIL = 160  # pixels along the longer side
 STALE = 0.1  # share of the pictures that an approximate index may lack: they are compared one by one
-NOT_TEXT = "has a name that is not text in UTF-8: rename it"
 
 
 @dataclass(frozen=True)
@@ -49,16 +46,6 @@ class Report:
     unchanged: int
     rejected: tuple[Rejected, ...]
     seconds: float
-
-
-@dataclass(frozen=True)
-class File:
-    """A file as it was listed, before it is read: what is written to it later is found the next time."""
-
-    path: Path
-    name: str
-    size: int
-    times: tuple[int, int]  # as `Bad.times`
 
 
 @dataclass(frozen=True)
@@ -84,14 +71,15 @@ class _Work:
 
 
 def index_folder(
-    source: str | Path,
-    folder: str | Path,
+    source: str | Location,
+    folder: str | Location,
     encoder: Encoder | str | None = None,
     *,
     framing: str | None = None,
     contrast: str | None = None,
     device: str = "auto",
     precision: str = "auto",
+    column: str | None = None,
     moved: bool = False,
     index: str | None = None,
     engine: Engine | None = None,
@@ -100,13 +88,14 @@ def index_folder(
     """Bring a collection up to date with a folder of pictures; a run that was killed goes on where it stopped.
 
     Args:
-        source: the folder; everything below it that `python -m clipsim score` would take.
-        folder: of the collection; made if it is missing.
+        source: the folder, or a list of pictures, as `clipsim.sources.listed` takes them; here or at an address.
+        folder: of the collection, here or at an address; made if it is missing.
         encoder: from `clipsim.load()`, or a name as that takes it; None for the collection's model, for a new one
             "auto". A name is loaded only if there is something to encode.
         framing, contrast: as `clipsim.score_images` takes them, but for tiles-best; None for those of the collection,
             for a new one "crop" and "as-is".
         device, precision: as `clipsim.load` takes them, where encoder is a name.
+        column: that names the pictures where the source is a Parquet file.
         moved: whether the pictures of the collection lie here now, which else is an error.
         index: a key of `clipsim.ann.KINDS`; None for what suits the size.
         engine: what encodes and writes segments, such as `clipsim.distributed.Ray`; None for this process.
@@ -118,19 +107,20 @@ def index_folder(
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
-    source, folder = Path(source), Path(folder)
-    files = {file.name: file for file in listed(source)}
+    source, folder = located(source), located(folder)
+    files = {file.name: file for file in listed(source, column)}
     if not files:
         raise ClipsimError(f"There are no pictures in {source}: name a folder with pictures.")
+    name = str(source.resolve() if isinstance(source, Path) else source).rstrip("/")
     asked = _Asked(encoder, device, precision, framing, contrast)
-    if (folder / MANIFEST).exists():
+    if _there(folder):
         known = Manifest.read(folder)
-        _check_source(known.source, source, moved)
+        _check_source(known.source, name, moved)
         asked.check(known.recipe)
         recipe = None
     else:
         recipe = asked.recipe()
-    with Writer(folder, recipe, str(source.resolve())) as writer:
+    with Writer(folder, recipe, name) as writer:
         run = _Run(writer, files, progress)
         run.prepare()
         run.encode(asked, engine)
@@ -138,29 +128,14 @@ def index_folder(
     return run.report(time.perf_counter() - start)
 
 
-def listed(source: Path) -> Iterator[File]:
-    """The pictures below a folder, by the paths from there, hidden files and folders left out.
-
-    Raises:
-        ClipsimError: a folder cannot be listed; its pictures would count as removed.
-    """
-
-    def fail(error: OSError) -> None:
-        raise ClipsimError(
-            f"{error.filename} cannot be listed ({error.strerror}): see that it is there and may be read."
-        )
-
-    for root, folders, names in os.walk(source, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(root, name) for name in sorted(names) if not name.startswith(".")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                state = path.stat()
-                name = path.relative_to(source).as_posix()
-                yield File(path, name, state.st_size, (state.st_mtime_ns, state.st_ctime_ns))
+def _there(folder: Location) -> bool:
+    try:
+        return storage.exists(folder / MANIFEST)
+    except OSError as error:
+        raise ClipsimError(f"{folder} cannot be reached ({error}): see that it is right.") from error
 
 
-def _check_source(before: str, source: Path, moved: bool) -> None:
-    now = str(source.resolve())
+def _check_source(before: str, now: str, moved: bool) -> None:
     if before not in ("", now) and not moved:
         raise ClipsimError(
             f"The collection is of {before}, not of {now}: give that folder or another collection, or say that the "
@@ -222,32 +197,52 @@ class Part:
     failed: tuple[Bad, ...]
 
 
-Engine = Callable[[list[File], Path, Recipe], Iterator[Part]]
+Engine = Callable[[list[File], Location, Recipe], Iterator[Part]]
 
 
-def encoded(files: list[File], folder: Path, recipe: Recipe, encoder: Encoder) -> Iterator[Part]:
+def encoded(files: list[File], folder: Location, recipe: Recipe, encoder: Encoder) -> Iterator[Part]:
     """Encode files and write them as segments that are still to be committed, in the order of `files`."""
-    digests: dict[str, str] = {}
-    found = stream(_sources(files, digests), encoder, framing=recipe.framing, contrast=recipe.contrast, keep_looks=True)
-    known = {file.name: file for file in files}
+    read: dict[str, tuple[File, int, str]] = {}
+    failed: list[Bad] = []
+    sources = _sources(files, read, failed)
+    found: Iterator[Embedded | Rejected] = iter(())
+    for first in sources:
+        every = chain([first], sources)
+        found = stream(every, encoder, framing=recipe.framing, contrast=recipe.contrast, keep_looks=True)
+        break
     rows: list[dict[str, Any]] = []
     vectors: list[np.ndarray] = []
-    failed: list[Bad] = []
     last = time.monotonic()
     for one in found:
         if isinstance(one, Rejected):
-            failed.append(_bad(one, known[one.name]))
+            file, _, _ = read.pop(one.name)
+            failed.append(Bad(one.name, one.reason, file.size, file.times))
         else:
-            rows.append(_row(one, known[one.seen.name], digests.pop(one.seen.name)))
+            rows.append(_row(one, *read.pop(one.seen.name)))
             vectors.append(one.vectors)
         if len(rows) + len(failed) >= AT_ONCE or time.monotonic() - last > SECONDS:
             yield _written(folder, rows, vectors, failed)
-            rows, vectors, failed, last = [], [], [], time.monotonic()
+            failed.clear()
+            rows, vectors, last = [], [], time.monotonic()
     if rows or failed:
         yield _written(folder, rows, vectors, failed)
 
 
-def _written(folder: Path, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[Bad]) -> Part:
+def _sources(
+    files: list[File], read: dict[str, tuple[File, int, str]], failed: list[Bad]
+) -> Iterator[tuple[Path | bytes, str]]:
+    """What a gallery reads, with names. Puts each file's size and digest into `read`, and those that cannot be had into
+    `failed`, as if nothing were known of them: so that they are tried again."""
+    for content in contents(files):
+        name = content.file.name
+        if content.problem:
+            failed.append(Bad(name, content.problem))
+        else:
+            read[name] = content.file, content.size, content.digest
+            yield content.source, name
+
+
+def _written(folder: Location, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[Bad]) -> Part:
     import pyarrow as pa
 
     segment = ""
@@ -311,7 +306,7 @@ class _Run:
     def _commit(self, part: Part) -> None:
         self.bad = self.bad + list(part.failed)
         changed = [self.rows[path] for path in part.paths if path in self.rows]
-        lost = [self.rows[bad.name] for bad in part.failed if bad.name in self.rows]
+        lost = [self.rows[bad.name] for bad in part.failed if bad.name in self.rows and bad.size != UNKNOWN]
         new = [part.segment] if part.segment else []
         self.writer.commit(*new, removed=_by_segment(changed + lost), rejected=self.bad if part.failed else None)
         self.changed += len(changed)
@@ -357,51 +352,37 @@ def _rows(writer: Writer) -> dict[str, _Row]:
 
 def _compared(files: Mapping[str, File], rows: Mapping[str, _Row], tried: Mapping[str, Bad]) -> _Work:
     """The folder as it is against the collection: by size and time, and where these differ by digest."""
-    work = _Work(gone=[row for path, row in rows.items() if path not in files])
+    work = _Work(gone=[row for path, row in rows.items() if path not in files or files[path].problem])
+    unsure, new = [], set()
     for name, file in files.items():
-        row, bad = rows.get(name), tried.get(_text(name))
-        if row and (row.size, row.mtime) == (file.size, file.times[0]):
+        row, bad = rows.get(name), tried.get(name)
+        if file.problem:
+            work.bad.append(Bad(name, file.problem, file.size, file.times))
+        elif row and (file.size == UNKNOWN or (row.size, row.mtime) == (file.size, file.times[0] or None)):
             work.unchanged += 1
-        elif row and row.size == file.size and _digest(file) == row.digest:
-            work.touched.append(file)
-        elif bad and (bad.size, bad.times) == (file.size, file.times):
+        elif row and row.size == file.size:
+            unsure.append(file)
+        elif bad and file.size != UNKNOWN and (bad.size, bad.times) == (file.size, file.times):
             work.bad.append(bad)
-        elif _text(name) != name:
-            work.bad.append(Bad(_text(name), NOT_TEXT, file.size, file.times))
         else:
-            work.encode.append(file)
+            new.add(name)
+    for content in contents(unsure):
+        file = content.file
+        if content.digest != rows[file.name].digest:
+            new.add(file.name)
+        elif rows[file.name].mtime == file.times[0]:  # there is no time
+            work.unchanged += 1
+        else:
+            work.touched.append(file)
+    work.encode = [file for name, file in files.items() if name in new]
     return work
 
 
-def _text(name: str) -> str:
-    """The name, with escapes for bytes that are no text."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _digest(file: File) -> str:
-    try:
-        return digest(file.path).hex()
-    except OSError:  # reading it will say what is wrong
-        return ""
-
-
-def _sources(files: list[File], digests: dict[str, str]) -> Iterator[tuple[Path, str]]:
-    """Files with their names. The digest is taken first: of one that is written to meanwhile it is that of before, and
-    the next run finds another."""
-    for file in files:
-        digests[file.name] = _digest(file)
-        yield file.path, file.name
-
-
-def _bad(rejected: Rejected, file: File) -> Bad:
-    return Bad(rejected.name, rejected.reason, file.size, file.times)
-
-
-def _row(found: Embedded, file: File, content: str) -> dict[str, Any]:
+def _row(found: Embedded, file: File, size: int, content: str) -> dict[str, Any]:
     seen = found.seen
     return {
         "path": seen.name,
-        "size": file.size,
+        "size": size,
         "mtime_ns": file.times[0],
         "digest": content,
         "width": seen.size[0],

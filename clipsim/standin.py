@@ -72,11 +72,13 @@ class StandInEncoder(TorchEncoder):
         import torch
 
         self._network: Any = _image_network().to(self.device).eval()
-        self._language, self._tokenizer = _text_network(self.device)
-        self._max_tokens = MAX_TOKENS
         classes = np.load(str(files("clipsim.data").joinpath("imagenet_classes.npy"))).astype(np.float32)
         self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
+
+    def _load_for_words(self) -> None:
+        self._language, self._tokenizer = _text_network(self.device)
+        self._max_tokens = MAX_TOKENS
 
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         # batches are always full: convolutions of fewer pictures are summed in another order

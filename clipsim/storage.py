@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Location: TypeAlias = "Path | UPath"
 _OPTIONS: dict[str, dict[str, Any]] = {"hf": {"expand_info": True}}  # when files were written is told no other way
+
+
+_WRITTEN = ("mtime", "LastModified", "last_modified", "updated", "created")  # as the packages call it
 
 
 def located(address: str | Location) -> Location:
@@ -42,7 +46,7 @@ def located(address: str | Location) -> Location:
     from upath import UPath
 
     try:
-        location = UPath(address, **_OPTIONS.get(scheme, {}))
+        location: UPath = UPath(address, **_OPTIONS.get(scheme, {}))
         location.fs.invalidate_cache()  # what was listed before may have been written to
     except ImportError as error:
         raise ClipsimError(f"Addresses with {scheme}:// need another package ({error}): install it.") from error
@@ -82,7 +86,8 @@ def size(location: Location) -> int:
 def read(location: Location) -> bytes:
     """All of a file."""
     with _reached(location):
-        return location.read_bytes()
+        content: bytes = location.read_bytes() if isinstance(location, Path) else location.fs.cat_file(location.path)
+        return content
 
 
 def opened(location: Location) -> Any:
@@ -98,6 +103,25 @@ def names(folder: Location) -> list[str]:
             return sorted(path.name for path in folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def below(folder: UPath) -> Iterator[tuple[str, int, int]]:
+    """All files below a folder at an address: path from there, bytes (-1 if unknown), and when it was written,
+    nanoseconds since 1970 (0 if unknown)."""
+    with _reached(folder):
+        told = folder.fs.find(folder.path, detail=True)
+    for path, facts in told.items():
+        yield path.removeprefix(f"{folder.path.rstrip('/')}/"), *_size_and_time(facts)
+
+
+def _size_and_time(told: dict[str, Any]) -> tuple[int, int]:
+    commit = told.get("last_commit")  # on the Hub, where each version is one
+    written = commit.date if commit else next((told[key] for key in _WRITTEN if told.get(key)), 0)
+    if isinstance(written, str):
+        written = datetime.fromisoformat(written)
+    seconds = written.timestamp() if isinstance(written, datetime) else float(written)
+    bytes_ = told.get("size")
+    return -1 if bytes_ is None else int(bytes_), int(seconds * 1e6) * 1000
 
 
 def make(folder: Location) -> None:
