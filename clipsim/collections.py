@@ -183,10 +183,11 @@ class Manifest:
             )
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ClipsimError(f"There is no collection in {folder}: make one with index.") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise ClipsimError(f"{folder / MANIFEST} cannot be read ({error}): see that it can be reached.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ClipsimError(
-                f"{folder / MANIFEST} is damaged or cannot be read ({error}): index the pictures anew into an empty "
-                "folder."
+                f"{folder / MANIFEST} is damaged ({error}): index the pictures anew into an empty folder."
             ) from error
 
     def write(self, folder: Location) -> None:
@@ -285,11 +286,15 @@ class Writer:
         return manifest
 
     def _write(self, manifest: Manifest) -> None:
-        if not storage.here(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation:
-            raise ClipsimError(  # a lock holds on one machine
+        if self._overtaken():
+            raise ClipsimError(
                 f"Another machine has written to {self.folder} meanwhile: let one of them write, and run this again."
             )
         self._put(manifest)
+
+    def _overtaken(self) -> bool:
+        """Whether another machine has written to an address, for which a lock holds on one machine only."""
+        return not storage.here(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation
 
     def _put(self, manifest: Manifest) -> None:
         try:
@@ -399,6 +404,8 @@ class Writer:
 
     def _sweep(self, kept: set[str]) -> None:
         """Remove files that do not count: what a killed process left, what was merged or replaced."""
+        if self._overtaken():  # what this one does not know of may count
+            return
         kept = kept | self.manifest.files() | {MANIFEST, LOCK}
         for inside in ("", FOLDER):
             folder = self.folder / inside if inside else self.folder
@@ -441,7 +448,9 @@ def _json(folder: Location, name: str) -> Any:
     try:
         return json.loads(storage.read(folder / name))
     except (OSError, ValueError) as error:
-        raise ClipsimError(f"{folder / name} is gone or damaged: open the collection again, or see verify.") from error
+        raise ClipsimError(
+            f"{folder / name} cannot be read ({error}): open the collection again, or see verify."
+        ) from error
 
 
 @dataclass(frozen=True)

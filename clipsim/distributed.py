@@ -110,6 +110,7 @@ class Ray:
             return
         address = self._address()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data itself does
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":

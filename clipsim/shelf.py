@@ -24,6 +24,7 @@ from clipsim.errors import CaptionError, ClipsimError
 from clipsim.gallery import Item, Progress, named
 from clipsim.images import SUFFIXES
 from clipsim.scoring import precision
+from clipsim.storage import Location, located
 
 if TYPE_CHECKING:
     from clipsim.collections import Collection, Hit, Recipe
@@ -63,13 +64,16 @@ class Found:
         return {**vars(self), "hits": [_plain(hit) for hit in self.hits]}
 
 
-def folders() -> dict[str, Path]:
-    """The collections that the server was started with: folders in `CLIPSIM_COLLECTIONS`, by their own names.
+def folders() -> dict[str, Location]:
+    """The collections that the server was started with: folders and addresses in `CLIPSIM_COLLECTIONS`, by their own
+    names.
 
     Several are separated as in PATH (":" on Linux).
     """
-    given = [Path(part).absolute() for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part.strip()]
-    return {name: path for path, name in named([(path, path.name) for path in given])}
+    parts = re.split(f"{re.escape(os.pathsep)}(?!//)", os.environ.get(VARIABLE, ""))  # not within s3://
+    given = [located(part.strip()) for part in parts if part.strip()]
+    full = [path.absolute() if isinstance(path, Path) else path for path in given]
+    return {name: located(address) for address, name in named([(str(path), path.name) for path in full])}
 
 
 def check() -> None:
@@ -97,7 +101,7 @@ def opened(name: str) -> Collection:
         return kept
 
 
-def _folder(name: str) -> Path:
+def _folder(name: str) -> Location:
     known = folders()
     if name in known:
         return known[name]

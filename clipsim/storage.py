@@ -61,44 +61,44 @@ def here(location: Location) -> bool:
 
 
 @contextmanager
-def _reached(location: Location) -> Iterator[None]:
+def _reached() -> Iterator[None]:
     """What an address's package raises becomes an `OSError`, as for a local file."""
     try:
         yield
     except (OSError, ClipsimError):
         raise
     except Exception as error:
-        raise OSError(f"{location}: {type(error).__name__}: {error}") from error
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def exists(location: Location) -> bool:
     """Whether there is such a file or folder."""
-    with _reached(location):
+    with _reached():
         return bool(location.exists())
 
 
 def size(location: Location) -> int:
     """Bytes of a file."""
-    with _reached(location):
+    with _reached():
         return int(location.stat().st_size)
 
 
 def read(location: Location) -> bytes:
     """All of a file."""
-    with _reached(location):
+    with _reached():
         content: bytes = location.read_bytes() if isinstance(location, Path) else location.fs.cat_file(location.path)
         return content
 
 
 def opened(location: Location) -> Any:
     """A file to read parts of."""
-    with _reached(location):
+    with _reached():
         return location.open("rb")
 
 
 def names(folder: Location) -> list[str]:
     """What is in a folder; nothing where there is no such folder."""
-    with _reached(folder):
+    with _reached():
         try:
             return sorted(path.name for path in folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -108,7 +108,7 @@ def names(folder: Location) -> list[str]:
 def below(folder: UPath) -> Iterator[tuple[str, int, int]]:
     """All files below a folder at an address: path from there, bytes (-1 if unknown), and when it was written,
     nanoseconds since 1970 (0 if unknown)."""
-    with _reached(folder):
+    with _reached():
         told = folder.fs.find(folder.path, detail=True)
     for path, facts in told.items():
         yield path.removeprefix(f"{folder.path.rstrip('/')}/"), *_size_and_time(facts)
@@ -132,7 +132,7 @@ def make(folder: Location) -> None:
 
 def remove(location: Location) -> None:
     """Remove a file, if it is there."""
-    with _reached(location):
+    with _reached():
         location.unlink(missing_ok=True)
 
 
@@ -149,7 +149,7 @@ def writing(location: Location) -> Iterator[IO[bytes]]:
         return
     buffer = BytesIO()
     yield buffer
-    with _reached(location):
+    with _reached():
         location.fs.pipe_file(location.path, buffer.getvalue())
 
 
@@ -188,7 +188,7 @@ def copied(location: Location, *, anew: bool = False) -> Path:
     if anew or not copy.exists():
         partial = copy.with_name(f"{copy.name}.{uuid.uuid4().hex}.partial")
         try:
-            with _reached(location):
+            with _reached():
                 location.fs.get_file(location.path, str(partial))
             partial.replace(copy)
         finally:

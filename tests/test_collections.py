@@ -415,7 +415,7 @@ def test_damage_is_found_and_said(folder: Path, end: str, damage: str) -> None:
 def test_a_damaged_manifest_is_one_sentence(folder: Path, text: str) -> None:
     filled(folder, unit(3, 4), segments=1)
     (folder / MANIFEST).write_text(text)
-    with pytest.raises(ClipsimError, match="is damaged or cannot be read"):
+    with pytest.raises(ClipsimError, match="manifest.json is damaged"):
         Collection.open(folder)
 
 
