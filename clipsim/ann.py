@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 EXACT, PQ, IVF_PQ = "exact", "pq", "ivf-pq"
 TRAINING = 65_536  # vectors that an index is trained on; twice as many gained nothing
-PARTS = 8  # files of an index, so that as many cores can share a query
+PARTS = 8  # files of a large index, so that as many cores can share a query
+SHARE = 500_000  # vectors in each, where there are fewer: every part costs a tenth of a millisecond by itself
 WEAK_FILTER = (
     0.05  # share of the pictures that a filter must leave for the index to be of use: else all left are compared
 )
@@ -56,7 +57,7 @@ class Kind:
 
 KINDS = {
     EXACT: Kind(up_to=1_000_000),
-    PQ: Kind(up_to=10_000_000, candidates=400),
+    PQ: Kind(up_to=10_000_000, candidates=300),
     IVF_PQ: Kind(up_to=float("inf"), candidates=600, lists=4096, probes=64),
 }
 
@@ -113,7 +114,8 @@ def build(folder: Location, segments: Sequence[tuple[str, int]], width: int, kin
         return ()
     empty = faiss.serialize_index(empty_index(width, kind, _sample(folder, segments)))
     parts = []
-    for names in _shared([name for name, _ in segments], PARTS):
+    number = min(PARTS, max(2, sum(rows for _, rows in segments) // SHARE))
+    for names in _shared([name for name, _ in segments], number):
         index = faiss.deserialize_index(empty)
         for name in names:
             index.add(np.ascontiguousarray(Segment(folder, name).vectors))

@@ -176,7 +176,6 @@ def _search(options: argparse.Namespace) -> int:
         after=options.after,
         before=options.before,
         exact=options.exact,
-        thumbnails=False,
     )
     if not hits:
         say("Nothing was found: the collection is empty, or no picture passes --path, --after and --before.")

@@ -27,7 +27,7 @@ from clipsim.framing import check_treatment
 from clipsim.gallery import Gallery, Rejected, Seen
 from clipsim.prompting import encode_captions
 from clipsim.scoring import clean_caption, precision, strength
-from clipsim.segments import FOLDER, Segment, write_segment
+from clipsim.segments import FOLDER, LIGHT, Segment, write_segment
 from clipsim.storage import Location, located
 
 if TYPE_CHECKING:
@@ -467,7 +467,7 @@ class Hit:
         size: width and height, in pixels.
         file_size: bytes of the file.
         mtime: when the file was last written, seconds since 1970.
-        thumbnail: a JPEG.
+        thumbnail: a JPEG; b"" if none was wanted.
     """
 
     path: str
@@ -576,7 +576,7 @@ class Collection:
         before: When | None = None,
         exact: bool = False,
         prompt: str = "as-written",
-        thumbnails: bool = True,
+        thumbnails: bool = False,
     ) -> list[Hit]:
         """The pictures that fit best, best first, with the figures that `clipsim.score_images` would give them.
 
@@ -605,8 +605,7 @@ class Collection:
         else:
             target, encoder = self._unit(query), None
         places, cosines, vectors = self._best(target, max(top, 1), chosen, exact)
-        columns = ["path", "size", "mtime_ns", "width", "height", "notes", "seen"]
-        rows = [self._row(place, [*columns, *(["thumbnail"] if thumbnails else [])]) for place in places]
+        rows = [self._row(place, [*LIGHT, *(["thumbnail"] if thumbnails else [])]) for place in places]
         percents, verdicts = self._strength(
             rows, vectors, cosines, target, encoder, prompt, int(np.count_nonzero(chosen))
         )

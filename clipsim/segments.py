@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FOLDER = "segments"
 GROUP = 256  # rows that Parquet keeps together: what must be read, thumbnails included, to show one of them
+OFTEN = 8  # rows of a segment that are read one by one; then all of `LIGHT` is, 70 bytes a picture
+LIGHT = ["path", "size", "mtime_ns", "width", "height", "notes", "seen"]
 OFF_UNIT = 1e-3  # by how much a vector's length may differ from 1
 _DIGEST = b"clipsim.vectors.sha256"
 
@@ -120,6 +122,7 @@ class Segment:
 
     def __init__(self, folder: str | Location, name: str) -> None:
         self.name = name
+        self._asked = 0
         self.vectors_path = located(folder) / FOLDER / f"{name}.faiss"
         self.rows_path = located(folder) / FOLDER / f"{name}.parquet"
 
@@ -163,11 +166,21 @@ class Segment:
         with _readable(self.rows_path):
             return self.file.read(columns)
 
+    @cached_property
+    def _light(self) -> pa.Table:
+        return self.table(LIGHT).combine_chunks()
+
     def row(self, place: int, columns: list[str]) -> dict[str, Any]:
-        """One row, of which only the neighbours are read."""
-        with _readable(self.rows_path):
-            group = self.file.read_row_group(place // GROUP, columns, use_threads=False)
-        found: dict[str, Any] = group.slice(place % GROUP, 1).to_pylist()[0]
+        """One row. Only its neighbours are read, unless rows are often asked for: then all that is light is kept."""
+        self._asked += 1
+        found: dict[str, Any] = {}
+        if self._asked > OFTEN:
+            light = [name for name in columns if name in LIGHT]
+            found, columns = _only(self._light.select(light), place), [name for name in columns if name not in LIGHT]
+        if columns:
+            with _readable(self.rows_path):
+                group = self.file.read_row_group(place // GROUP, columns, use_threads=False)
+            found |= _only(group, place % GROUP)
         return found
 
     def problems(self, width: int, rows: int) -> Iterator[str]:
@@ -193,6 +206,11 @@ class Segment:
             )
         elif not _unit(self.vectors):
             yield f"{self.vectors_path.name} has vectors that are not finite or not of unit length."
+
+
+def _only(table: pa.Table, place: int) -> dict[str, Any]:
+    row: dict[str, Any] = table.slice(place, 1).to_pylist()[0]
+    return row
 
 
 class _readable:  # noqa: N801  # reads as a context

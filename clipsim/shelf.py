@@ -142,6 +142,7 @@ def search(
         raise ClipsimError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
     collection = opened(name)
     filters: dict[str, Any] = {"path": path or None, "after": after or None, "before": before or None}
+    filters["thumbnails"] = True
     recipe = collection.manifest.recipe
     if like:
         hits = collection.similar(like, top, **filters)

@@ -128,7 +128,7 @@ def test_the_scores_are_those_of_a_gallery(source: Path, folder: Path, stand_in:
 def test_every_framing_of_one_vector_is_kept(source: Path, folder: Path, clip: Encoder, framing: str) -> None:
     index_folder(source, folder, clip, framing=framing)
     collection = Collection.open(folder)
-    hits = collection.search("the snow", clip, top=1)
+    hits = collection.search("the snow", clip, top=1, thumbnails=True)
     score = clipsim.score_images(source / hits[0].path, "the snow", clip, framing=framing).scores[0]
     assert hits[0].cosine == pytest.approx(score.cosine, abs=1e-6)
     width, height = Image.open(BytesIO(hits[0].thumbnail)).size
@@ -364,6 +364,13 @@ def test_rows_and_vectors_keep_one_order_through_merging(folder: Path) -> None:
     assert len(after) == 98 and all(np.array_equal(after[path], before[path]) for path in after)
 
 
+def test_rows_are_the_same_however_often_they_are_asked_for(folder: Path) -> None:
+    collection = filled(folder, vectors := unit(40, 8))
+    first = [collection.search(vector, top=3, thumbnails=True) for vector in vectors]
+    assert [collection.search(vector, top=3, thumbnails=True) for vector in vectors] == first
+    assert [hits[0].path for hits in first] == [f"{i}.jpg" for i in range(40)]
+
+
 def test_more_like_this_leaves_it_out(source: Path, folder: Path, clip: Encoder) -> None:
     shutil.copy(source / "03.png", source / "2026" / "copy.png")
     index_folder(source, folder, clip)
@@ -415,7 +422,7 @@ def test_damage_is_found_and_said(folder: Path, end: str, damage: str) -> None:
 def test_a_damaged_manifest_is_one_sentence(folder: Path, text: str) -> None:
     filled(folder, unit(3, 4), segments=1)
     (folder / MANIFEST).write_text(text)
-    with pytest.raises(ClipsimError, match="manifest.json is damaged"):
+    with pytest.raises(ClipsimError, match=r"manifest\.json is damaged"):
         Collection.open(folder)
 
 
