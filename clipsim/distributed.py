@@ -1,8 +1,9 @@
 """Encoding on Ray, on one machine or many: workers write segments of a collection, and whoever started them commits.
 
 Ray Data hands files out in order and gives what became of them back in order, so that a collection has the same rows
-and vectors, in the same places, as one process would make. Each worker reads the pictures itself and writes to the
-collection's folder: both have to be reachable under the same names on every machine, as has a model that is a folder.
+and vectors, in the same places, as one process would make; but for rounding, where that calculates with another number
+of threads. Each worker reads the pictures itself and writes to the collection's folder: both have to be reachable under
+the same names on every machine, as addresses are, and so has a model that is a folder.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from clipsim.storage import Location
 GROUP = 4  # cores a worker has where nobody says how many workers there are
 PACKAGE = Path(__file__).resolve().parent
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}  # threads that spin would take others' cores
+REACHED_SECONDS = 10.0
 TURNS = 16  # parts a worker has at least, where there are enough pictures, so that none waits long for the last one
 
 
@@ -83,19 +86,12 @@ class Ray:
             _Worker,
             batch_size=size,
             batch_format="numpy",
-            fn_constructor_args=(folder, recipe, self.device, self._threads(int(share["num_cpus"]))),
+            fn_constructor_args=(folder, recipe, self.device, int(share["num_cpus"])),
             compute=ray.data.ActorPoolStrategy(size=workers),
             **share,
         )
         for row in done.iter_rows():
             yield pickle.loads(row["part"])
-
-    def _threads(self, cores: int) -> int:
-        """Of torch, a worker. oneDNN sums in another order for another number of them, so that on this machine there
-        are as many as here, for the same bits: they share the worker's cores, and sleep (`_package`) when they wait."""
-        import torch
-
-        return torch.get_num_threads() if self._address() == "local" else cores
 
     def _address(self) -> str:
         return self.address or os.environ.get("RAY_ADDRESS") or "local"
@@ -116,12 +112,16 @@ class Ray:
         if address == "local":
             quiet |= {"include_dashboard": False, "num_cpus": max(self.workers, _cores())}
         else:
+            _check_reachable(address)
             quiet["runtime_env"] = {"py_modules": [str(PACKAGE)], "env_vars": PASSIVE}
         try:
             with _inherited() if address == "local" else nullcontext():
                 ray.init(address, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
-            raise ClipsimError(f"No Ray cluster can be used at {address} ({error}): see that it runs.") from error
+            raise ClipsimError(
+                f"No Ray cluster can be used at {address} ({error}): see that it runs, and set RAY_AUTH_MODE=token if "
+                "it wants a token."
+            ) from error
         try:
             yield ray.cluster_resources()
         finally:
@@ -164,6 +164,17 @@ def _shares(total: dict[str, float], workers: int, device: str) -> tuple[int, di
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_reachable(address: str) -> None:
+    """Raise a `ClipsimError` if nothing listens at host:port: Ray itself would go on trying for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():  # "auto", or what Ray will explain
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClipsimError(f"No Ray cluster can be used at {address} ({error}): see that it runs.") from error
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from clipsim import cli
 from clipsim.collections import Collection
 from clipsim.distributed import Ray, part_size
 from clipsim.errors import ClipsimError
@@ -29,7 +33,7 @@ def test_ray_gives_the_collection_that_one_process_gives(
     one, two = (Collection.open(tmp_path / name) for name in ("one", "two"))
     assert (done.added, [bad.name for bad in done.rejected]) == (70, ["35.png"])
     assert two.table().equals(one.table())
-    assert np.array_equal(two.vectors(), one.vectors())
+    np.testing.assert_allclose(two.vectors(), one.vectors(), rtol=0, atol=1e-6)
     assert two.verify() == []
 
     picture_file("pictures/new.jpg", 99)
@@ -38,7 +42,35 @@ def test_ray_gives_the_collection_that_one_process_gives(
 
 
 def test_parts_are_whole_batches_and_all_workers_have_several() -> None:
-    assert [part_size(files, 2) for files in (1, 200, 1_000, 1_000_000)] == [16, 16, 64, 256]
+    assert [part_size(files, 2) for files in (1, 200, 1_000, 1_000_000)] == [16, 16, 32, 256]
+
+
+@pytest.mark.slow  # Ray starts
+def test_the_command_indexes_a_parquet_of_paths_on_ray(
+    tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(picture_file(f"{seed}.jpg", seed)) for seed in range(5)]
+    pq.write_table(pa.table({"url": [*paths, "memory://nothing/there.jpg"]}), tmp_path / "list.parquet")
+    command = ["index", str(tmp_path / "list.parquet"), "--to", str(tmp_path / "collection")]
+    assert cli.main([*command, "--model", str(tiny_clip), "--engine", "ray", "--workers", "1"]) == 0
+    said = capsys.readouterr()
+    assert "5 added" in said.out and "memory://nothing/there.jpg cannot be fetched" in said.err
+    assert Collection.open(tmp_path / "collection").table(["path"])["path"].to_pylist() == paths
+
+
+def test_without_ray_the_engine_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(ClipsimError, match="not installed: run pip install"):
+        Ray()
+
+
+def test_a_cluster_that_is_not_there_is_a_sentence(
+    tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path]
+) -> None:
+    picture_file("pictures/1.jpg")
+    with pytest.raises(ClipsimError, match=r"No Ray cluster can be used at 127\.0\.0\.1:1 "):
+        index_folder(tmp_path / "pictures", tmp_path / "x", str(tiny_clip), engine=Ray("127.0.0.1:1"))
 
 
 def test_a_number_of_workers_that_cannot_be_is_refused() -> None:
