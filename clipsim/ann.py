@@ -57,7 +57,7 @@ class Kind:
 
 KINDS = {
     EXACT: Kind(up_to=1_000_000),
-    PQ: Kind(up_to=10_000_000, candidates=300),
+    PQ: Kind(up_to=10_000_000, candidates=250),
     IVF_PQ: Kind(up_to=float("inf"), candidates=600, lists=4096, probes=64),
 }
 

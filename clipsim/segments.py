@@ -167,8 +167,9 @@ class Segment:
             return self.file.read(columns)
 
     @cached_property
-    def _light(self) -> pa.Table:
-        return self.table(LIGHT).combine_chunks()
+    def _light(self) -> dict[str, pa.Array]:
+        table = self.table(LIGHT).combine_chunks()
+        return {name: table[name].chunk(0) for name in LIGHT}
 
     def row(self, place: int, columns: list[str]) -> dict[str, Any]:
         """One row. Only its neighbours are read, unless rows are often asked for: then all that is light is kept."""
@@ -176,11 +177,12 @@ class Segment:
         found: dict[str, Any] = {}
         if self._asked > OFTEN:
             light = [name for name in columns if name in LIGHT]
-            found, columns = _only(self._light.select(light), place), [name for name in columns if name not in LIGHT]
+            found = {name: self._light[name][place].as_py() for name in light}
+            columns = [name for name in columns if name not in LIGHT]
         if columns:
             with _readable(self.rows_path):
                 group = self.file.read_row_group(place // GROUP, columns, use_threads=False)
-            found |= _only(group, place % GROUP)
+            found |= group.slice(place % GROUP, 1).to_pylist()[0]
         return found
 
     def problems(self, width: int, rows: int) -> Iterator[str]:
@@ -206,11 +208,6 @@ class Segment:
             )
         elif not _unit(self.vectors):
             yield f"{self.vectors_path.name} has vectors that are not finite or not of unit length."
-
-
-def _only(table: pa.Table, place: int) -> dict[str, Any]:
-    row: dict[str, Any] = table.slice(place, 1).to_pylist()[0]
-    return row
 
 
 class _readable:  # noqa: N801  # reads as a context
