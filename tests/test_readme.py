@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import EXAMPLES, ROOT
 
 from clipsim.limits import Limits
 from clipsim.models import MODELS
@@ -60,6 +61,19 @@ def test_the_space_runs_a_gradio_that_the_requirements_allow() -> None:
 def test_the_python_example_prints_what_it_says(offline: dict[str, str]) -> None:
     assert block("python") == (ROOT / "examples" / "quickstart.py").read_text()
     assert run([sys.executable, "-m", "examples.quickstart"], offline) == block("text")
+
+
+def test_the_example_of_collections_runs(offline: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "examples").mkdir()
+    for picture in EXAMPLES:
+        shutil.copy(picture, tmp_path / "examples")
+    text = (ROOT / "docs" / "collections.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    environment = offline | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert re.match(r"1 \S+\.jpg \d\.\d+ \d+\.\d+ \w+", done.stdout)
 
 
 def test_the_command_prints_what_it_says(offline: dict[str, str]) -> None:
