@@ -16,10 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from clipsim.distributed import cores_here
 from clipsim.images import SUFFIXES
 from clipsim.report import aligned
-
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def copied(photos: list[Path], folders: list[Path], count: int) -> None:
@@ -59,7 +58,7 @@ def main() -> None:
             copied(photos, parts, size)
             made = ["--model", options.model, "--to"]
             shares = [[*index, str(part), *made, f"{place}/{part.name}"] for part in parts]
-            seconds["processes"].append(timed(shares, max(CORES // options.workers, 1)))
+            seconds["processes"].append(timed(shares, max(cores_here() // options.workers, 1)))
             ray = ["--engine", "ray", "--workers", str(options.workers)]
             seconds["ray"].append(timed([[*index, str(pictures), *made, f"{place}/ray", *ray]], None))
     few, many = options.sizes
@@ -69,7 +68,7 @@ def main() -> None:
         table.append([name, f"{short:.1f} s", f"{long:.1f} s", f"{rates[name]:.1f}"])
     speeds = [one / other for one, other in zip(seconds["processes"], seconds["ray"], strict=True)]
     table.append(["ray / processes", *(f"{speed:.2f}" for speed in speeds), f"{rates['ray'] / rates['processes']:.2f}"])
-    print(f"{options.workers} workers on {CORES} cores, {options.model}\n")
+    print(f"{options.workers} workers on {cores_here()} cores, {options.model}\n")
     print(aligned(table, "<>>>"))
 
 

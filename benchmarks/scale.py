@@ -1,18 +1,24 @@
 """What do so many pictures cost? `python -m benchmarks.scale [--rates 20 34]` prints docs/scale.md's table.
 
-Nothing is measured here: time is pictures / (rate * machines), disk and memory are bytes a picture.
+Time is pictures / (rate * machines), disk and memory are bytes a picture. Only what `index` holds of a picture while it
+runs is measured, by tracemalloc: the file that was listed, and the row that is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import tracemalloc
+from pathlib import Path
+
+from clipsim.indexing import Known
+from clipsim.sources import File
 
 PICTURES = (1_000_000, 100_000_000, 5_000_000_000)
 MACHINES = {1_000_000: 1, 100_000_000: 20, 5_000_000_000: 1_000}
 WIDTH = 512  # of ViT-B/32
 THUMBNAIL = 5_000  # bytes, about, with the row
 CODE = 128  # bytes of a product quantiser's code: `clipsim.ann` keeps 2 numbers in 4 bits
-HELD = 1_100  # bytes that `index` holds of a picture that it knows while it runs, by tracemalloc
+MADE = 100_000  # files and rows that are made to see what one takes
 LINKS = 32  # HNSW's M
 # FAISS's wiki, "Guidelines to choose an index" and "Faiss indexes": bytes a vector
 MEMORY = {"flat": 4 * WIDTH, "HNSW": 4 * WIDTH + LINKS * 2 * 4, "IVF-PQ": CODE + 8}
@@ -23,6 +29,22 @@ def days(pictures: int, rate: float, machines: int) -> float:
     return pictures / (rate * machines) / 86_400
 
 
+def held() -> float:
+    """Bytes that `index` holds of a picture."""
+    names = [f"2026/{i // 1000}/picture-{i}.jpg" for i in range(MADE)]
+    tracemalloc.start()
+    kept = [
+        {
+            name: File(Path("/pictures", name), f"{name} ", 10**5 + i, (10**18 + i, 10**18 + i))
+            for i, name in enumerate(names)
+        },
+        {f" {name}": Known(10**5 + i, 10**18 + i, f"{i:064x}", "segment", i) for i, name in enumerate(names)},
+    ]
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return taken / len(kept[0])
+
+
 def table(rates: list[float]) -> str:
     """The table in Markdown: a line for each number of pictures."""
     head = ["pictures", "machines", *(f"days at {rate:g}/s" for rate in rates), "vectors", "rows and thumbnails"]
@@ -30,9 +52,10 @@ def table(rates: list[float]) -> str:
         [*head, *(f"{kind} in memory" for kind in MEMORY), "memory of `index`, in all"],
         ["---"] * (len(head) + len(MEMORY) + 1),
     ]
+    of_index = held()
     for pictures in PICTURES:
         machines = MACHINES[pictures]
-        sizes = [4 * WIDTH, THUMBNAIL, *MEMORY.values(), HELD]
+        sizes = [4 * WIDTH, THUMBNAIL, *MEMORY.values(), of_index]
         spent = [f"{days(pictures, rate, machines):,.1f}" for rate in rates]
         lines.append(
             [f"{pictures:,}", f"{machines:,}", *spent, *(f"{pictures * size / 1e9:,.1f} GB" for size in sizes)]

@@ -28,7 +28,7 @@ from clipsim.gallery import Gallery, Rejected, Seen
 from clipsim.prompting import encode_captions
 from clipsim.scoring import clean_caption, precision, strength
 from clipsim.segments import FOLDER, LIGHT, Segment, write_segment
-from clipsim.storage import Location, located
+from clipsim.storage import UNKNOWN, Location, located
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -213,7 +213,7 @@ class Bad:
 
     name: str
     reason: str
-    size: int = -1
+    size: int = UNKNOWN
     times: tuple[int, int] = (-1, -1)
 
     @property

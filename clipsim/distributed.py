@@ -67,14 +67,15 @@ class Ray:
         """
         if not recipe.origin:
             raise ClipsimError(f"Workers cannot load {recipe.model}: use a model that has a name or a folder.")
-        with self._connected() as total, _plainly():
+        with self._connected(), _plainly():
             at = folder.resolve() if isinstance(folder, Path) else folder
-            yield from self._parts(files, at, recipe, total)
+            yield from self._parts(files, at, recipe)
 
-    def _parts(self, files: list[File], folder: Location, recipe: Recipe, total: dict[str, float]) -> Iterator[Part]:
+    def _parts(self, files: list[File], folder: Location, recipe: Recipe) -> Iterator[Part]:
         import ray.data
 
-        workers, share = _shares(total, self.workers, self.device)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        workers, share = shares(machines, self.workers, self.device)
         size = part_size(len(files), workers)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -97,12 +98,12 @@ class Ray:
         return self.address or os.environ.get("RAY_ADDRESS") or "local"
 
     @contextmanager
-    def _connected(self) -> Iterator[dict[str, float]]:
-        """The cluster's resources; one that was started for this is ended, one that was there is left."""
+    def _connected(self) -> Iterator[None]:
+        """A cluster to work on: one that was started for this is ended, one that was there is left."""
         import ray
 
         if ray.is_initialized():
-            yield ray.cluster_resources()
+            yield
             return
         address = self._address()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -110,7 +111,7 @@ class Ray:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
-            quiet |= {"include_dashboard": False, "num_cpus": max(self.workers, _cores())}
+            quiet |= {"include_dashboard": False, "num_cpus": max(self.workers, cores_here())}
         else:
             _check_reachable(address)
             quiet["runtime_env"] = {"py_modules": [str(PACKAGE)], "env_vars": PASSIVE}
@@ -123,7 +124,7 @@ class Ray:
                 "it wants a token."
             ) from error
         try:
-            yield ray.cluster_resources()
+            yield
         finally:
             ray.shutdown()
 
@@ -150,19 +151,30 @@ def part_size(files: int, workers: int) -> int:
     return min(batches * BATCH, AT_ONCE)
 
 
-def _shares(total: dict[str, float], workers: int, device: str) -> tuple[int, dict[str, float]]:
-    """How many workers there are, and what each has of the cluster's resources."""
-    cores, gpus = max(int(total.get("CPU", 1)), 1), int(total.get("GPU", 0))
-    if gpus and device not in ("cpu", "mps"):
-        workers = min(workers or gpus, gpus)
-        return workers, {"num_cpus": max(cores // workers, 1), "num_gpus": 1}
-    workers = workers or max(cores // GROUP, 1)
-    if workers > cores:
-        raise ClipsimError(f"There are {cores} cores for {workers} workers: ask for fewer workers.")
-    return workers, {"num_cpus": cores // workers}
+def shares(machines: list[dict[str, float]], workers: int, device: str) -> tuple[int, dict[str, float]]:
+    """How many workers there are, and what each has of the machine that it is on.
+
+    Args:
+        machines: what each has, as Ray tells it: CPU, GPU.
+        workers, device: as `Ray`.
+
+    Raises:
+        ClipsimError: there are fewer cores than workers.
+    """
+    cores = [int(machine.get("CPU", 0)) for machine in machines]
+    gpus = [int(machine.get("GPU", 0)) for machine in machines]
+    if sum(gpus) and device not in ("cpu", "mps"):
+        each = min(own // has for own, has in zip(cores, gpus, strict=True) if has)
+        return min(workers or sum(gpus), sum(gpus)), {"num_cpus": max(each, 1), "num_gpus": 1}
+    workers = workers or max(sum(own // GROUP for own in cores), 1)
+    if workers > sum(cores):
+        raise ClipsimError(f"There are {sum(cores)} cores for {workers} workers: ask for fewer workers.")
+    # as many as fit, so that no worker waits for a machine that is larger than any
+    return workers, {"num_cpus": next(n for n in range(max(cores), 0, -1) if sum(own // n for own in cores) >= workers)}
 
 
-def _cores() -> int:
+def cores_here() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -180,7 +192,7 @@ def _check_reachable(address: str) -> None:
 @contextmanager
 def _inherited() -> Iterator[None]:
     """The environment that Ray's processes on this machine begin with, so that workers import this very package. They
-    start two seconds sooner than with a runtime environment of Ray's own."""
+    start sooner than with a runtime environment of Ray's own."""
     before = dict(os.environ)
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), before.get("PYTHONPATH")]))
     os.environ.update(PASSIVE | {"PYTHONPATH": path})

@@ -19,12 +19,12 @@ from clipsim.errors import ClipsimError
 from clipsim.framing import seen_part
 from clipsim.gallery import Embedded, Progress, Rejected, stream
 from clipsim.segments import Segment, schema, write_segment
-from clipsim.sources import UNKNOWN, File, contents, listed
-from clipsim.storage import Location, located
+from clipsim.sources import File, contents, listed
+from clipsim.storage import UNKNOWN, Location, located
 
 AT_ONCE = 256  # pictures that are written together
 SECONDS = 30.0  # after which fewer are, so that a slow model loses no more than this
-MANY_SEGMENTS = 256  # new ones that are merged while a run goes on
+MANY_SEGMENTS = 256  # new ones that are merged while a run goes on, since every commit writes the list of all
 THUMBNAIL = 160  # pixels along the longer side
 STALE = 0.1  # share of the pictures that an approximate index may lack: they are compared one by one
 
@@ -49,7 +49,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Row:
+class Known:
     """What the collection has of a picture, and where."""
 
     size: int
@@ -65,7 +65,7 @@ class _Work:
 
     encode: list[File] = field(default_factory=list)
     touched: list[File] = field(default_factory=list)  # written to, and the same as before
-    gone: list[_Row] = field(default_factory=list)
+    gone: list[Known] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)  # not to be tried again
     unchanged: int = 0
 
@@ -257,7 +257,7 @@ class _Run:
     def __init__(self, writer: Writer, files: dict[str, File], progress: Progress | None) -> None:
         self.writer, self.files, self.progress = writer, files, progress
         self.rows = _rows(writer)
-        self.done = self.added = self.changed = self.lost = 0
+        self.done = self.added = self.changed = self.lost = self.new = 0
 
     def prepare(self) -> None:
         """Find what is to be done, and do all that needs no model."""
@@ -313,6 +313,10 @@ class _Run:
         self.added += len(part.paths) - len(changed)
         self.lost += len(lost)
         self._advance(len(part.paths) + len(part.failed))
+        self.new += 1
+        if self.new % MANY_SEGMENTS == 0:
+            self.writer.merge()
+            self.rows = _rows(self.writer)  # which lie in other segments now
 
     def tidy(self, index: str | None) -> None:
         """Merge small segments, and see that there is the index that is wanted."""
@@ -336,21 +340,21 @@ class _Run:
         )
 
 
-def _rows(writer: Writer) -> dict[str, _Row]:
+def _rows(writer: Writer) -> dict[str, Known]:
     """What the collection has, by path."""
     gone = read_removed(writer.folder, writer.manifest)
-    rows: dict[str, _Row] = {}
+    rows: dict[str, Known] = {}
     for name, _ in writer.manifest.segments:
         table = Segment(writer.folder, name).table(["path", "size", "mtime_ns", "digest"])
         dead = set(gone.get(name, np.zeros(0, int)).tolist())
         columns = (table[column].to_pylist() for column in table.column_names)
         for place, (path, size, mtime, content) in enumerate(zip(*columns, strict=True)):
             if place not in dead:
-                rows[path] = _Row(size, mtime, content, name, place)
+                rows[path] = Known(size, mtime, content, name, place)
     return rows
 
 
-def _compared(files: Mapping[str, File], rows: Mapping[str, _Row], tried: Mapping[str, Bad]) -> _Work:
+def _compared(files: Mapping[str, File], rows: Mapping[str, Known], tried: Mapping[str, Bad]) -> _Work:
     """The folder as it is against the collection: by size and time, and where these differ by digest."""
     work = _Work(gone=[row for path, row in rows.items() if path not in files or files[path].problem])
     unsure, new = [], set()
@@ -400,7 +404,7 @@ def thumbnail(found: Embedded) -> bytes:
     return data.getvalue()
 
 
-def _by_segment(rows: list[_Row]) -> dict[str, list[int]]:
+def _by_segment(rows: list[Known]) -> dict[str, list[int]]:
     places: dict[str, list[int]] = {}
     for row in rows:
         places.setdefault(row.segment, []).append(row.place)

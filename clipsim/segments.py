@@ -123,8 +123,8 @@ class Segment:
     def __init__(self, folder: str | Location, name: str) -> None:
         self.name = name
         self._asked = 0
-        self.vectors_path = located(folder) / FOLDER / f"{name}.faiss"
-        self.rows_path = located(folder) / FOLDER / f"{name}.parquet"
+        place = located(folder) / FOLDER
+        self.vectors_path, self.rows_path = place / f"{name}.faiss", place / f"{name}.parquet"
 
     @cached_property
     def _local(self) -> Path:

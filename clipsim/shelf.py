@@ -73,7 +73,8 @@ def folders() -> dict[str, Location]:
     parts = re.split(f"{re.escape(os.pathsep)}(?!//)", os.environ.get(VARIABLE, ""))  # not within s3://
     given = [located(part.strip()) for part in parts if part.strip()]
     full = [path.absolute() if isinstance(path, Path) else path for path in given]
-    return {name: located(address) for address, name in named([(str(path), path.name) for path in full])}
+    names = [name for _, name in named([(str(path), path.name) for path in full])]
+    return dict(zip(names, full, strict=True))
 
 
 def check() -> None:

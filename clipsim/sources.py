@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,12 +14,11 @@ from clipsim import storage
 from clipsim.captions import FILE_COLUMNS
 from clipsim.errors import ClipsimError
 from clipsim.images import SUFFIXES, digest
-from clipsim.storage import Location, located
+from clipsim.storage import UNKNOWN, Location, located
 
 if TYPE_CHECKING:
     from upath import UPath
 
-UNKNOWN = -1  # bytes of what is not looked at before it is read
 LISTS = (".txt", ".parquet")
 COLUMNS = (*FILE_COLUMNS, "url", "uri", "key")  # of which a table's first that it has names the pictures
 AHEAD = 16  # pictures that are fetched at once: what is far away is waited for together
@@ -197,7 +195,7 @@ def _content(file: File) -> Content:
         if isinstance(file.path, Path):
             return Content(file, file.path, digest(file.path).hex(), file.size)
         data = storage.read(file.path)
-        return Content(file, data, hashlib.sha256(data).hexdigest(), len(data))
+        return Content(file, data, digest(data).hex(), len(data))
     except OSError as error:
         if isinstance(file.path, Path):
             return Content(file, file.path, size=file.size)  # reading it will say what is wrong

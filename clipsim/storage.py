@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 Location: TypeAlias = "Path | UPath"
 _OPTIONS: dict[str, dict[str, Any]] = {"hf": {"expand_info": True}}  # when files were written is told no other way
-
-
 _WRITTEN = ("mtime", "LastModified", "last_modified", "updated", "created")  # as the packages call it
+UNKNOWN = -1  # bytes of what tells no size
 
 
 def located(address: str | Location) -> Location:
@@ -106,7 +105,7 @@ def names(folder: Location) -> list[str]:
 
 
 def below(folder: UPath) -> Iterator[tuple[str, int, int]]:
-    """All files below a folder at an address: path from there, bytes (-1 if unknown), and when it was written,
+    """All files below a folder at an address: path from there, bytes or `UNKNOWN`, and when it was written,
     nanoseconds since 1970 (0 if unknown)."""
     with _reached():
         told = folder.fs.find(folder.path, detail=True)
@@ -120,8 +119,8 @@ def _size_and_time(told: dict[str, Any]) -> tuple[int, int]:
     if isinstance(written, str):
         written = datetime.fromisoformat(written)
     seconds = written.timestamp() if isinstance(written, datetime) else float(written)
-    bytes_ = told.get("size")
-    return -1 if bytes_ is None else int(bytes_), int(seconds * 1e6) * 1000
+    size = told.get("size")
+    return UNKNOWN if size is None else int(size), int(seconds * 1e6) * 1000
 
 
 def make(folder: Location) -> None:

@@ -364,6 +364,33 @@ def test_rows_and_vectors_keep_one_order_through_merging(folder: Path) -> None:
     assert len(after) == 98 and all(np.array_equal(after[path], before[path]) for path in after)
 
 
+def test_a_long_run_merges_as_it_goes(
+    source: Path, folder: Path, clip: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index_folder(source, folder, clip)
+    for name in ("01.png", "08.png"):
+        paint(48, 40, 70).save(source / name)
+    for seed in range(20):
+        paint(48, 40, 100 + seed).save(source / f"05-{seed:02}.png")
+    monkeypatch.setattr("clipsim.indexing.AT_ONCE", 2)
+    monkeypatch.setattr("clipsim.indexing.MANY_SEGMENTS", 3)
+    most = 0
+
+    def look(*_: int) -> None:
+        nonlocal most
+        most = max(most, len(Collection.open(folder).manifest.segments))
+
+    report = index_folder(source, folder, clip, progress=look)
+    assert (report.added, report.changed, report.unchanged) == (20, 2, 10)
+    assert most <= 4  # what is there, and three new ones
+    collection = Collection.open(folder)
+    assert collection.verify() == [] and len(collection) == 32
+    monkeypatch.undo()
+    index_folder(source, clean := folder.parent / "clean", clip)
+    ours, theirs = by_path(collection), by_path(Collection.open(clean))
+    assert ours.keys() == theirs.keys() and all(np.array_equal(ours[path], theirs[path]) for path in ours)
+
+
 def test_rows_are_the_same_however_often_they_are_asked_for(folder: Path) -> None:
     collection = filled(folder, vectors := unit(40, 8))
     first = [collection.search(vector, top=3, thumbnails=True) for vector in vectors]
