@@ -2,10 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
+from clipsim.base import Encoder
 from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
-from clipsim.encoders import Encoder
-from clipsim.errors import CaptionError, ClipsimError, EncoderError, ImageError
+from clipsim.errors import (
+    CaptionError,
+    ChoiceError,
+    ClipsimError,
+    EncoderError,
+    ImageError,
+    LimitError,
+    UsageError,
+)
 from clipsim.models import load
+from clipsim.options import Options
 from clipsim.scoring import Result, Score, score_each, score_images
 
 if TYPE_CHECKING:
@@ -16,14 +25,18 @@ __version__ = "0.1.0"
 __all__ = [
     "CaptionError",
     "CaptionTable",
+    "ChoiceError",
     "ClipsimError",
     "Collection",
     "Comparison",
     "Encoder",
     "EncoderError",
     "ImageError",
+    "LimitError",
+    "Options",
     "Result",
     "Score",
+    "UsageError",
     "compare_models",
     "index_folder",
     "load",

@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim import service, shelf
-from clipsim.errors import CaptionError, ClipsimError, EncoderError
+from clipsim.errors import CaptionError, ChoiceError, ClipsimError, LimitError
 from clipsim.gallery import Item
-from clipsim.limits import LIMITS
 from clipsim.models import MODELS
+from clipsim.options import Options
+from clipsim.service import LIMITS
 
-_TOO_LONG = f"The call is longer than {LIMITS.body_bytes / 1e6:g} MB, the limit: upload the pictures first."
+_TOO_LONG = str(LimitError("body_bytes", LIMITS.body_bytes, LIMITS.body_bytes))
 
 
 @contextmanager
@@ -73,9 +74,17 @@ def similarity(
         items = _items(pictures)
         against = None if reference is None else service.received(reference)
         _check([caption], [model])
-        choices = _treatment(framing, contrast, prompt, precision)
-        choices |= {"words": bool(words), "heatmap": bool(heatmap), "thumbnails": bool(thumbnails)}
-        result = service.answer(items, caption or None, against, model, **choices)
+        options = _options(framing, contrast, prompt, precision)
+        result = service.answer(
+            items,
+            caption or None,
+            against,
+            model,
+            options=options,
+            words=bool(words),
+            heatmap=bool(heatmap),
+            thumbnails=bool(thumbnails),
+        )
         return _for_caller(result.to_dict(), request)
 
 
@@ -109,7 +118,8 @@ def captions(
         items = _items(pictures)
         asked = captions if isinstance(captions, list) else [captions]
         _check(asked, [model])
-        table = service.answer_captions(items, asked, model, **_treatment(framing, contrast, prompt, precision))
+        options = _options(framing, contrast, prompt, precision)
+        table = service.answer_captions(items, asked, model, options=options)
         return _for_caller(table.to_dict(), request)
 
 
@@ -142,8 +152,9 @@ def compare(
     with sentences():
         items = _items(pictures)
         _check([caption], [model, other])
-        choices = _treatment(framing, contrast, prompt, precision)
-        return _for_caller(service.answer_models(items, caption, [model, other], **choices).to_dict(), request)
+        options = _options(framing, contrast, prompt, precision)
+        compared = service.answer_models(items, caption, [model, other], options=options)
+        return _for_caller(compared.to_dict(), request)
 
 
 def models(request: gr.Request | None = None) -> dict[str, Any] | str:
@@ -219,8 +230,9 @@ def _items(pictures: Any) -> list[Item]:
     return [service.received(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
 
 
-def _treatment(framing: Any, contrast: Any, prompt: Any, precision: Any) -> dict[str, Any]:
-    return {"framing": str(framing), "contrast": str(contrast), "prompt": str(prompt), "precision": str(precision)}
+def _options(framing: Any, contrast: Any, prompt: Any, precision: Any) -> Options:
+    """Return the options that a stranger sent, checked."""
+    return Options(framing, contrast, prompt, precision)
 
 
 def _check(captions: list[Any], models: list[Any]) -> None:
@@ -230,7 +242,7 @@ def _check(captions: list[Any], models: list[Any]) -> None:
     known = ["auto", *(row.name for row in MODELS)]
     for model in models:
         if model not in known:
-            raise EncoderError(f"model {model!r} is not known: use {', '.join(known)}")
+            raise ChoiceError("model", model, known)
 
 
 class BodyLimit:

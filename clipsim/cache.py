@@ -6,7 +6,6 @@ Only vectors and a few words about them are kept, never a picture or a caption: 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import sqlite3
 import threading
@@ -14,24 +13,20 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from clipsim.encoders import Encoder
+from clipsim.base import Encoder
 from clipsim.errors import ClipsimError
-from clipsim.limits import LIMITS
+from clipsim.limits import Limits
 
 VERSION = 1  # of what a vector stands for: a change of how pictures are read or framed needs another one
-FILE_BYTES = 2_000_000_000  # of a file that is kept
 OVERHEAD = 200  # bytes of an entry beside its own: the key, the index
 ROOM = 0.1  # share that is freed at once when the cache is full
-_SERIALS: WeakKeyDictionary[Encoder, str] = WeakKeyDictionary()
-_count = itertools.count()
-_PROCESS = uuid.uuid4().hex
+_CACHE = "cache"  # in what is derived from an encoder
 
 
-class Cache:
+class VectorCache:
     """Arrays by key, in memory or in a file. One instance may be shared between threads, a file between processes."""
 
     def __init__(self, most_bytes: int, path: Path | str = ":memory:") -> None:
@@ -57,10 +52,8 @@ class Cache:
         except sqlite3.Error as error:
             raise ClipsimError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
 
-    def get(self, key: bytes | None) -> tuple[np.ndarray, Any] | None:
+    def get(self, key: bytes) -> tuple[np.ndarray, Any] | None:
         """The array, float32 of shape (n, width), and what was put beside it."""
-        if key is None:
-            return None
         with self._lock:
             found = self._rows.execute("SELECT width, vectors, about FROM vectors WHERE key = ?", (key,)).fetchone()
             if found:
@@ -68,10 +61,8 @@ class Cache:
                 self._rows.execute("UPDATE vectors SET used = ? WHERE key = ?", (self._clock, key))
         return (np.frombuffer(found[1], np.float32).reshape(-1, found[0]), json.loads(found[2])) if found else None
 
-    def put(self, key: bytes | None, vectors: np.ndarray, about: Any = None) -> None:
+    def put(self, key: bytes, vectors: np.ndarray, about: Any = None) -> None:
         """Keep an array of shape (n, width) and something that JSON can hold."""
-        if key is None:
-            return
         data, text = np.ascontiguousarray(vectors, np.float32).tobytes(), json.dumps(about)
         size = len(data) + len(text) + OVERHEAD
         if size > self.most_bytes:
@@ -83,6 +74,11 @@ class Cache:
             self.bytes += size if added else 0
             if self.bytes > self.most_bytes:
                 self._make_room()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._rows.close()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -103,43 +99,31 @@ class Cache:
             surplus -= size
 
 
-_current = Cache(LIMITS.cache_bytes)
+def cache_of(encoder: Encoder) -> VectorCache:
+    """Return the cache of a model's vectors: the one that `use_cache` gave it, else one in memory of its own."""
+    if _CACHE not in encoder.derived:
+        use_cache(encoder, VectorCache(Limits.from_environment().cache_bytes))
+    cache: VectorCache = encoder.derived[_CACHE]
+    return cache
 
 
-def current() -> Cache:
-    """The cache that all of this process shares."""
-    return _current
+def use_cache(encoder: Encoder, cache: VectorCache) -> None:
+    """Keep a model's vectors in `cache` from now on; several models may share one."""
+    encoder.derived[_CACHE] = cache
 
 
-def keep_in(path: Path) -> None:
-    """Keep vectors in a file from now on, for later runs.
-
-    Raises:
-        ClipsimError: as `Cache`.
-    """
-    global _current  # noqa: PLW0603  # one cache for all is the point
-    _current = Cache(FILE_BYTES, path)
-
-
-def key(encoder: Encoder, parts: Iterable[str | bytes]) -> bytes | None:
-    """What vectors are kept under: a digest of the encoder and of what it read. None for an encoder that is no key."""
-    whose = _identity(encoder)
-    if whose is None:
-        return None
+def vector_key(encoder: Encoder, parts: Iterable[str | bytes]) -> bytes:
+    """Return what vectors are kept under: a digest of the encoder and of what it read."""
     digest = hashlib.sha256()
-    for part in (whose, *parts):
+    for part in (_identity(encoder), *parts):
         data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()
 
 
-def _identity(encoder: Encoder) -> str | None:
-    """The same for encoders that give the same vectors: by their weights where these are known, else each its own."""
-    revision = getattr(encoder, "revision", "")
-    if revision:
-        kind, precision = encoder.device.partition(":")[0], getattr(encoder, "precision", "full")
-        return f"{VERSION} {encoder.name} {revision} {kind} {precision}"
-    try:
-        return _SERIALS.setdefault(encoder, f"{_PROCESS} {next(_count)}")
-    except TypeError:  # not hashable, as a plain dataclass
-        return None
+def _identity(encoder: Encoder) -> str:
+    """Return the same for encoders that give the same vectors: by their weights where these are known."""
+    if encoder.revision:
+        kind = encoder.device.partition(":")[0]
+        return f"{VERSION} {encoder.name} {encoder.revision} {kind} {encoder.precision}"
+    return str(encoder.derived.setdefault("serial", uuid.uuid4().hex))

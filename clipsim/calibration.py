@@ -16,27 +16,27 @@ A cosine is high for a caption that fits everything and for a picture that every
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from clipsim.encoders import Encoder
-from clipsim.prompting import PROMPTS, encode_captions
+from clipsim.base import Encoder
+from clipsim.cache import VectorCache, vector_key
+from clipsim.errors import ClipsimError
+from clipsim.options import PROMPTS, Prompt
+from clipsim.prompting import encode_captions
 
 MATCH, WEAK, NO_MATCH = "match", "weak", "no match"
 NOTHING = "nothing here matches"
 RIDGE = 0.01  # keeps the bank's weights unique; 1 and more bring the common subjects back
 LEAST_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
-_BANKS: WeakKeyDictionary[Encoder, dict[str, Bank]] = WeakKeyDictionary()
+DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 take 1 MB
 
 
 @dataclass(frozen=True)
@@ -145,47 +145,34 @@ def captions() -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-def bank(encoder: Encoder, prompt: str = "as-written") -> Bank:
+def bank(encoder: Encoder, prompt: Prompt = "as-written") -> Bank:
     """The background captions, encoded once for each encoder and prompt and kept; those of hub models also on disk."""
-    try:
-        kept = _BANKS.setdefault(encoder, {})
-    except TypeError:  # an encoder that cannot be a key (a plain dataclass) has its bank encoded each time
-        kept = {}
-    if prompt not in kept:
-        own = getattr(encoder, "background", lambda _: None)(prompt)
+    if ("bank", prompt) not in encoder.derived:
+        own = encoder.background(prompt)
         vectors = _from_disk(encoder, prompt) if own is None else own
-        kept[prompt] = Bank(vectors, neutral_weights(vectors))
-    return kept[prompt]
+        encoder.derived["bank", prompt] = Bank(vectors, neutral_weights(vectors))
+    kept: Bank = encoder.derived["bank", prompt]
+    return kept
 
 
-def _from_disk(encoder: Encoder, prompt: str) -> np.ndarray:
-    path = _place(encoder, prompt)
-    wanted = (len(captions()), encoder.width)
-    if path and path.is_file():
-        with suppress(OSError, ValueError):  # damaged: encoded anew
-            kept: np.ndarray = np.load(path)
-            if kept.shape == wanted and np.isfinite(kept).all():
-                return kept
-    vectors = encode_captions(list(captions()), encoder, prompt)
-    if path:
-        with suppress(OSError):  # a disk that is full or read-only costs time, no more
-            partial = path.with_suffix(f".{os.getpid()}.npy")
-            np.save(partial, vectors)
-            partial.replace(path)
-    return vectors
-
-
-def _place(encoder: Encoder, prompt: str) -> Path | None:
-    """Where the bank of a model is kept: only of one whose weights have a revision, so that others never meet it."""
-    revision = getattr(encoder, "revision", None)
-    if not revision:
-        return None
+def _from_disk(encoder: Encoder, prompt: Prompt) -> np.ndarray:
+    """The captions' vectors, kept on disk where the weights have a revision, so that others never meet them."""
+    if not encoder.revision:
+        return encode_captions(list(captions()), encoder, prompt)
     from huggingface_hub import cached_assets_path
 
-    written = hashlib.sha256("\n".join([*captions(), *PROMPTS[prompt]]).encode()).hexdigest()
-    name, device = encoder.name.replace("/", "--"), encoder.device.partition(":")[0]
-    folder = Path(cached_assets_path("clipsim", "background"))
-    return folder / f"{name}-{revision[:16]}-{device}-{prompt}-{written[:8]}.npy"
+    key = vector_key(encoder, ["background", *PROMPTS[prompt], *captions()])
+    try:
+        disk = VectorCache(DISK_BYTES, Path(cached_assets_path("clipsim", "background")) / "vectors.sqlite")
+    except (ClipsimError, OSError):  # a disk that is full or read-only costs time, no more
+        return encode_captions(list(captions()), encoder, prompt)
+    with closing(disk):
+        kept = disk.get(key)
+        if kept:
+            return kept[0]
+        vectors = encode_captions(list(captions()), encoder, prompt)
+        disk.put(key, vectors)
+    return vectors
 
 
 def neutral_weights(vectors: np.ndarray) -> np.ndarray:

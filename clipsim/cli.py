@@ -16,25 +16,23 @@ from typing import Any
 
 from PIL import Image
 
-from clipsim import cache, collection_cli, evaluation_cli, report
+from clipsim import collection_cli, evaluation_cli, report
+from clipsim.base import Encoder
+from clipsim.cache import VectorCache, use_cache
 from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
-from clipsim.encoders import PRECISIONS, Encoder, check_device_name
-from clipsim.errors import CaptionError, ClipsimError, EncoderError
-from clipsim.framing import CONTRASTS, FRAMINGS
+from clipsim.encoders import check_device_name
+from clipsim.errors import CaptionError, ChoiceError, ClipsimError, UsageError
 from clipsim.gallery import Progress, Rejected, named
 from clipsim.heatmaps import overlay
 from clipsim.images import SUFFIXES, read
 from clipsim.models import MODELS, check_name, load
-from clipsim.prompting import PROMPTS
+from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options
 from clipsim.scoring import Result, caption_notes, clean_caption, score_each, score_images
 
 SCORED, NOTHING_SCORED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+FILE_BYTES = 2_000_000_000  # of vectors in a file
 HEATMAP_SIDE = 1024  # pixels along the longer side of a saved one, unless the picture is smaller
 Answer = Result | CaptionTable | Comparison
-
-
-class _UsageError(ClipsimError):
-    """Options that do not go together, or that name what cannot be used."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,10 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.caption_and_images += late
     try:
         return int(options.run(options))
-    except (CaptionError, _UsageError) as error:
-        return _complain(error, WRONG_USE)
     except ClipsimError as error:
-        return _complain(error, NOTHING_SCORED)
+        say(str(error))
+        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -163,7 +160,7 @@ def _add_extra_options(score: argparse.ArgumentParser) -> None:
     )
 
 
-def _listed(choices: Mapping[str, str]) -> str:
+def _listed(choices: Mapping[Any, str]) -> str:
     """Choices and what they mean, the first one being the default."""
     return "; ".join(f"{name}{' (default)' * (i == 0)}: {text}" for i, (name, text) in enumerate(choices.items()))
 
@@ -174,7 +171,7 @@ def checked(check: Callable[[str], None]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         try:
             check(text)
-        except EncoderError as error:
+        except ChoiceError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
         return text
 
@@ -190,7 +187,7 @@ def _score(options: argparse.Namespace) -> int:
     # before the work, which would be lost otherwise
     folder = None if options.heatmaps is None else _made(options.heatmaps)
     if options.cache is not None:
-        _keep_in(options.cache)
+        options.cache = _cache(options.cache)
     with progress_bar(len(images)) as progress:
         if options.format == "jsonl":
             return _stream(options, captions, images, progress)
@@ -202,7 +199,7 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _check_combination(options: argparse.Namespace) -> None:
-    """Raise a `_UsageError` that says what to leave out."""
+    """Raise a `UsageError` that says what to leave out."""
     several = _several(options)
     wrong = {
         "With --reference there is no caption: leave out --also, --captions, --against, --words and --prompt.": (
@@ -222,7 +219,7 @@ def _check_combination(options: argparse.Namespace) -> None:
     }
     for message, applies in wrong.items():
         if applies:
-            raise _UsageError(message)
+            raise UsageError(message)
 
 
 def _several(options: argparse.Namespace) -> bool:
@@ -243,30 +240,30 @@ def _lines(source: str) -> list[str]:
         data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
-        raise _UsageError(f"{name} is not text in UTF-8: save it so, a caption a line.") from error
+        raise UsageError(f"{name} is not text in UTF-8: save it so, a caption a line.") from error
     except (OSError, ValueError) as error:
-        raise _UsageError(f"{name} cannot be read: --captions takes a text file, a caption a line, or -.") from error
+        raise UsageError(f"{name} cannot be read: --captions takes a text file, a caption a line, or -.") from error
     captions = [line for line in lines if line]
     if not captions:
-        raise _UsageError(f"{name} has no captions: write one a line.")
+        raise UsageError(f"{name} has no captions: write one a line.")
     return captions
 
 
 def _answered(
     options: argparse.Namespace, captions: list[str], images: list[tuple[Path, str]], progress: Progress
 ) -> Answer:
-    choices: dict[str, Any] = {"framing": options.framing, "contrast": options.contrast, "prompt": options.prompt}
+    chosen = _options(options)
     encoders = _encoders(options)
     if _several(options):
-        return score_captions(images, captions, encoders[0], **choices, progress=progress)
+        return score_captions(images, captions, encoders[0], options=chosen, progress=progress)
     if options.against:
-        return compare_models(images, captions[0], encoders, **choices, progress=progress)
+        return compare_models(images, captions[0], encoders, options=chosen, progress=progress)
     return score_images(
         images,
         captions[0] if captions else None,
         encoders[0],
         reference=options.reference,
-        **choices,
+        options=chosen,
         words=options.words,
         heatmap=options.heatmaps is not None,
         progress=progress,
@@ -279,11 +276,12 @@ def _stream(
     """Print each picture's score as a line of JSON as soon as it is there; the exit status."""
     (encoder,) = _encoders(options)
     caption = captions[0] if captions else None
-    for note in (*getattr(encoder, "notes", ()), *(caption_notes(caption, encoder, options.prompt) if caption else ())):
+    for note in (*encoder.notes, *(caption_notes(caption, encoder, options.prompt) if caption else ())):
         say(note)
-    choices: dict[str, Any] = {"framing": options.framing, "contrast": options.contrast, "prompt": options.prompt}
     status = NOTHING_SCORED
-    for found in score_each(images, caption, encoder, reference=options.reference, **choices, progress=progress):
+    for found in score_each(
+        images, caption, encoder, reference=options.reference, options=_options(options), progress=progress
+    ):
         if isinstance(found, Rejected):
             say(f"{found.name} {found.reason}.")
         else:
@@ -294,18 +292,25 @@ def _stream(
     return status
 
 
-def _keep_in(file: str) -> None:
+def _options(options: argparse.Namespace) -> Options:
+    return Options(options.framing, options.contrast, options.prompt, options.precision)
+
+
+def _cache(file: str) -> VectorCache:
     try:
-        cache.keep_in(Path(file))
+        return VectorCache(FILE_BYTES, Path(file))
     except ClipsimError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _encoders(options: argparse.Namespace) -> list[Encoder]:
     encoders = [load(name, options.device, options.precision) for name in [options.model, *options.against]]
+    for encoder in encoders:
+        if options.cache:
+            use_cache(encoder, options.cache)
     names = [encoder.name for encoder in encoders]
     if len(set(names)) < len(names):  # "auto" may come to any
-        raise _UsageError(f"The models are {', '.join(names)}: name another one with --against than with --model.")
+        raise UsageError(f"The models are {', '.join(names)}: name another one with --against than with --model.")
     return encoders
 
 
@@ -339,7 +344,7 @@ def _made(folder: str) -> Path:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise _UsageError(f"{folder} cannot be made a folder: give --heatmaps another one.") from error
+        raise UsageError(f"{folder} cannot be made a folder: give --heatmaps another one.") from error
     return Path(folder)
 
 
@@ -440,11 +445,6 @@ def _models(options: argparse.Namespace) -> int:
     ]
     print(report.aligned([head, *body], "<<<>>><<"))
     return SCORED
-
-
-def _complain(error: ClipsimError, code: int) -> int:
-    say(str(error))
-    return code
 
 
 def say(message: str) -> None:

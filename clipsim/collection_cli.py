@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from clipsim import report, storage
 from clipsim.ann import EXACT, KINDS
-from clipsim.encoders import PRECISIONS, check_device_name
-from clipsim.errors import CaptionError, ClipsimError
-from clipsim.framing import CONTRASTS, FRAMINGS
+from clipsim.encoders import check_device_name
+from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.models import check_name
+from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, Choices
 
 if TYPE_CHECKING:
     from clipsim.collections import Collection, Hit
@@ -120,20 +120,23 @@ def _index(options: argparse.Namespace) -> int:
     from clipsim.indexing import index_folder
 
     engine = _engine(options)
+    chosen: Choices = {"precision": options.precision}
+    if options.framing:
+        chosen["framing"] = options.framing
+    if options.contrast:
+        chosen["contrast"] = options.contrast
     with progress_bar(0) as progress:
         done = index_folder(
             options.folder,
             options.to,
             options.model,
-            framing=options.framing,
-            contrast=options.contrast,
             device=options.device,
-            precision=options.precision,
             column=options.column,
             moved=options.moved,
             index=options.index,
             engine=engine,
             progress=progress,
+            **chosen,
         )
     for bad in done.rejected:
         say(f"{bad.name} {bad.reason}.")
@@ -151,7 +154,7 @@ def _engine(options: argparse.Namespace) -> Engine | None:
 
         return Ray(options.address, options.workers, options.device)
     if options.address or options.workers:
-        raise ClipsimError("--address and --workers go with --engine ray: add it, or leave them out.")
+        raise UsageError("--address and --workers go with --engine ray: add it, or leave them out.")
     return None
 
 
@@ -165,7 +168,7 @@ def _search(options: argparse.Namespace) -> int:
     if options.duplicates is not None:
         return _duplicates(collection, options)
     encoder = collection.manifest.recipe.load(options.device)
-    for note in getattr(encoder, "notes", ()):
+    for note in encoder.notes:
         say(note)
     query = options.caption if options.image is None else collection.vector_of(Path(options.image), encoder)
     hits = collection.search(
@@ -243,10 +246,10 @@ def _info(options: argparse.Namespace) -> int:
         "source": manifest.source,
         "model": recipe.model,
         "revision": recipe.revision,
-        "precision": recipe.precision,
+        "precision": recipe.options.precision,
         "width": recipe.width,
-        "framing": recipe.framing,
-        "contrast": recipe.contrast,
+        "framing": recipe.options.framing,
+        "contrast": recipe.options.contrast,
         "segments": len(manifest.segments),
         "index": "approximate" if manifest.index else EXACT,
         "bytes": sum(storage.size(collection.folder / name) for name in manifest.files()),

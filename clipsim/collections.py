@@ -14,19 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
 from clipsim import ann, storage
-from clipsim.calibration import calibration
-from clipsim.encoders import Encoder
-from clipsim.errors import ClipsimError
-from clipsim.framing import check_treatment
-from clipsim.gallery import Gallery, Rejected, Seen
+from clipsim.base import Encoder
+from clipsim.errors import ClipsimError, ImageError, UsageError
+from clipsim.gallery import Gallery, Rejected, Seen, embed
+from clipsim.judge import judge
+from clipsim.options import Choices, Options, Prompt
 from clipsim.prompting import encode_captions
-from clipsim.scoring import clean_caption, precision, strength
+from clipsim.scoring import clean_caption, options_used
 from clipsim.segments import FOLDER, LIGHT, Segment, write_segment
 from clipsim.storage import UNKNOWN, Location, located
 
@@ -46,6 +45,20 @@ _LATER = "written by a later version of clipsim"
 When = str | date | datetime
 
 
+class Filters(TypedDict, total=False):
+    """Which pictures of a collection may be found.
+
+    Attributes:
+        path: a pattern that the whole path must fit: * and ? as in a shell, * also for several folders.
+        after, before: only files last written then or later, and only such as were before: a date, a datetime or
+            either in ISO 8601, local time where there is no zone.
+    """
+
+    path: str | None
+    after: When | None
+    before: When | None
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How the vectors of a collection came about; those of another recipe have no place in it.
@@ -53,36 +66,37 @@ class Recipe:
     Attributes:
         model: name of the encoder.
         revision: of its weights; "" where it has none.
-        precision: "full" or "half", as `clipsim.load` explains them.
         width: length of a vector.
         origin: what `clipsim.load` takes to load the model again; "" for an encoder of the caller's own.
-        framing, contrast: as `clipsim.score_images` takes them.
+        options: framing and contrast of the pictures, and the precision: "full" or "half".
     """
 
     model: str
     revision: str
-    precision: str
     width: int
     origin: str = ""
-    framing: str = "crop"
-    contrast: str = "as-is"
+    options: Options = Options(precision="full")
 
     @classmethod
-    def of(cls, encoder: Encoder, framing: str = "crop", contrast: str = "as-is") -> Recipe:
+    def of(cls, encoder: Encoder, options: Options = Options()) -> Recipe:
         """That of an encoder; its weights are loaded.
 
         Raises:
             ClipsimError: the framing gives several vectors a picture, or a choice is not known.
             EncoderError: the model cannot be loaded.
         """
-        check_treatment(framing, contrast)
-        if framing == "tiles-best":
-            raise ClipsimError(
+        if options.framing == "tiles-best":
+            raise UsageError(
                 "A collection holds one vector a picture, and framing tiles-best makes several: use crop, pad or "
                 "tiles-mean."
             )
-        revision = str(getattr(encoder, "revision", "") or "")
-        return cls(encoder.name, revision, precision(encoder), encoder.width, _origin(encoder), framing, contrast)
+        return cls(encoder.name, encoder.revision, encoder.width, _origin(encoder), options_used(options, encoder))
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Recipe:
+        """Read what a manifest holds; older ones have the options among the other fields."""
+        options = Options.from_dict(plain.get("options", plain))
+        return cls(plain["model"], plain["revision"], int(plain["width"]), plain["origin"], options)
 
     def load(self, device: str = "auto") -> Encoder:
         """The encoder again.
@@ -95,7 +109,7 @@ class Recipe:
 
         if not self.origin:
             raise ClipsimError(f"The collection's model {self.model} is not one that can be loaded: pass the encoder.")
-        encoder = load(self.origin, device, self.precision)
+        encoder = load(self.origin, device, self.options.precision)
         self.check(encoder)
         return encoder
 
@@ -106,23 +120,32 @@ class Recipe:
                 f"The collection was made with {self.model}, not with {encoder.name}: use that model, or make another "
                 "collection."
             )
-        revision = str(getattr(encoder, "revision", "") or "")
-        if revision != self.revision:
+        if encoder.revision != self.revision:
             raise ClipsimError(
                 f"The weights of {self.model} have changed since the collection was made (revision "
-                f"{self.revision or 'unknown'}, now {revision or 'unknown'}): make another collection."
+                f"{self.revision or 'unknown'}, now {encoder.revision or 'unknown'}): make another collection."
             )
 
     def check_same(self, other: Recipe) -> None:
         """Raise a `ClipsimError` that names both unless vectors of the other recipe may be added."""
-        for what in ("model", "revision", "precision", "framing", "contrast", "width"):
-            self.check_choice(what, getattr(other, what))
+        theirs = other._facts()
+        for what, ours in self._facts().items():
+            self.check_choice(what, theirs[what], ours)
 
-    def check_choice(self, what: str, choice: Any) -> None:
-        """Raise a `ClipsimError` that names both where another choice was made; None is no choice."""
-        ours = getattr(self, what)
-        if choice is not None and choice != ours:
-            raise ClipsimError(
+    def check_options(self, **choices: Unpack[Choices]) -> None:
+        """Raise a `UsageError` that names both where another choice is given than was made."""
+        for what, choice in choices.items():
+            self.check_choice(what, choice, self.options.to_dict()[what])
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what vectors must share to be compared, by the words of an error."""
+        return {"model": self.model, "revision": self.revision, "width": self.width, **self.options.to_dict()}
+
+    @staticmethod
+    def check_choice(what: str, choice: Any, ours: Any) -> None:
+        """Raise a `UsageError` that names both where another choice was made than the collection's."""
+        if choice != ours:
+            raise UsageError(
                 f"The collection was made with {what} {ours}, not {choice}: use that one, or make another collection."
             )
 
@@ -130,10 +153,9 @@ class Recipe:
 def _origin(encoder: Encoder) -> str:
     from clipsim.models import MODELS
 
-    folder = getattr(encoder, "folder", None)
     if any(encoder.name == model.name for model in MODELS) or "/" in encoder.name:
         return encoder.name
-    return str(Path(folder).resolve()) if folder else ""
+    return str(encoder.folder.resolve()) if encoder.folder else ""
 
 
 @dataclass(frozen=True)
@@ -176,7 +198,7 @@ class Manifest:
             return cls(
                 **plain
                 | {
-                    "recipe": Recipe(**plain["recipe"]),
+                    "recipe": Recipe.from_dict(plain["recipe"]),
                     "segments": tuple((str(name), int(rows)) for name, rows in plain["segments"]),
                     "index": tuple(ann.Part(part["file"], tuple(part["segments"])) for part in plain["index"]),
                 }
@@ -550,7 +572,7 @@ class Collection:
         times = [table["mtime_ns"].to_numpy() for table in tables]
         return paths, np.concatenate([np.zeros(0, np.int64), *times])
 
-    def _chosen(self, path: str | None, after: When | None, before: When | None) -> np.ndarray:
+    def _chosen(self, path: str | None = None, after: When | None = None, before: When | None = None) -> np.ndarray:
         """A mask of the places that may be found."""
         chosen = self._live
         if path is None and after is None and before is None:
@@ -571,12 +593,10 @@ class Collection:
         encoder: Encoder | None = None,
         top: int = 10,
         *,
-        path: str | None = None,
-        after: When | None = None,
-        before: When | None = None,
         exact: bool = False,
-        prompt: str = "as-written",
+        prompt: Prompt = "as-written",
         thumbnails: bool = False,
+        **filters: Unpack[Filters],
     ) -> list[Hit]:
         """The pictures that fit best, best first, with the figures that `clipsim.score_images` would give them.
 
@@ -584,19 +604,17 @@ class Collection:
             query: a caption, or a vector of shape (width,), such as `vector_of` gives.
             encoder: the collection's model; None loads it, and a vector needs none.
             top: how many.
-            path: a pattern that the whole path must fit: * and ? as in a shell, * also for several folders.
-            after, before: only files last written then or later, and only such as were before: a date, a datetime or
-                either in ISO 8601, local time where there is no zone.
             exact: whether to compare with every vector even where there is an approximate index.
             prompt: as for `clipsim.score_images`.
             thumbnails: whether `Hit.thumbnail` is wanted.
+            filters: which pictures may be found.
 
         Raises:
             CaptionError: the caption is empty or not valid text.
             ClipsimError: a date cannot be read, the model is another one, the vector has another width, or the
                 collection is damaged.
         """
-        chosen = self._chosen(path, after, before)
+        chosen = self._chosen(**filters)
         if isinstance(query, str):
             caption = clean_caption(query)
             encoder = encoder or self.manifest.recipe.load()
@@ -606,9 +624,12 @@ class Collection:
             target, encoder = self._unit(query), None
         places, cosines, vectors = self._best(target, max(top, 1), chosen, exact)
         rows = [self._row(place, [*LIGHT, *(["thumbnail"] if thumbnails else [])]) for place in places]
-        percents, verdicts = self._strength(
-            rows, vectors, cosines, target, encoder, prompt, int(np.count_nonzero(chosen))
-        )
+        percents: Sequence[float | None] = [None] * len(rows)
+        verdicts: Sequence[str | None] = [None] * len(rows)
+        if encoder is not None and rows:
+            among = int(np.count_nonzero(chosen))
+            judged = judge(_nameless(vectors), cosines[:, None], target, encoder, prompt, among=among)
+            percents, verdicts = judged.percentiles[:, 0].tolist(), judged.verdicts[0] if judged.verdicts else verdicts
         found = zip(rows, cosines.tolist(), percents, verdicts, strict=True)
         return [_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(found, 1)]
 
@@ -629,8 +650,7 @@ class Collection:
         wanted = ann.Wanted(target, top + SPARE, chosen)
         places = self._searcher.candidates(wanted, exact=exact)
         vectors = self._gathered(places)
-        gallery = Gallery((_NAMELESS,) * len(places), vectors, np.arange(len(places)), ())
-        cosines = gallery.cosines(target)[:, 0]
+        cosines = _nameless(vectors).cosines(target)[:, 0]
         order = np.lexsort((places, -cosines))[:top]
         return places[order], cosines[order], vectors[order]
 
@@ -651,27 +671,10 @@ class Collection:
         owner = int(np.searchsorted(self._ends, place, "right")) - 1
         return self._segments[owner].row(int(place - self._ends[owner]), columns)
 
-    def _strength(
-        self,
-        rows: list[dict[str, Any]],
-        vectors: np.ndarray,
-        cosines: np.ndarray,
-        target: np.ndarray,
-        encoder: Encoder | None,
-        prompt: str,
-        among: int,
-    ) -> tuple[Sequence[float | None], Sequence[str | None]]:
-        """Percentiles and verdicts of what was found among so many."""
-        nothing: list[None] = [None] * len(rows)
-        if encoder is None or not rows:
-            return nothing, nothing
-        gallery = Gallery((_NAMELESS,) * len(rows), vectors, np.arange(len(rows)), ())
-        percents = strength(gallery, cosines[:, None], target, encoder, prompt)[0][:, 0]
-        known = calibration(encoder)
-        return percents.tolist(), known.cutoffs.verdicts(percents, among)[1] if known else nothing
-
-    def similar(self, path: str, /, top: int = 10, **filters: Any) -> list[Hit]:
-        """More like one of its pictures, that one left out; `filters` as for `search`.
+    def similar(
+        self, path: str, /, top: int = 10, *, thumbnails: bool = False, **filters: Unpack[Filters]
+    ) -> list[Hit]:
+        """Find more like one of its pictures, that one left out; `thumbnails` and `filters` as for `search`.
 
         Raises:
             ClipsimError: there is no such path.
@@ -680,7 +683,7 @@ class Collection:
         place = next((i for i, one in enumerate(paths) if one == path and self._live[i]), None)
         if place is None:
             raise ClipsimError(f"{path} is not in the collection: use a path as its results give them.")
-        hits = self.search(self._gathered(np.array([place]))[0], None, top + 1, **filters)
+        hits = self.search(self._gathered(np.array([place]))[0], None, top + 1, thumbnails=thumbnails, **filters)
         others = [hit for hit in hits if hit.path != path][:top]
         return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]
 
@@ -690,15 +693,11 @@ class Collection:
         Raises:
             ImageError: it cannot be read.
         """
-        from clipsim.gallery import embed
-
         recipe = self.manifest.recipe
         encoder = encoder or recipe.load()
         recipe.check(encoder)
-        gallery = embed([picture], encoder, framing=recipe.framing, contrast=recipe.contrast)
+        gallery = embed([picture], encoder, recipe.options)
         for rejected in gallery.rejected:
-            from clipsim.errors import ImageError
-
             raise ImageError(rejected.name, rejected.reason)
         vector: np.ndarray = gallery.vectors[0]
         return vector
@@ -743,6 +742,11 @@ class Collection:
             except ClipsimError as error:
                 problems.append(str(error))
         return problems
+
+
+def _nameless(vectors: np.ndarray) -> Gallery:
+    """Return a gallery of these vectors, which calculates without names."""
+    return Gallery((_NAMELESS,) * len(vectors), vectors, np.arange(len(vectors)), ())
 
 
 def _forget_copies(folder: Location, manifest: Manifest) -> None:
@@ -805,4 +809,4 @@ def _nanoseconds(when: When) -> int:
         moment = datetime.fromisoformat(when if isinstance(when, str) else when.isoformat())
         return int(moment.timestamp() * 1e6) * 1000
     except (ValueError, OverflowError, OSError) as error:
-        raise ClipsimError(f"{when!r} is not a date that can be read: write it as 2026-03-31.") from error
+        raise UsageError(f"{when!r} is not a date that can be read: write it as 2026-03-31.") from error

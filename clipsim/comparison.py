@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Unpack
 
 import numpy as np
 
-from clipsim.calibration import calibration
-from clipsim.encoders import Encoder
-from clipsim.errors import CaptionError, ClipsimError
-from clipsim.framing import check_treatment
+from clipsim.base import Encoder
+from clipsim.errors import CaptionError, UsageError
 from clipsim.gallery import Item, Progress, Rejected, embed, gathered
 from clipsim.images import Source
-from clipsim.prompting import check_prompt, encode_captions
-from clipsim.scoring import Result, caption_notes, clean_caption, precision, score_images, strength
+from clipsim.judge import judge
+from clipsim.options import Choices, Options
+from clipsim.prompting import encode_captions
+from clipsim.scoring import Result, caption_notes, clean_caption, options_used, score_images, to_plain
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class CaptionTable:
         best_pictures: for each caption the picture with the highest cosine; empty without pictures.
         best_captions: for each picture the caption with the highest percentile.
         answers: for each caption "match" or "nothing here matches"; None where the model has no cut-offs.
-        model, device, rejected, notes, seconds, framing, contrast, prompt, precision: as in `Result`.
+        model, device, rejected, notes, seconds, options: as in `Result`.
     """
 
     captions: tuple[str, ...]
@@ -49,15 +48,11 @@ class CaptionTable:
     rejected: tuple[Rejected, ...]
     notes: tuple[str, ...]
     seconds: float
-    framing: str
-    contrast: str
-    prompt: str
-    precision: str = "full"
+    options: Options
 
     def to_dict(self) -> dict[str, Any]:
-        """The same fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
+        """Return the same fields as plain dicts, lists, strings and numbers, the options among them by name."""
+        return to_plain(self)
 
 
 @dataclass(frozen=True)
@@ -88,16 +83,15 @@ def score_captions(
     captions: Iterable[str],
     encoder: Encoder,
     *,
-    framing: str = "crop",
-    contrast: str = "as-is",
-    prompt: str = "as-written",
+    options: Options = Options(),
     progress: Progress | None = None,
+    **choices: Unpack[Choices],
 ) -> CaptionTable:
     """Score every picture against every caption.
 
     Args:
         captions: what the pictures might show; one that comes twice counts once.
-        images, encoder, framing, contrast, prompt, progress: as `clipsim.score_images` takes them.
+        images, encoder, options, progress, choices: as `clipsim.score_images` takes them.
 
     Raises:
         CaptionError: there are no captions, or one is empty or not valid text.
@@ -105,60 +99,74 @@ def score_captions(
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
-    check_treatment(framing, contrast)
-    check_prompt(prompt)
+    options = options.replace(**choices)
     sources = gathered(images)
     asked = list(dict.fromkeys(clean_caption(caption) for caption in captions))
     if not asked:
         raise CaptionError("There are no captions: write one a line.")
-    vectors = encode_captions(asked, encoder, prompt)
-    gallery = embed(sources, encoder, framing=framing, contrast=contrast, progress=progress)
-    cosine = gallery.cosines(vectors)
-    percent, _ = strength(gallery, cosine, vectors, encoder, prompt)
-    known = calibration(encoder)
-    judged = [known.cutoffs.verdicts(row) for row in percent.T] if known and gallery.pictures else []
+    vectors = encode_captions(asked, encoder, options.prompt)
+    gallery = embed(sources, encoder, options, progress=progress)
+    cosines = gallery.cosines(vectors)
+    judged = judge(gallery, cosines, vectors, encoder, options.prompt)
     names = tuple(picture.name for picture in gallery.pictures)
     return CaptionTable(
         captions=tuple(asked),
         pictures=names,
-        cosines=_rows(cosine),
-        percentiles=_rows(percent),
-        verdicts=tuple(tuple(each) for _, each in judged) if judged else None,
-        best_pictures=tuple(names[i] for i in cosine.argmax(axis=0)) if names else (),
-        best_captions=tuple(asked[i] for i in percent.argmax(axis=1)),
-        answers=tuple(whole for whole, _ in judged) if judged else None,
+        cosines=_rows(cosines),
+        percentiles=_rows(judged.percentiles),
+        verdicts=judged.verdicts,
+        best_pictures=tuple(names[i] for i in cosines.argmax(axis=0)) if names else (),
+        best_captions=tuple(asked[i] for i in judged.percentiles.argmax(axis=1)),
+        answers=judged.answers,
         model=encoder.name,
         device=encoder.device,
         rejected=gallery.rejected,
-        notes=(
-            *getattr(encoder, "notes", ()),
-            *(note for one in asked for note in caption_notes(one, encoder, prompt)),
-        ),
+        notes=(*encoder.notes, *(note for one in asked for note in caption_notes(one, encoder, options.prompt))),
         seconds=time.perf_counter() - start,
-        framing=framing,
-        contrast=contrast,
-        prompt=prompt,
-        precision=precision(encoder),
+        options=options_used(options, encoder),
     )
 
 
 def compare_models(
-    images: Iterable[Item] | Source, caption: str, encoders: Sequence[Encoder], **choices: Any
+    images: Iterable[Item] | Source,
+    caption: str | None,
+    encoders: Sequence[Encoder],
+    *,
+    reference: Item | None = None,
+    options: Options = Options(),
+    words: bool = False,
+    heatmap: bool = False,
+    thumbnails: bool = False,
+    progress: Progress | None = None,
+    **choices: Unpack[Choices],
 ) -> Comparison:
     """Score the same pictures and caption by several models.
 
     Args:
-        images, caption: as `clipsim.score_images` takes them.
         encoders: two at least, of different names.
-        choices: further arguments of `clipsim.score_images`.
+        images, caption, reference, options, words, heatmap, thumbnails, progress, choices: as `clipsim.score_images`
+            takes them.
 
     Raises:
         ClipsimError: there are fewer than two models, or what `clipsim.score_images` raises.
     """
     if len({encoder.name for encoder in encoders}) < max(2, len(encoders)):
-        raise ClipsimError("The same model is there twice, or there is only one: choose two different ones.")
-    sources = list(gathered(images))
-    results = tuple(score_images(sources, caption, encoder, **choices) for encoder in encoders)
+        raise UsageError("The same model is there twice, or there is only one: choose two different ones.")
+    options, sources = options.replace(**choices), list(gathered(images))
+    results = tuple(
+        score_images(
+            sources,
+            caption,
+            encoder,
+            reference=reference,
+            options=options,
+            words=words,
+            heatmap=heatmap,
+            thumbnails=thumbnails,
+            progress=progress,
+        )
+        for encoder in encoders
+    )
     ranks = [{score.name: score.rank for score in result.scores} for result in results]
     names = sorted(ranks[0], key=lambda name: sum(rank[name] for rank in ranks))
     return Comparison(results, tuple(names), _spearman(*([rank[name] for name in names] for rank in ranks[:2])))

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from clipsim.base import BATCH
 from clipsim.collections import Recipe
-from clipsim.encoders import BATCH
-from clipsim.errors import ClipsimError
+from clipsim.errors import ClipsimError, UsageError
 from clipsim.indexing import AT_ONCE, Part, encoded
 from clipsim.sources import File
 from clipsim.storage import Location
@@ -52,11 +52,11 @@ class Ray:
     def __post_init__(self) -> None:
         """Raise a `ClipsimError` if Ray is not there or the number of workers makes no sense."""
         if self.workers < 0:
-            raise ClipsimError(f"{self.workers} workers cannot work: give 1 or more, or 0 for what suits the machines.")
+            raise UsageError(f"{self.workers} workers cannot work: give 1 or more, or 0 for what suits the machines.")
         try:
             import ray.data  # noqa: F401
         except ImportError as error:
-            raise ClipsimError('The engine ray is not installed: run pip install "clipsim[ray]".') from error
+            raise UsageError('The engine ray is not installed: run pip install "clipsim[ray]".') from error
 
     def __call__(self, files: list[File], folder: Location, recipe: Recipe) -> Iterator[Part]:
         """Encode files on the workers, as `clipsim.indexing.encoded` does here.

@@ -8,26 +8,25 @@ import json
 import re
 import sys
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
 from PIL import Image
 
 from clipsim import fast
-from clipsim.errors import EncoderError
+from clipsim.base import BATCH, Box, Encoder
+from clipsim.errors import ChoiceError, EncoderError
 from clipsim.legrad import legrad
 
 if TYPE_CHECKING:
     import torch
 
-BATCH = 16  # pictures or captions a forward pass; on CPU 1 halves the speed and 64 is slower again
 GPU_BATCH = 64  # pictures, so that a GPU is not kept waiting for the next pass
-PRECISIONS = ("auto", "full", "half")
 # Captions are padded to a multiple of this, each by its own length: its vector must not hang on what else is encoded.
 TEXT_STEP = 16
 # What a checkpoint's folder must hold, each in one of these forms.
@@ -40,59 +39,24 @@ PARTS = [
 # Pillow's reducing_gap for pictures of `LARGE` pixels and more: where one is six times the size or larger, whole pixels
 # are first averaged to about three times it. That takes half the time, and cosines with the plain way are 0.999999.
 REDUCING_GAP, LARGE = 3.0, 4_000_000
-DEVICES = "auto, cpu, cuda, cuda:N or mps"
+DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
 _NO_NARROW = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
 
 
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
-Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
 P = ParamSpec("P")
 R = TypeVar("R")
 _LOADING = threading.Lock()  # one for all: transformers cannot be imported by two threads at once
 _ENCODERS: WeakValueDictionary[int, TorchEncoder] = WeakValueDictionary()
 
 
-class Encoder(Protocol):
-    """What scoring needs of a model. One instance may be shared between threads.
-
-    Attributes:
-        name: the model, as results name it.
-        width: length of every vector.
-        device: where it runs, for instance "cpu" or "cuda:0".
-        precision: "full" or "half", as `clipsim.load` takes them; "full" where an encoder does not tell.
-        logit_scale: what the model was trained to multiply a cosine with before a softmax or sigmoid.
-
-    An encoder may also have `family` ("clip", "siglip", ...), `notes` (sentences that every result repeats),
-    `words_cut(caption) -> str` (the end of a caption that is too long), `revision` (changes with the weights), `batch`
-    (how many pictures at once suit it), `maps` as `TorchEncoder.maps` with its name `map_method`, and, where it tells
-    how it looks at a picture, `input_size`, `kept`, `view` and `encode_views` as `TorchEncoder`.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def logit_scale(self) -> float: ...
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Unit-length float32 vectors of shape (n, width) of upright RGB images."""
-
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        """Unit-length float32 vectors of shape (n, width) of captions."""
-
-
-class TorchEncoder(ABC):
+class TorchEncoder(Encoder):
     """What the encoders on torch share: weights loaded once, at first use; batches; tokens; unit length.
 
     `_load` or `_load_for_words` sets `_tokenizer`, a fast tokenizer of transformers, and `_max_tokens`, how many tokens
     the model reads.
     """
 
-    family = ""
-    map_method = ""
     _tokenizer: Any
     _max_tokens: int
 
@@ -109,19 +73,6 @@ class TorchEncoder(ABC):
     @abstractmethod
     def _load(self) -> None:
         """Read the weights onto `self.device`."""
-
-    @property
-    @abstractmethod
-    def input_size(self) -> tuple[int, int]:
-        """Width and height of what the network looks at."""
-
-    @abstractmethod
-    def kept(self, size: tuple[int, int]) -> Box:
-        """The part of a picture of `size` (width, height) that the model's own framing keeps."""
-
-    @abstractmethod
-    def view(self, image: Image.Image) -> Image.Image:
-        """The picture as the model's own framing shows it to the network, of `input_size`."""
 
     @abstractmethod
     def _image_inputs(self, views: list[Image.Image]) -> Tensors:
@@ -144,29 +95,28 @@ class TorchEncoder(ABC):
         """A tensor of shape (n, rows, columns) for a unit vector; both are on the device already."""
 
     @property
-    @abstractmethod
-    def width(self) -> int: ...
-
-    @property
-    @abstractmethod
-    def logit_scale(self) -> float: ...
-
-    @property
-    def device(self) -> str:
+    def device(self) -> str:  # type: ignore[override]  # found at first use: torch is slow to import
+        """The torch device that the wanted one stands for."""
         return resolve_device(self._wanted)
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> str:  # type: ignore[override]
+        """What the network calculates in, "full" or "half"."""
         on_cuda = self.device.startswith("cuda")
         return {"auto": "half" if on_cuda else "full"}.get(self._wanted_precision, self._wanted_precision)
 
     @property
-    def batch(self) -> int:
+    def reads_ahead(self) -> bool:  # type: ignore[override]
+        """A GPU leaves the processor free meanwhile; on a CPU reading beside the network gains nothing."""
+        return self.device != "cpu"
+
+    @property
+    def batch(self) -> int:  # type: ignore[override]
         """How many pictures a forward pass takes."""
         return GPU_BATCH if self.device.startswith("cuda") else BATCH
 
     @property
-    def ready(self) -> bool:
+    def ready(self) -> bool:  # type: ignore[override]
         """Whether the weights are read."""
         return self._ready and self._ready_for_words
 
@@ -236,10 +186,10 @@ class TorchEncoder(ABC):
                 self._load_for_words()
                 self._ready_for_words = True
 
-    def _load_for_words(self) -> None:  # noqa: B027  # most models come as one
+    def _load_for_words(self) -> None:  # most models come as one
         """Read what captions need, where that comes by itself."""
 
-    def words_cut(self, caption: str) -> str:
+    def truncated_text(self, caption: str) -> str:
         """The end of `caption` that the model does not read, from the first word that is not whole; "" if it fits."""
         self.ensure_loaded()
         cleaned = self._cleaned(caption)
@@ -326,7 +276,7 @@ class TransformersEncoder(TorchEncoder):
         self, name: str, folder: Path, device: str = "auto", notes: tuple[str, ...] = (), precision: str = "auto"
     ) -> None:
         super().__init__(name, device, notes, precision)
-        self.folder = folder
+        self.folder: Path = folder
         self.family = _family(folder, name)
         # the hub's cache keeps each commit in a folder of its own; other folders may be written over
         self.revision = folder.name if folder.parent.name == "snapshots" else _state(folder)
@@ -340,20 +290,20 @@ class TransformersEncoder(TorchEncoder):
         return int(config.projection_dim if self.family == "clip" else config.vision_config.hidden_size)
 
     @property
-    def logit_scale(self) -> float:
+    def logit_scale(self) -> float:  # type: ignore[override]
         self.ensure_loaded()
         return float(self._model.logit_scale.float().exp())
 
     @property
-    def input_size(self) -> tuple[int, int]:
+    def input_size(self) -> tuple[int, int]:  # type: ignore[override]
         self.ensure_loaded()
         size = self._processor.crop_size if self._crops else self._processor.size
         return size.width, size.height
 
-    def kept(self, size: tuple[int, int]) -> Box:
+    def crop_box(self, size: tuple[int, int]) -> Box:
         if not self._crops:
             return 0.0, 0.0, float(size[0]), float(size[1])
-        return crop_box(size, self._processor.size.shortest_edge, self.input_size)
+        return box_of_crop(size, self._processor.size.shortest_edge, self.input_size)
 
     def view(self, image: Image.Image) -> Image.Image:
         if self._crops:
@@ -472,17 +422,12 @@ def _narrow(device: str) -> str:
     return "bfloat16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else ""
 
 
-def check_precision(wanted: str) -> None:
-    """Raise an `EncoderError` that lists `PRECISIONS` if `wanted` is none of them."""
-    if wanted not in PRECISIONS:
-        raise EncoderError(f"precision {wanted!r} is not known: use {', '.join(PRECISIONS)}")
-
-
 def resolve_device(wanted: str) -> str:
     """The torch device that `wanted` (one of `DEVICES`) stands for; auto is CUDA, else Apple MPS, else CPU.
 
     Raises:
-        EncoderError: not a device, or not one that this machine has.
+        ChoiceError: not a device.
+        EncoderError: not one that this machine has.
     """
     if wanted == "cpu":
         return wanted
@@ -502,14 +447,14 @@ def resolve_device(wanted: str) -> str:
 
 
 def check_device_name(wanted: str) -> None:
-    """Raise an `EncoderError` that lists `DEVICES` if `wanted` is none of them; torch is not imported for that."""
+    """Raise a `ChoiceError` that lists `DEVICES` if `wanted` is none of them; torch is not imported for that."""
     kind, colon, index = wanted.partition(":")
     plain = wanted in {"auto", "cpu", "cuda", "mps"}
     if not plain and not (kind == "cuda" and colon and index.isdecimal()):
-        raise EncoderError(f"device {wanted!r} is not known: use {DEVICES}")
+        raise ChoiceError("device", wanted, DEVICES)
 
 
-def crop_box(size: tuple[int, int], edge: int, crop: tuple[int, int]) -> Box:
+def box_of_crop(size: tuple[int, int], edge: int, crop: tuple[int, int]) -> Box:
     """The part of a picture of `size` that is left when its shorter side becomes `edge` and the middle `crop` is kept.
 
     Sizes and offsets are rounded as in OpenAI's pipeline (torchvision's Resize and CenterCrop), from which transformers
@@ -527,11 +472,11 @@ def crop_box(size: tuple[int, int], edge: int, crop: tuple[int, int]) -> Box:
 def centre_crop(
     image: Image.Image, edge: int, crop: tuple[int, int], resample: int = Image.Resampling.BICUBIC
 ) -> Image.Image:
-    """Resize so that the shorter side is `edge`, and keep the `crop` (width, height) in the middle: see `crop_box`.
+    """Resize so that the shorter side is `edge`, and keep the `crop` (width, height) in the middle: see `box_of_crop`.
 
     Only the kept part is resized, so that a 1 x 50,000,000 strip costs no more than a photograph.
     """
-    box = crop_box(image.size, edge, crop)
+    box = box_of_crop(image.size, edge, crop)
     if box[0] >= 0 and box[1] >= 0:
         return _resized(image, crop, resample, box)
     # a processor that crops more than it keeps: the rest is black, as in transformers

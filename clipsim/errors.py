@@ -1,8 +1,71 @@
-"""What clipsim raises on purpose. Each message is one sentence: what was wrong with which input, and what to do."""
+"""Errors that clipsim raises on purpose.
+
+Each message is one sentence: what was wrong with which input, and what to do. Each class has the exit status of the
+command line and the HTTP status of the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class ClipsimError(Exception):
     """Base of every error that clipsim raises on purpose; `str(error)` is fit to be shown to a person."""
+
+    exit_code = 1
+    http_status = 400
+
+
+class UsageError(ClipsimError):
+    """The request itself is wrong: no other data or machine would make it right."""
+
+    exit_code = 2
+
+
+class CaptionError(UsageError):
+    """The caption cannot be scored: it is empty, is not valid text, or came together with a reference image."""
+
+
+class ChoiceError(UsageError):
+    """A name is not one of those that can be chosen.
+
+    Attributes:
+        what: what was to be chosen, for instance "framing".
+        choice: what was given.
+        choices: what may be given.
+    """
+
+    def __init__(self, what: str, choice: object, choices: Iterable[str]) -> None:
+        self.what, self.choice, self.choices = what, choice, tuple(choices)
+        super().__init__(f"{what} {choice!r} is not known: use {', '.join(self.choices)}")
+
+    def __reduce__(self) -> tuple[type[ChoiceError], tuple[str, object, tuple[str, ...]]]:
+        return type(self), (self.what, self.choice, self.choices)
+
+
+class LimitError(UsageError):
+    """A request is larger than a limit allows.
+
+    Attributes:
+        what: the field of `clipsim.settings.Limits` that was passed.
+        count: how many there are.
+        limit: how many there may be.
+    """
+
+    http_status = 413
+    _SENTENCES = {  # noqa: RUF012  # read only
+        "images": "There are {count} pictures, and the limit is {limit}: send fewer at once.",
+        "captions": "There are {count} captions, and the limit is {limit}: send fewer at once.",
+        "caption": "The caption has {count} characters, and the limit is {limit}: shorten it.",
+        "body_bytes": "The call is longer than {megabytes:g} MB, the limit: upload the pictures first.",
+    }
+
+    def __init__(self, what: str, count: int, limit: int) -> None:
+        self.what, self.count, self.limit = what, count, limit
+        super().__init__(self._SENTENCES[what].format(count=count, limit=limit, megabytes=limit / 1e6))
+
+    def __reduce__(self) -> tuple[type[LimitError], tuple[str, int, int]]:
+        return type(self), (self.what, self.count, self.limit)
 
 
 class ImageError(ClipsimError):
@@ -13,15 +76,18 @@ class ImageError(ClipsimError):
         reason: what is wrong with it and what to do, a clause that reads on from the name.
     """
 
+    http_status = 422
+
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name} {reason}")
         self.name = name
         self.reason = reason
 
-
-class CaptionError(ClipsimError):
-    """The caption cannot be scored: it is empty, is not valid text, or came together with a reference image."""
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        return type(self), (self.name, self.reason)
 
 
 class EncoderError(ClipsimError):
-    """A model or device is unknown, cannot be had, or does not work."""
+    """A model cannot be loaded, a device is not on this machine, or a model does not work."""
+
+    http_status = 503

@@ -16,11 +16,12 @@ import numpy as np
 
 from clipsim.captions import Captioned, read_captions, some
 from clipsim.errors import CaptionError
-from clipsim.prompting import check_prompt, encode_captions
+from clipsim.options import Options, Prompt
+from clipsim.prompting import encode_captions
 
 if TYPE_CHECKING:
+    from clipsim.base import Encoder
     from clipsim.collections import Collection
-    from clipsim.encoders import Encoder
     from clipsim.gallery import Progress
 
 CUTOFFS = (1, 5, 10)
@@ -91,7 +92,7 @@ def evaluate(
     collection: Collection,
     encoder: Encoder | None = None,
     *,
-    prompt: str = "as-written",
+    prompt: Prompt = "as-written",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a collection's model on captions of its pictures.
@@ -107,7 +108,7 @@ def evaluate(
         CaptionError: the file cannot be read, or none of its pictures is in the collection.
         ClipsimError: the encoder is not the collection's, or the prompt is not known.
     """
-    check_prompt(prompt)
+    Options(prompt=prompt)  # which checks it
     given = read_captions(captions) if isinstance(captions, str | Path) else list(captions)
     paths: list[str] = collection.table(["path"])["path"].to_pylist()
     written = [one for one in given if one.caption]
@@ -146,7 +147,7 @@ def match(names: Sequence[str], paths: Sequence[str]) -> list[int]:
     return [whole.get(name, last.get(PurePosixPath(name.replace("\\", "/")).name, -1)) for name in names]
 
 
-def _encoded(captions: list[str], encoder: Encoder, prompt: str, progress: Progress | None) -> np.ndarray:
+def _encoded(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Progress | None) -> np.ndarray:
     vectors = np.empty((len(captions), encoder.width), np.float32)
     for start in range(0, len(captions), ENCODED_AT_ONCE):
         part = captions[start : start + ENCODED_AT_ONCE]

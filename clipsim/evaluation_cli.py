@@ -8,7 +8,7 @@ from typing import Any
 
 from clipsim.captions import some
 from clipsim.evaluation import CUTOFFS, Estimate, Evaluation, Retrieval, evaluate
-from clipsim.prompting import PROMPTS
+from clipsim.options import PROMPTS
 from clipsim.report import aligned, percent, printable
 
 

@@ -7,30 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import ceil
-from typing import Any
 
 from PIL import Image, ImageOps
 
-from clipsim.encoders import Box, Encoder
-from clipsim.errors import ClipsimError
+from clipsim.base import Box, Encoder
+from clipsim.options import Options
 
-FRAMINGS = {
-    "crop": "the model's own way: the middle square for CLIP and the stand-in, all of it squeezed for SigLIP",
-    "pad": "all of the picture, small, on a grey square",
-    "tiles-best": "overlapping squares at two sizes, of which the best one counts",
-    "tiles-mean": "overlapping squares at two sizes, averaged",
-}
-CONTRASTS = {
-    "as-is": "as it is",
-    "auto": "stretched to the full range (autocontrast)",
-}
 TILE_SIDES = (1.0, 0.6)  # of the shorter side: squares that cover the picture, and closer looks
 OVERLAP = 0.25  # of a tile's side, at least
 MOST_TILES = 12  # along a side: a strip of 1 x 50,000,000 pixels would make millions
 CUTOFF = 1  # percent of the pixels at either end that may become black or white: a few glints must not stop it
 GREY = (122, 116, 104)  # the mean colour of CLIP's training pictures, which its normalisation makes zero
 THUMBNAIL = 224  # pixels along each side
-INPUT_SIZE = (224, 224)  # for an encoder that does not tell its own
 
 
 @dataclass(frozen=True)
@@ -46,37 +34,23 @@ class View:
     box: Box
 
 
-def check_treatment(framing: str, contrast: str) -> None:
-    """Raise a `ClipsimError` that lists the choices if one of them is not known."""
-    for what, choice, choices in (("framing", framing, FRAMINGS), ("contrast", contrast, CONTRASTS)):
-        if choice not in choices:
-            raise ClipsimError(f"{what} {choice!r} is not known: use {', '.join(choices)}")
-
-
-def views(image: Image.Image, encoder: Encoder, framing: str = "crop", contrast: str = "as-is") -> list[View]:
+def views(image: Image.Image, encoder: Encoder, options: Options = Options()) -> list[View]:
     """What the model looks at: one view, or with tiles several.
 
     Args:
         image: upright RGB.
         encoder: its own framing is "crop"; the others make pictures of its `input_size`.
-        framing: a key of `FRAMINGS`.
-        contrast: a key of `CONTRASTS`; it is evened out in each view by itself.
+        options: framing and contrast; contrast is evened out in each view by itself.
     """
-    if framing == "crop":
+    if options.framing == "crop":
         looks = [_own(image, encoder)]
-    elif framing == "pad":
-        return [_padded(image, _input_size(encoder), contrast)]
+    elif options.framing == "pad":
+        return [_padded(image, encoder.input_size, options.contrast)]
     else:
         looks = [
-            View(image.resize(_input_size(encoder), Image.Resampling.BICUBIC, box), box) for box in tiles(image.size)
+            View(image.resize(encoder.input_size, Image.Resampling.BICUBIC, box), box) for box in tiles(image.size)
         ]
-    return [View(_evened(look.image, contrast), look.box) for look in looks]
-
-
-def encode(looks: Sequence[View], encoder: Encoder) -> Any:
-    """Unit-length float32 vectors of shape (n, width)."""
-    images = [look.image for look in looks]
-    return encoder.encode_views(images) if hasattr(encoder, "encode_views") else encoder.encode_images(images)
+    return [View(_evened(look.image, options.contrast), look.box) for look in looks]
 
 
 def thumbnail(looks: Sequence[View]) -> str:
@@ -146,10 +120,8 @@ def _starts(length: int, side: float) -> list[float]:
     return [(length - side) / 2] if count < 2 else [i * (length - side) / (count - 1) for i in range(count)]
 
 
-def _own(image: Image.Image, encoder: Any) -> View:
-    if not hasattr(encoder, "view"):
-        return View(image, (0.0, 0.0, float(image.width), float(image.height)))
-    return View(encoder.view(image), encoder.kept(image.size))
+def _own(image: Image.Image, encoder: Encoder) -> View:
+    return View(encoder.view(image), encoder.crop_box(image.size))
 
 
 def _padded(image: Image.Image, size: tuple[int, int], contrast: str) -> View:
@@ -166,11 +138,6 @@ def _padded(image: Image.Image, size: tuple[int, int], contrast: str) -> View:
 
 def _evened(image: Image.Image, contrast: str) -> Image.Image:
     return ImageOps.autocontrast(image, cutoff=CUTOFF, preserve_tone=True) if contrast == "auto" else image
-
-
-def _input_size(encoder: Any) -> tuple[int, int]:
-    size: tuple[int, int] = getattr(encoder, "input_size", INPUT_SIZE)
-    return size
 
 
 def _inside(box: Box, size: tuple[int, int]) -> Box:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from clipsim import cache
-from clipsim.encoders import BATCH, Encoder
+from clipsim.base import Encoder
+from clipsim.cache import VectorCache, cache_of, vector_key
 from clipsim.errors import ClipsimError, ImageError
-from clipsim.framing import INPUT_SIZE, View, encode, seen, views
+from clipsim.framing import View, seen, views
 from clipsim.images import Picture, Source, digest, opened, read
+from clipsim.options import Options
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -126,9 +127,8 @@ def _blas() -> ThreadpoolController:
 def embed(
     items: Iterable[Item] | Source,
     encoder: Encoder,
+    options: Options = Options(),
     *,
-    framing: str = "crop",
-    contrast: str = "as-is",
     progress: Progress | None = None,
     keep_looks: bool = False,
 ) -> Gallery:
@@ -137,8 +137,7 @@ def embed(
     Args:
         items: as `clipsim.score_images` takes them.
         encoder: from `clipsim.load()`.
-        framing: a key of `clipsim.framing.FRAMINGS`.
-        contrast: a key of `clipsim.framing.CONTRASTS`.
+        options: framing and contrast.
         progress: called with (pictures done, pictures in all).
         keep_looks: whether `Seen.looks` is wanted.
 
@@ -150,7 +149,7 @@ def embed(
     rejected: list[Rejected] = []
     counts = [0]
     together = bytearray()  # many small arrays would keep the memory between them from being given back
-    for found in stream(items, encoder, framing=framing, contrast=contrast, progress=progress, keep_looks=keep_looks):
+    for found in stream(items, encoder, options, progress=progress, keep_looks=keep_looks):
         if isinstance(found, Rejected):
             rejected.append(found)
         else:
@@ -164,9 +163,8 @@ def embed(
 def stream(
     items: Iterable[Item] | Source,
     encoder: Encoder,
+    options: Options = Options(),
     *,
-    framing: str = "crop",
-    contrast: str = "as-is",
     progress: Progress | None = None,
     keep_looks: bool = False,
 ) -> Iterator[Embedded | Rejected]:
@@ -177,11 +175,11 @@ def stream(
     """
     sources = gathered(items)
     total = len(sources) if isinstance(sources, Collection) else 0
-    chosen = _Treatment(encoder, framing, contrast, keep_looks)
+    chosen = _Treatment(encoder, options, cache_of(encoder), keep_looks)
     done = 0
     with ThreadPoolExecutor(WORKERS, "read") as pool:
         try:
-            for batch in _batches(_in_order(pool, sources, chosen, _ahead(encoder)), getattr(encoder, "batch", BATCH)):
+            for batch in _batches(_in_order(pool, sources, chosen, _ahead(encoder)), encoder.batch):
                 yield from _encoded(batch, chosen)
                 done += len(batch)
                 del batch  # or its pixels stay in memory while the next pictures are decoded
@@ -194,8 +192,8 @@ def stream(
 @dataclass(frozen=True)
 class _Treatment:
     encoder: Encoder
-    framing: str
-    contrast: str
+    options: Options
+    cache: VectorCache
     keep_looks: bool
 
 
@@ -205,7 +203,7 @@ class _Prepared:
 
     seen: Seen
     looks: list[View]
-    key: bytes | None
+    key: bytes
     vectors: np.ndarray | None
 
 
@@ -216,7 +214,7 @@ def _kept(source: Source, name: str, chosen: _Treatment) -> _Prepared | None:
     try:
         if not isinstance(source, bytes) and not 0 < Path(source).stat().st_size < SMALL:
             return None
-        return _found(name, cache.current().get(_key(chosen, digest(source))))
+        return _found(name, chosen.cache.get(_key(chosen, digest(source))))
     except (OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
         return None
 
@@ -225,11 +223,11 @@ def _found(name: str, kept: tuple[np.ndarray, Any] | None) -> _Prepared | None:
     if not kept:
         return None
     vectors, (notes, size, share) = kept
-    return _Prepared(Seen(name, tuple(notes), tuple(size), share), [], None, vectors)
+    return _Prepared(Seen(name, tuple(notes), tuple(size), share), [], b"", vectors)
 
 
-def _key(chosen: _Treatment, *content: bytes | str) -> bytes | None:
-    return cache.key(chosen.encoder, [*content, chosen.framing, chosen.contrast])
+def _key(chosen: _Treatment, *content: bytes | str) -> bytes:
+    return vector_key(chosen.encoder, [*content, chosen.options.framing, chosen.options.contrast])
 
 
 def _prepared(source: Source, name: str, chosen: _Treatment) -> _Prepared | Rejected:
@@ -249,27 +247,25 @@ def _read(source: Source, image: Image.Image, name: str, chosen: _Treatment) -> 
         key = _key(chosen, picture.image.tobytes(), repr((picture.image.size, picture.notes)))
     else:
         picture, key = None, _key(chosen, digest(source))
-    kept = cache.current().get(key)
+    kept = chosen.cache.get(key)
     found = _found(name, kept)
     if found and not chosen.keep_looks:
         if image is not source:
             image.close()
         return found
     picture = picture or read(image, name, _least(chosen.encoder))
-    looks = views(picture.image, chosen.encoder, chosen.framing, chosen.contrast)
+    looks = views(picture.image, chosen.encoder, chosen.options)
     return _Prepared(_seen(picture, looks, chosen.keep_looks), looks, key, kept and kept[0])
 
 
 def _least(encoder: Encoder) -> int | None:
     """How many pixels a side must have at least, where half precision lets a JPEG be decoded at a smaller size."""
-    if getattr(encoder, "precision", "full") != "half":
-        return None
-    return DRAFT_MARGIN * max(getattr(encoder, "input_size", INPUT_SIZE))
+    return DRAFT_MARGIN * max(encoder.input_size) if encoder.precision == "half" else None
 
 
 def _encoded(batch: list[_Prepared | Rejected], chosen: _Treatment) -> Iterator[Embedded | Rejected]:
     new = [one for one in batch if isinstance(one, _Prepared) and one.vectors is None]
-    fresh = iter(_vectors([one.looks for one in new], chosen.encoder, mean=chosen.framing == "tiles-mean"))
+    fresh = iter(_vectors([one.looks for one in new], chosen.encoder, mean=chosen.options.framing == "tiles-mean"))
     for one in batch:
         if isinstance(one, Rejected):
             yield one
@@ -277,7 +273,7 @@ def _encoded(batch: list[_Prepared | Rejected], chosen: _Treatment) -> Iterator[
             yield Embedded(one.seen, one.vectors)
         else:
             vectors, seen = next(fresh), one.seen
-            cache.current().put(one.key, vectors, (seen.notes, seen.size, seen.share))
+            chosen.cache.put(one.key, vectors, (seen.notes, seen.size, seen.share))
             yield Embedded(seen, vectors)
 
 
@@ -285,7 +281,7 @@ def _vectors(looks: list[list[View]], encoder: Encoder, *, mean: bool) -> list[n
     """The vectors of each picture's looks, or their mean at unit length."""
     if not looks:
         return []
-    together = encode([look for some in looks for look in some], encoder)
+    together = encoder.encode_views([look.image for some in looks for look in some])
     each = np.split(together, np.cumsum([len(some) for some in looks])[:-1])
     if not mean:
         return each
@@ -355,11 +351,9 @@ def _own_name(source: Source, place: int) -> str:
 def _ahead(encoder: Encoder) -> int:
     """How many pictures may be read before they are needed.
 
-    A GPU leaves the processor free meanwhile. On a CPU, reading beside the network gains nothing; and an encoder that
-    frames pictures itself holds them in full size.
+    An encoder that frames pictures only when it encodes them holds them in full size until then.
     """
-    waits = encoder.device != "cpu" and hasattr(encoder, "view")
-    return 2 * int(getattr(encoder, "batch", BATCH)) if waits else WORKERS
+    return 2 * encoder.batch if encoder.reads_ahead else WORKERS
 
 
 def _in_order(

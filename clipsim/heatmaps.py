@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from clipsim.encoders import BATCH, Box, Encoder
-from clipsim.framing import View, encode
+from clipsim.base import Box, Encoder
 
 if TYPE_CHECKING:
     from clipsim.gallery import Seen
 
-WINDOWS = 5  # along each side, for an encoder that has no map of its own
 CELLS = 24  # along a picture's longer side, where a map is put together from tiles
 DIGITS = 4  # of a value: finer than a screen shows, and a third of the JSON
 FLAT = 1e-6  # differences below this share of the values are rounding, which must not become a pattern
@@ -54,7 +50,7 @@ def heatmaps(pictures: Sequence[Seen], encoder: Encoder, target: np.ndarray) -> 
 
     Args:
         pictures: from `clipsim.gallery.embed` with `keep_looks`.
-        encoder: the one that saw them. Without `maps` of its own, each view is looked at through small windows.
+        encoder: the one that saw them.
         target: unit vector of a caption or a picture, shape (width,).
 
     Raises:
@@ -67,7 +63,7 @@ def heatmaps(pictures: Sequence[Seen], encoder: Encoder, target: np.ndarray) -> 
     if not pictures:
         return []
     views = [look.image for picture in pictures for look in picture.looks]  # together, so that batches are full
-    grids, method = _grids(views, encoder, target)
+    grids, method = encoder.maps(views, target), encoder.map_method
     ends = np.cumsum([len(picture.looks) for picture in pictures])
     each = np.split(grids, ends[:-1])
     return [_heatmap(picture, some, method) for picture, some in zip(pictures, each, strict=True)]
@@ -97,45 +93,6 @@ def overlay(image: Image.Image, heatmap: Heatmap, longest: int = 480) -> Image.I
     part = np.asarray(small.crop((left, top, right, bottom)), np.float32)
     result[top:bottom, left:right] = _tinted(part, _enlarged(heatmap.values, (right - left, bottom - top)))
     return Image.fromarray(result.round().astype(np.uint8))
-
-
-def _grids(views: list[Image.Image], encoder: Any, target: np.ndarray) -> tuple[np.ndarray, str]:
-    """Raw relevance of equal cells that tile each view, shape (n, rows, columns), and the method's name."""
-    if hasattr(encoder, "maps"):
-        return encoder.maps(views, target), encoder.map_method
-    return _window_maps(views, encoder, target), "windows"
-
-
-def _window_maps(views: list[Image.Image], encoder: Encoder, target: np.ndarray) -> np.ndarray:
-    """Cosine of the target with overlapping windows of half the view's sides, averaged where they overlap."""
-    places = list(product(views, range(WINDOWS), range(WINDOWS)))
-    cosines = []
-    for start in range(0, len(places), BATCH):  # in parts, or a thousand pictures' windows would be held at once
-        windows = [_window(*place, whole=hasattr(encoder, "encode_views")) for place in places[start : start + BATCH]]
-        cosines.append(encode(windows, encoder) @ target)
-    each = np.concatenate([np.zeros(0, np.float32), *cosines]).reshape(-1, WINDOWS, WINDOWS)
-    return _averaged(each)
-
-
-def _window(view: Image.Image, row: int, column: int, *, whole: bool) -> View:
-    """One of `WINDOWS` x `WINDOWS` windows; `whole` at the size of the view, which the network needs, else unscaled."""
-    width, height = view.width / 2, view.height / 2
-    left, top = (width * column / (WINDOWS - 1), height * row / (WINDOWS - 1))
-    box = (left, top, left + width, top + height)
-    size = view.size if whole else (ceil(width), ceil(height))
-    return View(view.resize(size, Image.Resampling.BICUBIC, box), box)
-
-
-def _averaged(windows: np.ndarray) -> np.ndarray:
-    """Cells of a window's step, each the mean of the windows that hold it: (n, w, w) becomes (n, 2w - 2, 2w - 2)."""
-    steps = WINDOWS - 1  # that a window is wide
-    total, count = np.zeros((2, len(windows), 2 * steps, 2 * steps), np.float32)
-    for row, column in product(range(WINDOWS), repeat=2):
-        held = np.s_[:, row : row + steps, column : column + steps]
-        total[held] += windows[:, row, column, None, None]
-        count[held] += 1
-    mean: np.ndarray = total / count
-    return mean
 
 
 def _heatmap(picture: Seen, grids: np.ndarray, method: str) -> Heatmap:

@@ -14,9 +14,8 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from clipsim.errors import ImageError
-from clipsim.limits import LIMITS
+from clipsim.limits import pixel_limit
 
-MAX_PIXELS = LIMITS.pixels  # phones reach 50 megapixels, almost nothing else does
 # Only these decoders run on what a stranger sends: EPS and PDF would start other programs, TGA takes any bytes.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "QOI")
 # What a folder is searched for; a file that is named is read whatever its ending.
@@ -112,8 +111,8 @@ def read(source: Source, name: str, least: int | None = None) -> Picture:
             of the caller's own, which it would change.
 
     Raises:
-        ImageError: no such file, zero bytes, not a picture, truncated, or more than `MAX_PIXELS` pixels (which is
-            checked before decoding).
+        ImageError: no such file, zero bytes, not a picture, truncated, or more pixels than `clipsim.limits` allows
+            (which is checked before decoding).
     """
     image = opened(source, name)
     # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded.
@@ -165,12 +164,12 @@ def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
-    if width * height > MAX_PIXELS:
+    if width * height > pixel_limit():
         raise ImageError(name, _too_large(f"{width} x {height} = {width * height / 1e6:.0f} million"))
 
 
 def _too_large(pixels: str) -> str:
-    return f"has {pixels} pixels, and the limit is {MAX_PIXELS / 1e6:.0f} million: make it smaller first"
+    return f"has {pixels} pixels, and the limit is {pixel_limit() / 1e6:.0f} million: make it smaller first"
 
 
 def _decode(image: Image.Image, name: str, least: int | None) -> list[str]:

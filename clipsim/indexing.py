@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from clipsim import ann, storage
+from clipsim.base import Encoder
 from clipsim.collections import MANIFEST, Bad, Manifest, Recipe, Writer, read_rejected, read_removed
-from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.framing import seen_part
 from clipsim.gallery import Embedded, Progress, Rejected, stream
+from clipsim.options import Choices, Options
 from clipsim.segments import Segment, schema, write_segment
 from clipsim.sources import File, contents, listed
 from clipsim.storage import UNKNOWN, Location, located
@@ -75,15 +76,13 @@ def index_folder(
     folder: str | Location,
     encoder: Encoder | str | None = None,
     *,
-    framing: str | None = None,
-    contrast: str | None = None,
     device: str = "auto",
-    precision: str = "auto",
     column: str | None = None,
     moved: bool = False,
     index: str | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
+    **choices: Unpack[Choices],
 ) -> Report:
     """Bring a collection up to date with a folder of pictures; a run that was killed goes on where it stopped.
 
@@ -92,14 +91,14 @@ def index_folder(
         folder: of the collection, here or at an address; made if it is missing.
         encoder: from `clipsim.load()`, or a name as that takes it; None for the collection's model, for a new one
             "auto". A name is loaded only if there is something to encode.
-        framing, contrast: as `clipsim.score_images` takes them, but for tiles-best; None for those of the collection,
-            for a new one "crop" and "as-is".
-        device, precision: as `clipsim.load` takes them, where encoder is a name.
+        device: as `clipsim.load` takes it, where encoder is a name.
         column: that names the pictures where the source is a Parquet file.
         moved: whether the pictures of the collection lie here now, which else is an error.
         index: a key of `clipsim.ann.KINDS`; None for what suits the size.
         engine: what encodes and writes segments, such as `clipsim.distributed.Ray`; None for this process.
         progress: called with (pictures done, pictures in all), done being those that are safe on the disk.
+        choices: framing (but for tiles-best), contrast and precision, of a new collection; what is left out is that of
+            the collection, for a new one the default.
 
     Raises:
         ClipsimError: there are no pictures, the folder is no collection, another process writes to it, or it was made
@@ -112,7 +111,7 @@ def index_folder(
     if not files:
         raise ClipsimError(f"There are no pictures in {source}: name a folder with pictures.")
     name = str(source.resolve() if isinstance(source, Path) else source).rstrip("/")
-    asked = _Asked(encoder, device, precision, framing, contrast)
+    asked = _Asked(encoder, device, choices)
     if _there(folder):
         known = Manifest.read(folder)
         _check_source(known.source, name, moved)
@@ -149,28 +148,25 @@ class _Asked:
 
     given: Encoder | str | None
     device: str
-    precision: str
-    framing: str | None
-    contrast: str | None
+    choices: Choices
 
     def recipe(self) -> Recipe:
         """Of a new collection."""
-        return Recipe.of(self._loaded(), self.framing or "crop", self.contrast or "as-is")
+        return Recipe.of(self._loaded(), Options(**self.choices))
 
     def _loaded(self) -> Encoder:
         from clipsim.models import load
 
         if self.given is None or isinstance(self.given, str):
-            self.given = load(self.given or "auto", self.device, self.precision)
+            self.given = load(self.given or "auto", self.device, self.choices.get("precision", "auto"))
         return self.given
 
     def check(self, recipe: Recipe) -> None:
         """Raise a `ClipsimError` that names both where a collection was made in another way; weights are not loaded."""
-        asked = {"framing": self.framing, "contrast": self.contrast}
-        if self.precision != "auto":
-            asked["precision"] = self.precision
-        for what, choice in asked.items():
-            recipe.check_choice(what, choice)
+        asked = self.choices.copy()
+        if asked.get("precision") == "auto":
+            del asked["precision"]
+        recipe.check_options(**asked)
         if self.given not in (None, "auto", recipe.model, recipe.origin):
             recipe.check(self._loaded())
 
@@ -178,7 +174,7 @@ class _Asked:
         """What adds to a collection."""
         if self.given is None or isinstance(self.given, str):
             self.given = recipe.load(self.device)
-        recipe.check_same(Recipe.of(self.given, recipe.framing, recipe.contrast))
+        recipe.check_same(Recipe.of(self.given, recipe.options))
         return self.given
 
 
@@ -208,7 +204,7 @@ def encoded(files: list[File], folder: Location, recipe: Recipe, encoder: Encode
     found: Iterator[Embedded | Rejected] = iter(())
     for first in sources:
         every = chain([first], sources)
-        found = stream(every, encoder, framing=recipe.framing, contrast=recipe.contrast, keep_looks=True)
+        found = stream(every, encoder, recipe.options, keep_looks=True)
         break
     rows: list[dict[str, Any]] = []
     vectors: list[np.ndarray] = []

@@ -1,11 +1,11 @@
-"""How much one request may ask of a server. Each limit can be set by an environment variable, read once at start."""
+"""How much one request may ask of a server. Each limit can be set by an environment variable."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
 
-from clipsim.errors import ClipsimError
+from clipsim.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Limits:
         """The defaults, but for what the environment sets.
 
         Raises:
-            ClipsimError: a variable is not a whole number above zero.
+            UsageError: a variable is not a whole number above zero.
         """
         defaults = asdict(cls())
         return cls(**{name: _whole_number(f"CLIPSIM_{name.upper()}", value) for name, value in defaults.items()})
@@ -52,8 +52,10 @@ def _whole_number(variable: str, default: int) -> int:
     if not text:
         return default
     if not text.isdecimal() or int(text) < 1:
-        raise ClipsimError(f"{variable} is {text!r}: set it to a whole number above zero")
+        raise UsageError(f"{variable} is {text!r}: set it to a whole number above zero")
     return int(text)
 
 
-LIMITS = Limits.from_environment()
+def pixel_limit() -> int:
+    """Return how many pixels a picture may have, as the environment says now."""
+    return _whole_number("CLIPSIM_PIXELS", Limits.pixels)

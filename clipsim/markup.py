@@ -235,7 +235,7 @@ def _how(score: Score, result: Result) -> str:
     lines = [f"sees {score.seen:.0%} of it".replace("%", " %")]
     if score.seen < 0.995:
         lines.append(f"{1 - score.seen:.0%} cut away".replace("%", " %"))
-    if result.contrast != "as-is":
+    if result.options.contrast != "as-is":
         lines.append("contrast evened out")
     return "".join(f"<span>{escape(line)}</span>" for line in (*lines, *score.notes))
 

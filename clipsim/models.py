@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from clipsim.base import Encoder
 from clipsim.encoders import (
-    Encoder,
     TransformersEncoder,
     check_device_name,
-    check_precision,
     missing_part,
     resolve_device,
 )
-from clipsim.errors import EncoderError
+from clipsim.errors import ChoiceError, EncoderError
+from clipsim.options import Options, Precision
 from clipsim.standin import StandInEncoder
 
 PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
@@ -65,7 +65,7 @@ MODELS = (
 DEFAULT, STAND_IN = MODELS[0], MODELS[-1]
 
 
-def load(name: str = "auto", device: str = "auto", precision: str = "auto") -> Encoder:
+def load(name: str = "auto", device: str = "auto", precision: Precision = "auto") -> Encoder:
     """An encoder that is ready to be used; its weights are read at the first call.
 
     Args:
@@ -77,11 +77,12 @@ def load(name: str = "auto", device: str = "auto", precision: str = "auto") -> E
             that looks at pictures; large JPEGs are decoded at a smaller size. "auto" is half on CUDA, else full.
 
     Raises:
-        EncoderError: the name, device or precision is not known, or the model was asked for by name and cannot be had.
+        ChoiceError: the name, device or precision is not known.
+        EncoderError: the model was asked for by name and cannot be had, or the device is not on this machine.
     """
     check_name(name)
     check_device_name(device)
-    check_precision(precision)
+    Options(precision=precision)  # which checks it
     if device not in ("auto", "cpu"):
         resolve_device(device)
     if name == "auto":
@@ -97,11 +98,10 @@ def load(name: str = "auto", device: str = "auto", precision: str = "auto") -> E
 
 
 def check_name(name: str) -> None:
-    """Raise an `EncoderError` that lists the known names unless `name` can be one of a model; nothing is loaded."""
+    """Raise a `ChoiceError` that lists the known names unless `name` can be one of a model; nothing is loaded."""
     known = ["auto", *(model.name for model in MODELS)]
     if name not in known and not _is_folder(name) and not _HUB_ID.fullmatch(name):
-        known_names = ", ".join(known)
-        raise EncoderError(f"model {name!r} is not known: use {known_names}, a hub id (owner/name) or a local folder")
+        raise ChoiceError("model", name, [*known, "a hub id (owner/name) or a local folder"])
 
 
 def _is_folder(name: str) -> bool:

@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from clipsim import cache
-from clipsim.encoders import Encoder
-from clipsim.errors import ClipsimError
-
-# Each template takes the caption once. The second is the one of CLIP's paper (Radford et al. 2021, section 3.1.4), the
-# others name the ways in which photographs differ: distance, light, sharpness, medium.
-_ENSEMBLE = (
-    "a photo of {}",
-    "a close-up photo of {}",
-    "a photo of {} far away",
-    "a bright photo of {}",
-    "a dark photo of {}",
-    "a blurry photo of {}",
-    "a drawing of {}",
-)
-PROMPTS: dict[str, tuple[str, ...]] = {
-    "as-written": ("{}",),
-    "photo": ("a photo of {}",),
-    "ensemble": _ENSEMBLE,
-}
+from clipsim.base import Encoder
+from clipsim.cache import cache_of, vector_key
+from clipsim.options import PROMPTS, Prompt
 
 
-def check_prompt(prompt: str) -> None:
-    """Raise a `ClipsimError` that lists the choices if `prompt` is not one of them."""
-    if prompt not in PROMPTS:
-        raise ClipsimError(f"prompt {prompt!r} is not known: use {', '.join(PROMPTS)}")
-
-
-def encode_captions(captions: list[str], encoder: Encoder, prompt: str = "as-written") -> np.ndarray:
+def encode_captions(captions: list[str], encoder: Encoder, prompt: Prompt = "as-written") -> np.ndarray:
     """Unit-length float32 vectors of shape (n, width); over several templates, their mean at unit length.
 
     Averaging in embedding space is section 3.1.4 of Radford et al. 2021 (arXiv:2103.00020). What was encoded before
     comes from the cache.
     """
-    keys = [cache.key(encoder, ["caption", *PROMPTS[prompt], caption]) for caption in captions]
-    kept = [cache.current().get(key) for key in keys]
+    cache = cache_of(encoder)
+    keys = [vector_key(encoder, ["caption", *PROMPTS[prompt], caption]) for caption in captions]
+    kept = [cache.get(key) for key in keys]
     vectors = np.empty((len(captions), encoder.width), np.float32)
     for row, found in zip(vectors, kept, strict=True):
         if found:
@@ -48,7 +26,7 @@ def encode_captions(captions: list[str], encoder: Encoder, prompt: str = "as-wri
     if new:
         vectors[new] = _encoded([captions[i] for i in new], encoder, PROMPTS[prompt])
     for i in new:
-        cache.current().put(keys[i], vectors[i : i + 1])
+        cache.put(keys[i], vectors[i : i + 1])
     return vectors
 
 

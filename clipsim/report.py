@@ -18,6 +18,7 @@ from clipsim.comparison import CaptionTable, Comparison
 from clipsim.gallery import Rejected
 from clipsim.images import SUFFIXES
 from clipsim.models import STAND_IN
+from clipsim.options import Options
 from clipsim.scoring import Result, Score
 
 COLUMNS = (
@@ -34,7 +35,7 @@ COLUMNS = (
 )
 CAPTION_COLUMNS = ("caption", "picture", "cosine", "percentile", "verdict", "model")
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
-AS_USUAL = {"framing": "crop", "contrast": "as-is", "prompt": "as-written"}
+TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
 _GALLERIES = "galleries of {} {} a fitting picture called nothing here matches"  # as calibration files name the rates
 
@@ -129,7 +130,7 @@ def trust(result: Result, known: Calibration | None) -> str:
         return ""
     if known is None:
         return "There are no cut-offs for this model yet: only the percentile counts."
-    rates = known.rates.get(f"{result.framing} {result.contrast} {result.prompt}")
+    rates = known.rates.get(" ".join(result.options.to_dict()[name] for name in TREATMENT))
     if rates is None:
         return (
             f"How often the verdicts are wrong was not measured for this combination ({_treatment(result)}); the "
@@ -165,16 +166,15 @@ def _of_galleries(rates: Mapping[str, float], pictures: int) -> str:
 
 def _treatment(result: Result | CaptionTable, only_unusual: bool = False) -> str:
     """For instance "framing crop, contrast as-is, prompt photo"."""
-    chosen = {name: getattr(result, name) for name in AS_USUAL}
-    return ", ".join(
-        f"{name} {choice}" for name, choice in chosen.items() if not only_unusual or choice != AS_USUAL[name]
-    )
+    usual = Options().to_dict()
+    chosen = result.options.to_dict()
+    return ", ".join(f"{name} {chosen[name]}" for name in TREATMENT if not only_unusual or chosen[name] != usual[name])
 
 
 def status(result: Result | CaptionTable) -> str:
     """One line: how many pictures, which model, on which device, in what time."""
     count = len(result.scores if isinstance(result, Result) else result.pictures)
-    where = f"{result.device}, half precision" if result.precision == "half" else result.device
+    where = f"{result.device}, half precision" if result.options.precision == "half" else result.device
     return f"{count} picture{'s' * (count != 1)} · {model_title(result)} · {where} · {result.seconds:.2f} s"
 
 

@@ -6,21 +6,20 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from clipsim import words as wording
-from clipsim.calibration import bank, calibration, percentiles
-from clipsim.encoders import Encoder
+from clipsim.base import Encoder
 from clipsim.errors import CaptionError, ImageError
-from clipsim.framing import check_treatment, thumbnail
-from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered, one_thread, stream, unit_mean
+from clipsim.framing import thumbnail
+from clipsim.gallery import Gallery, Item, Progress, Rejected, embed, gathered, stream, unit_mean
 from clipsim.heatmaps import Heatmap, heatmaps
 from clipsim.images import Source
-from clipsim.prompting import PROMPTS, check_prompt, encode_captions
-
-AT_ONCE = 500  # pictures whose cosines with all background captions are held at once
+from clipsim.judge import Judgement, judge, judge_alone
+from clipsim.options import PROMPTS, Choices, Options, Prompt
+from clipsim.prompting import encode_captions
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,7 @@ class Result:
         seconds: from the call to the answer, loading of the weights included where they were not loaded yet.
         verdict: "match" or "nothing here matches"; None where the model has no cut-offs, and with a reference image.
         words: the caption's words, in the order of `Score.words`; None unless they were asked for.
-        framing: how pictures were framed, a key of `clipsim.framing.FRAMINGS`.
-        contrast: how contrast was treated, a key of `clipsim.framing.CONTRASTS`.
-        prompt: how the caption was put to the model, a key of `clipsim.prompting.PROMPTS`.
-        precision: "full" (float32) or "half", as `clipsim.load` explains them.
+        options: how pictures and caption were put to the model; precision is "full" or "half".
     """
 
     caption: str | None
@@ -91,15 +87,18 @@ class Result:
     seconds: float
     verdict: str | None = None
     words: tuple[str, ...] | None = None
-    framing: str = "crop"
-    contrast: str = "as-is"
-    prompt: str = "as-written"
-    precision: str = "full"
+    options: Options = Options(precision="full")
 
     def to_dict(self) -> dict[str, Any]:
-        """The same fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # which makes lists of tuples
-        return plain
+        """Return the same fields as plain dicts, lists, strings and numbers, the options among them by name."""
+        return to_plain(self)
+
+
+def to_plain(record: Any) -> dict[str, Any]:
+    """Return a dataclass as `json.dumps` takes it, the fields of its `options` among its own."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(record)))  # which makes lists of tuples
+    options: dict[str, Any] = plain.pop("options")
+    return plain | options
 
 
 def score_images(
@@ -108,13 +107,12 @@ def score_images(
     encoder: Encoder,
     *,
     reference: Item | None = None,
-    framing: str = "crop",
-    contrast: str = "as-is",
-    prompt: str = "as-written",
+    options: Options = Options(),
     words: bool = False,
     heatmap: bool = False,
     thumbnails: bool = False,
     progress: Progress | None = None,
+    **choices: Unpack[Choices],
 ) -> Result:
     """Score every picture against one caption, or against one reference image.
 
@@ -124,61 +122,56 @@ def score_images(
         caption: what the pictures should show; None or "" with `reference`.
         encoder: from `clipsim.load()`.
         reference: an image to compare with instead of a caption.
-        framing: "crop" (the model's own way), "pad" (all of the picture on a square), "tiles-best" or "tiles-mean"
-            (overlapping squares, of which the best counts, or their mean).
-        contrast: "as-is", or "auto" to stretch it to the full range first.
-        prompt: "as-written", "photo" ("a photo of ..."), or "ensemble" (the mean of several such sentences).
+        options: how pictures and caption are put to the model.
         words: whether to say what each word adds.
         heatmap: whether to say where in each picture the caption finds its support.
         thumbnails: whether to return what went into the model.
         progress: called with (pictures done, pictures in all).
+        choices: fields of `options`, which they replace: framing, contrast, prompt.
 
     Returns:
         A `Result`. Pictures that cannot be read are under `rejected` and do not cost the others.
 
     Raises:
         CaptionError: the caption is empty or not valid text, or there are both a caption and a reference.
+        ChoiceError: a choice is not known.
         ImageError: the reference cannot be read.
-        ClipsimError: there are no pictures, or a choice is not known.
+        ClipsimError: there are no pictures.
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
+    options = options.replace(**choices)
     sources = gathered(images)
-    asked = _asked(caption, reference, encoder, framing, contrast, prompt)
-    keep = heatmap or thumbnails
-    gallery = embed(sources, encoder, framing=framing, contrast=contrast, progress=progress, keep_looks=keep)
-    cosine = gallery.cosines(asked.targets).max(axis=1)
-    columns = {"cosine": cosine.tolist(), **_described(gallery)}
-    notes, verdict, split = asked.notes, None, None
-    if asked.caption is not None:
-        percent, typical = strength(gallery, cosine[:, None], asked.targets, encoder, prompt)
-        columns["percentile"] = percent[:, 0].tolist()
-        known = calibration(encoder)
-        if known and len(cosine):
-            verdict, columns["verdict"] = known.cutoffs.verdicts(percent[:, 0])
+    query = _query(caption, reference, encoder, options)
+    gallery = embed(sources, encoder, options, progress=progress, keep_looks=heatmap or thumbnails)
+    cosines = gallery.cosines(query.targets).max(axis=1)
+    scores, notes = _plain_scores(gallery, cosines, encoder, by_caption=query.caption is not None), list(query.notes)
+    verdict = split = None
+    if query.caption is not None:
+        judged = judge(gallery, cosines[:, None], query.targets, encoder, options.prompt)
+        verdict = judged.answers[0] if judged.answers else None
+        scores = _with_judgement(scores, judged)
         if words:
-            split, added, said = _words(asked.caption, gallery, columns, typical, encoder, prompt)
-            columns |= added
-            notes = [*notes, *said]
+            split, scores, more = _with_words(query.caption, gallery, scores, judged, encoder, options.prompt)
+            notes += more
     if heatmap:
-        columns["heatmap"] = heatmaps(gallery.pictures, encoder, unit_mean(asked.targets)[0])
+        maps = heatmaps(gallery.pictures, encoder, unit_mean(query.targets)[0])
+        scores = [replace(score, heatmap=one) for score, one in zip(scores, maps, strict=True)]
     if thumbnails:
-        columns["thumbnail"] = [thumbnail(picture.looks) for picture in gallery.pictures]
+        looks = [picture.looks for picture in gallery.pictures]
+        scores = [replace(score, thumbnail=thumbnail(one)) for score, one in zip(scores, looks, strict=True)]
     return Result(
-        caption=asked.caption,
-        reference=asked.reference,
+        caption=query.caption,
+        reference=query.reference,
         model=encoder.name,
         device=encoder.device,
-        scores=_ranked(columns, encoder, by_caption=asked.caption is not None),
+        scores=_ranked(scores, encoder.logit_scale),
         rejected=gallery.rejected,
-        notes=(*getattr(encoder, "notes", ()), *notes),
+        notes=(*encoder.notes, *notes),
         seconds=time.perf_counter() - start,
         verdict=verdict,
-        words=None if split is None else tuple(split),
-        framing=framing,
-        contrast=contrast,
-        prompt=prompt,
-        precision=precision(encoder),
+        words=split,
+        options=options_used(options, encoder),
     )
 
 
@@ -188,44 +181,38 @@ def score_each(
     encoder: Encoder,
     *,
     reference: Item | None = None,
-    framing: str = "crop",
-    contrast: str = "as-is",
-    prompt: str = "as-written",
+    options: Options = Options(),
     progress: Progress | None = None,
+    **choices: Unpack[Choices],
 ) -> Iterator[Score | Rejected]:
     """Score pictures one by one, in their order, as they are done: `images` may be an iterator without an end.
 
     What needs all of them is left out: rank, share, and the verdict's correction for chance among many. A few dozen
     pictures are held at once, however many there are. The arguments and what is raised are those of `score_images`.
     """
-    asked = _asked(caption, reference, encoder, framing, contrast, prompt)
-    by_caption = asked.caption is not None
-    known = calibration(encoder) if by_caption else None
-    for found in stream(images, encoder, framing=framing, contrast=contrast, progress=progress):
+    options = options.replace(**choices)
+    query = _query(caption, reference, encoder, options)
+    for found in stream(images, encoder, options, progress=progress):
         if isinstance(found, Rejected):
             yield found
             continue
         alone = Gallery((found.seen,), found.vectors, np.zeros(1, int), ())
-        cosine = alone.cosines(asked.targets).max(axis=1)
-        columns = {"cosine": cosine.tolist(), **_described(alone)}
-        if by_caption:
-            percent = strength(alone, cosine[:, None], asked.targets, encoder, prompt)[0][:, 0]
-            columns["percentile"] = percent.tolist()
-            if known:
-                columns["verdict"] = [known.cutoffs.verdict(float(percent[0]))]
-        (score,) = _ranked(columns, encoder, by_caption=by_caption)
-        yield replace(score, rank=0)
+        cosines = alone.cosines(query.targets).max(axis=1)
+        (score,) = _plain_scores(alone, cosines, encoder, by_caption=query.caption is not None)
+        if query.caption is not None:
+            percentile, verdict = judge_alone(alone, cosines[:, None], query.targets, encoder, options.prompt)
+            score = replace(score, percentile=percentile, verdict=verdict)
+        yield score
 
 
-def precision(encoder: Encoder) -> str:
-    """What the encoder calculates in; "full" where it does not tell."""
-    told: str = getattr(encoder, "precision", "full")
-    return told
+def options_used(options: Options, encoder: Encoder) -> Options:
+    """Return the options with the precision that the encoder calculates in."""
+    return options.replace(precision="half" if encoder.precision == "half" else "full")
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What the pictures are compared with: caption or name of the reference, its vectors, and what is to be said."""
+class _Query:
+    """What the pictures are compared with: a caption or the name of a reference image, its vectors, and notes on it."""
 
     caption: str | None
     reference: str | None
@@ -233,19 +220,15 @@ class _Asked:
     notes: list[str]
 
 
-def _asked(
-    caption: str | None, reference: Item | None, encoder: Encoder, framing: str, contrast: str, prompt: str
-) -> _Asked:
-    check_treatment(framing, contrast)
-    check_prompt(prompt)
+def _query(caption: str | None, reference: Item | None, encoder: Encoder, options: Options) -> _Query:
     if reference is None:
         caption = clean_caption(caption)
-        targets = encode_captions([caption], encoder, prompt)
-        return _Asked(caption, None, targets, caption_notes(caption, encoder, prompt))
+        targets = encode_captions([caption], encoder, options.prompt)
+        return _Query(caption, None, targets, caption_notes(caption, encoder, options.prompt))
     if caption and caption.strip():
         raise CaptionError("There are both a caption and a reference image: give one of them.")
-    name, targets = _reference(reference, encoder, framing, contrast)
-    return _Asked(None, name, targets, [])
+    name, targets = _encode_reference(reference, encoder, options)
+    return _Query(None, name, targets, [])
 
 
 def clipscore(cosine: float) -> float:
@@ -277,82 +260,68 @@ def clean_caption(caption: str | None) -> str:
     return caption
 
 
-def caption_notes(caption: str, encoder: Encoder, prompt: str = "as-written") -> list[str]:
+def caption_notes(caption: str, encoder: Encoder, prompt: Prompt = "as-written") -> list[str]:
     """What a reader must know of a caption: the words that the model does not read."""
     sentence = max(PROMPTS[prompt], key=len).replace("{}", caption)
-    left_out = getattr(encoder, "words_cut", lambda _: "")(sentence)
+    left_out = encoder.truncated_text(sentence)
     return [f"The caption is longer than the model reads; these words were left out: “{left_out}”"] if left_out else []
 
 
-def _reference(item: Item, encoder: Encoder, framing: str, contrast: str) -> tuple[str, np.ndarray]:
-    """Name and vectors of the reference image, which is treated as the others are."""
-    gallery = embed([item], encoder, framing=framing, contrast=contrast)
+def _encode_reference(item: Item, encoder: Encoder, options: Options) -> tuple[str, np.ndarray]:
+    """Return name and vectors of the reference image, which is treated as the others are."""
+    gallery = embed([item], encoder, options)
     for rejected in gallery.rejected:
         raise ImageError(rejected.name, rejected.reason)
     return gallery.pictures[0].name, gallery.vectors
 
 
-def _described(gallery: Gallery) -> dict[str, list[Any]]:
-    return {
-        "name": [picture.name for picture in gallery.pictures],
-        "notes": [picture.notes for picture in gallery.pictures],
-        "seen": [picture.share for picture in gallery.pictures],
-    }
+def _plain_scores(gallery: Gallery, cosines: np.ndarray, encoder: Encoder, *, by_caption: bool) -> list[Score]:
+    """Return a score for each picture, in the gallery's order and without rank."""
+    with_clipscore = by_caption and encoder.family == "clip"
+    return [
+        Score(
+            name=picture.name,
+            rank=0,
+            cosine=cosine,
+            clipscore=clipscore(cosine) if with_clipscore else None,
+            notes=picture.notes,
+            seen=picture.share,
+        )
+        for picture, cosine in zip(gallery.pictures, cosines.tolist(), strict=True)
+    ]
 
 
-def strength(
-    gallery: Gallery, cosine: np.ndarray, vectors: np.ndarray, encoder: Encoder, prompt: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile of each picture and caption, and each picture's mean cosine with unrelated captions.
-
-    Args:
-        gallery: n pictures.
-        cosine: of picture i and caption j, shape (n, k).
-        vectors: of the captions, shape (k, d).
-        encoder, prompt: what made them.
-
-    Returns:
-        Arrays of shape (n, k), 0 to 100, and (n,).
-    """
-    percent, typical = np.zeros(cosine.shape), np.zeros(len(cosine))
-    background, known = bank(encoder, prompt), calibration(encoder)
-    with one_thread():
-        for part, rows in gallery.parts(AT_ONCE):  # bounded, however many pictures there are
-            unrelated = part.cosines(background.vectors)
-            percent[rows] = percentiles(cosine[rows], vectors, unrelated, background, known)
-            typical[rows] = unrelated.mean(axis=1)
-    return percent, typical
+def _with_judgement(scores: list[Score], judged: Judgement) -> list[Score]:
+    verdicts = judged.verdicts[0] if judged.verdicts else [None] * len(scores)
+    return [
+        replace(score, percentile=percentile, verdict=verdict)
+        for score, percentile, verdict in zip(scores, judged.percentiles[:, 0].tolist(), verdicts, strict=True)
+    ]
 
 
-def _words(
-    caption: str, gallery: Gallery, so_far: dict[str, list[Any]], typical: np.ndarray, encoder: Encoder, prompt: str
-) -> tuple[list[str] | None, dict[str, list[Any]], list[str]]:
-    """The words, what each adds to each picture's cosine, and what is to be said of their order."""
+def _with_words(
+    caption: str, gallery: Gallery, scores: list[Score], judged: Judgement, encoder: Encoder, prompt: Prompt
+) -> tuple[tuple[str, ...] | None, list[Score], list[str]]:
+    """Return the words, the scores with what each word adds, and a note on their order if there is one."""
     words = wording.split(caption)
     if len(words) > wording.MOST:
-        return None, {}, [f"The caption has {len(words)} words; what each adds is said up to {wording.MOST}."]
-    others, cosine = wording.shuffled(words), np.array(so_far["cosine"])
+        return None, scores, [f"The caption has {len(words)} words; what each adds is said up to {wording.MOST}."]
+    others, cosines = wording.shuffled(words), np.array([score.cosine for score in scores])
     parts = gallery.cosines(encode_captions([*wording.left_out(words), *others], encoder, prompt))
-    added = cosine[:, None] - parts[:, : len(words)]
-    columns: dict[str, list[Any]] = {"words": [tuple(row) for row in added.tolist()]}
-    if not others or not len(cosine):
-        return words, columns, []
+    added = cosines[:, None] - parts[:, : len(words)]
+    scores = [replace(score, words=tuple(row)) for score, row in zip(scores, added.tolist(), strict=True)]
+    if not others or not scores:
+        return tuple(words), scores, []
     of_shuffled = parts[:, len(words) :]
-    columns["shuffled"] = of_shuffled.mean(axis=1).tolist()
-    percent = np.array(so_far["percentile"])
-    unread = wording.bag_of_words(cosine, of_shuffled, typical, percent)
-    return words, columns, [wording.UNREAD] if unread else []
+    means = of_shuffled.mean(axis=1).tolist()
+    scores = [replace(score, shuffled=mean) for score, mean in zip(scores, means, strict=True)]
+    unread = wording.bag_of_words(cosines, of_shuffled, judged.typical, judged.percentiles[:, 0])
+    return tuple(words), scores, [wording.UNREAD] if unread else []
 
 
-def _ranked(columns: dict[str, list[Any]], encoder: Encoder, *, by_caption: bool) -> tuple[Score, ...]:
-    cosine = np.array(columns["cosine"])
-    if not len(cosine):
-        return ()
-    if len(cosine) > 1:
-        columns["share"] = shares(cosine, encoder.logit_scale).tolist()
-    if by_caption and getattr(encoder, "family", "") == "clip":
-        columns["clipscore"] = [clipscore(one) for one in columns["cosine"]]
-    order = np.argsort(-cosine, kind="stable")  # stable: ties keep the order of input
-    return tuple(
-        Score(rank=rank, **{field: values[i] for field, values in columns.items()}) for rank, i in enumerate(order, 1)
-    )
+def _ranked(scores: list[Score], logit_scale: float) -> tuple[Score, ...]:
+    """Return the scores best first, with rank and share; equal cosines keep the order of input."""
+    cosines = np.array([score.cosine for score in scores])
+    share = shares(cosines, logit_scale).tolist() if len(scores) > 1 else [None] * len(scores)
+    order = np.argsort(-cosines, kind="stable")
+    return tuple(replace(scores[i], rank=rank, share=share[i]) for rank, i in enumerate(order, 1))

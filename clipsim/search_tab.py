@@ -14,6 +14,7 @@ from clipsim import markup, report, shelf
 from clipsim.api import sentences
 from clipsim.errors import ClipsimError
 from clipsim.gallery import Item
+from clipsim.options import Precision
 
 SEARCH = "search"  # the tab's id
 NONE_YET = (
@@ -72,7 +73,7 @@ def filled_in(collection: Any, caption: Any, like: Any) -> tuple[tuple[Any, ...]
     return (gr.Tabs(selected=SEARCH), dropdown, *texts), ""
 
 
-def kept(pictures: Sequence[Item], model: str, precision: str) -> tuple[Any, Any, Any]:
+def kept(pictures: Sequence[Item], model: str, precision: Precision) -> tuple[Any, Any, Any]:
     """The visitor's pictures as a collection: the tabs, the dropdown and the status after it."""
     name = shelf.keep(pictures, model, precision)
     chosen = gr.Dropdown(choices(name, len(shelf.opened(name))), value=name)

@@ -14,24 +14,26 @@ from typing import Any, TypeVar
 
 from gradio.utils import get_upload_folder
 
+from clipsim.base import Encoder
 from clipsim.calibration import bank
 from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
-from clipsim.encoders import Encoder
-from clipsim.errors import CaptionError, ClipsimError, ImageError
+from clipsim.errors import ClipsimError, ImageError, LimitError, UsageError
 from clipsim.gallery import Item, Progress
-from clipsim.limits import LIMITS
+from clipsim.limits import Limits
 from clipsim.models import load
+from clipsim.options import Options, Precision
 from clipsim.scoring import Result, score_images
 
 KEPT_MODELS = 2  # in memory at once; the one that was asked for longest ago goes first
 
 R = TypeVar("R", Result, CaptionTable)
 
+LIMITS = Limits.from_environment()
 _kept: dict[tuple[str, str], Encoder] = {}  # by the name and precision under which they were asked for
 _choosing = threading.Lock()
 
 
-def encoder(name: str, precision: str = "auto") -> Encoder:
+def encoder(name: str, precision: Precision = "auto") -> Encoder:
     """The encoder of that name and precision, one for all visitors.
 
     Raises:
@@ -47,7 +49,7 @@ def encoder(name: str, precision: str = "auto") -> Encoder:
 
 def loaded() -> list[Encoder]:
     """The encoders in memory whose weights are read."""
-    return [one for one in list(_kept.values()) if getattr(one, "ready", False)]
+    return [one for one in list(_kept.values()) if one.ready]
 
 
 def preload() -> None:
@@ -95,18 +97,30 @@ def answer(
     model: str,
     progress: Progress | None = None,
     may_be_empty: bool = False,
-    precision: str = "auto",
-    **choices: Any,
+    options: Options = Options(),
+    words: bool = False,
+    heatmap: bool = False,
+    thumbnails: bool = False,
 ) -> Result:
-    """Score what `received` gave, within the limits; `choices` are further arguments of `score_images`.
+    """Score what `received` gave, within the limits; the other arguments are those of `score_images`.
 
     Raises:
         ClipsimError: more pictures or a longer caption than the limits allow, too slow, nothing that could be scored
             (unless that `may_be_empty`), or what `score_images` raises.
     """
     check_size(pictures, [caption or ""])
-    one = encoder(model, precision)
-    result = score_images(pictures, caption, one, reference=reference, progress=_in_time(progress), **choices)
+    one = encoder(model, options.precision)
+    result = score_images(
+        pictures,
+        caption,
+        one,
+        reference=reference,
+        options=options,
+        words=words,
+        heatmap=heatmap,
+        thumbnails=thumbnails,
+        progress=_in_time(progress),
+    )
     return result if may_be_empty else _not_empty(result, result.scores)
 
 
@@ -115,20 +129,18 @@ def answer_captions(
     captions: list[str],
     model: str,
     progress: Progress | None = None,
-    precision: str = "auto",
-    **choices: Any,
+    options: Options = Options(),
 ) -> CaptionTable:
-    """The same for several captions; `choices` are further arguments of `score_captions`.
+    """The same for several captions.
 
     Raises:
         ClipsimError: as `answer`, and more captions than the limits allow.
     """
     if len(captions) > LIMITS.captions:
-        limit = LIMITS.captions
-        raise CaptionError(f"There are {len(captions)} captions, and the limit is {limit}: send fewer at once.")
+        raise LimitError("captions", len(captions), LIMITS.captions)
     check_size(pictures, captions)
-    one = encoder(model, precision)
-    table = score_captions(pictures, captions, one, progress=_in_time(progress), **choices)
+    one = encoder(model, options.precision)
+    table = score_captions(pictures, captions, one, progress=_in_time(progress), options=options)
     return _not_empty(table, table.pictures)
 
 
@@ -137,19 +149,32 @@ def answer_models(
     caption: str,
     models: list[str],
     progress: Progress | None = None,
-    precision: str = "auto",
-    **choices: Any,
+    options: Options = Options(),
+    reference: Item | None = None,
+    words: bool = False,
+    heatmap: bool = False,
+    thumbnails: bool = False,
 ) -> Comparison:
-    """The same for two models; `choices` are further arguments of `score_images`.
+    """The same for two models; the other arguments are those of `score_images`.
 
     Raises:
         ClipsimError: as `answer`, and other than two different models.
     """
     if len(models) != KEPT_MODELS:
-        raise ClipsimError(f"There are {len(models)} models to compare: choose two.")
+        raise UsageError(f"There are {len(models)} models to compare: choose two.")
     check_size(pictures, [caption])
-    encoders = [encoder(model, precision) for model in models]
-    comparison = compare_models(pictures, caption, encoders, progress=_in_time(progress), **choices)
+    encoders = [encoder(model, options.precision) for model in models]
+    comparison = compare_models(
+        pictures,
+        caption,
+        encoders,
+        reference=reference,
+        options=options,
+        words=words,
+        heatmap=heatmap,
+        thumbnails=thumbnails,
+        progress=_in_time(progress),
+    )
     _not_empty(comparison.results[0], comparison.pictures)
     return comparison
 
@@ -157,10 +182,10 @@ def answer_models(
 def check_size(pictures: Sequence[Item], captions: Sequence[str]) -> None:
     """Raise a `ClipsimError` if there are more pictures, or a longer caption, than the limits allow."""
     if len(pictures) > LIMITS.images:
-        raise ClipsimError(f"There are {len(pictures)} pictures, and the limit is {LIMITS.images}: send fewer at once.")
+        raise LimitError("images", len(pictures), LIMITS.images)
     longest = max(map(len, captions), default=0)
     if longest > LIMITS.caption:
-        raise CaptionError(f"The caption has {longest} characters, and the limit is {LIMITS.caption}: shorten it.")
+        raise LimitError("caption", longest, LIMITS.caption)
 
 
 def _not_empty(answered: R, scored: Sequence[Any]) -> R:

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 from gradio.utils import get_upload_folder
 
 from clipsim import service
-from clipsim.encoders import Encoder
-from clipsim.errors import CaptionError, ClipsimError
+from clipsim.base import Encoder
+from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.gallery import Item, Progress, named
 from clipsim.images import SUFFIXES
-from clipsim.scoring import precision
+from clipsim.options import Precision
 from clipsim.storage import Location, located
 
 if TYPE_CHECKING:
-    from clipsim.collections import Collection, Hit, Recipe
+    from clipsim.collections import Collection, Filters, Hit, Recipe
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
 MOST = 100  # results
@@ -140,26 +140,25 @@ def search(
         raise CaptionError("A search takes a caption, or one of the pictures to find more like it: give one of them.")
     service.check_size([], [caption or ""])
     if not 1 <= top <= MOST:
-        raise ClipsimError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
+        raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
     collection = opened(name)
-    filters: dict[str, Any] = {"path": path or None, "after": after or None, "before": before or None}
-    filters["thumbnails"] = True
+    filters: Filters = {"path": path or None, "after": after or None, "before": before or None}
     recipe = collection.manifest.recipe
     if like:
-        hits = collection.similar(like, top, **filters)
+        hits = collection.similar(like, top, thumbnails=True, **filters)
     else:
-        hits = collection.search(str(caption), _encoder(recipe), top, **filters)
+        hits = collection.search(str(caption), _encoder(recipe), top, thumbnails=True, **filters)
     return Found(name, len(collection), None if like else str(caption).strip(), like or None, recipe.model, hits)
 
 
 def _encoder(recipe: Recipe) -> Encoder:
     """The collection's model; where that is what the page runs on, not another time."""
     auto = service.encoder("auto")
-    same = (auto.name, precision(auto)) == (recipe.model, recipe.precision)
-    return auto if same else service.encoder(recipe.origin, recipe.precision)
+    same = (auto.name, auto.precision) == (recipe.model, recipe.options.precision)
+    return auto if same else service.encoder(recipe.origin, recipe.options.precision)
 
 
-def keep(pictures: Sequence[Item], model: str, wanted: str = "auto", progress: Progress | None = None) -> str:
+def keep(pictures: Sequence[Item], model: str, wanted: Precision = "auto", progress: Progress | None = None) -> str:
     """Make a collection of a visitor's own pictures; the name under which alone it is found. `wanted` is a precision.
 
     Raises:

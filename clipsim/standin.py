@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from clipsim.base import Box
 from clipsim.encoders import (
     TEXT_STEP,
-    Box,
     Tensors,
     TorchEncoder,
+    box_of_crop,
     centre_crop,
-    crop_box,
     padded,
     stacked,
     without_loading_bar,
 )
 from clipsim.errors import EncoderError
+from clipsim.options import Prompt
 
 if TYPE_CHECKING:
     import torch
@@ -62,8 +63,8 @@ class StandInEncoder(TorchEncoder):
 
     input_size = (CROP, CROP)
 
-    def kept(self, size: tuple[int, int]) -> Box:
-        return crop_box(size, EDGE, self.input_size)
+    def crop_box(self, size: tuple[int, int]) -> Box:
+        return box_of_crop(size, EDGE, self.input_size)
 
     def view(self, image: Image.Image) -> Image.Image:
         return centre_crop(image, EDGE, self.input_size)
@@ -123,7 +124,7 @@ class StandInEncoder(TorchEncoder):
     def _text_vectors(self, inputs: Tensors) -> Any:
         return self._sentences(inputs) - self._mean
 
-    def background(self, prompt: str) -> np.ndarray:
+    def background(self, prompt: Prompt) -> np.ndarray:
         """The background captions' vectors, shape (m, 384): kept, since encoding them takes seconds."""
         kept = np.load(str(files("clipsim.data").joinpath("background_captions.npz")))[prompt].astype(np.float32)
         unit: np.ndarray = kept / np.linalg.norm(kept, axis=1, keepdims=True)

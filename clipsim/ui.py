@@ -30,10 +30,10 @@ from clipsim.errors import ClipsimError
 from clipsim.gallery import Item, named
 from clipsim.heatmaps import overlay
 from clipsim.images import Source, read
-from clipsim.limits import LIMITS
 from clipsim.models import MODELS, STAND_IN
-from clipsim.prompting import PROMPTS
+from clipsim.options import PROMPTS, Options, Precision
 from clipsim.scoring import Result
+from clipsim.service import LIMITS
 
 CAPTION, REFERENCE = "caption", "reference image"
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -65,13 +65,13 @@ def score(
         names, against = _received(pictures, compare, reference)
         items: list[Item] = [(path, name) for name, path in names.items()]
         caption = "" if against else caption
-        treatment = {"framing": framing, "contrast": contrast, "prompt": prompt, "precision": precision}
+        options = Options(framing, contrast, prompt, precision)  # type: ignore[arg-type]  # which checks them
         progress(0, desc="Loading the model")
 
         def count(done: int, total: int) -> None:
             progress((done, total), desc="Scoring", unit="pictures")
 
-        choices: dict[str, Any] = {**treatment, "words": True, "heatmap": where, "thumbnails": True}
+        choices: dict[str, Any] = {"options": options, "words": True, "heatmap": where, "thumbnails": True}
         captions = [] if against else [line for line in (others or "").splitlines() if line.strip()]
         compared = asked = None
         if second:
@@ -80,8 +80,8 @@ def score(
         else:
             result = service.answer(items, caption, against, model, count, **choices)
         if captions:
-            asked = service.answer_captions(items, [caption, *captions], model, count, **treatment)
-        known = calibration(service.encoder(model, precision))
+            asked = service.answer_captions(items, [caption, *captions], model, count, options=options)
+        known = calibration(service.encoder(model, options.precision))
     return _shown(result, names, known, asked, compared)
 
 
@@ -92,7 +92,6 @@ def score_live(
 ) -> Iterator[tuple[Any, ...]]:
     """What the page runs: `score`, and before it the best so far of a gallery that takes long. `asked` as there."""
     compare, caption, reference, model, _, _, framing, contrast, prompt, _, precision = asked
-    choices = {"framing": framing, "contrast": contrast, "prompt": prompt, "precision": precision}
     total, count, since = len(pictures or []), FIRST_SHOWN, time.monotonic()
 
     def told(done: int, _: int) -> None:
@@ -100,9 +99,10 @@ def score_live(
 
     while count < total <= LIMITS.images:
         with sentences():
+            options = Options(framing, contrast, prompt, precision)
             names, against = _received((pictures or [])[:count], compare, reference)
             items: list[Item] = [(path, name) for name, path in names.items()]
-            result = service.answer(items, "" if against else caption, against, model, told, True, **choices)
+            result = service.answer(items, "" if against else caption, against, model, told, True, options=options)
         if result.scores and time.monotonic() - since > PATIENCE:
             shown = [_viewable(names[score.name], score.name) for score in result.scores]
             ranked = list(zip(shown, report.labels(result), strict=True))
@@ -199,7 +199,7 @@ def _bars(result: Result) -> Any:
 
 def _banner_at_start() -> str:
     try:
-        notes = getattr(service.encoder("auto"), "notes", ())
+        notes = service.encoder("auto").notes
     except ClipsimError as error:
         notes = (str(error),)
     return markup.banner(notes[0] if notes else "")
@@ -549,7 +549,7 @@ def _scoring(banner: gr.HTML, one_queue: dict[str, Any], aside: dict[str, Any]) 
     return _Scoring([caption, model], keep, [pictures, model, more[-1]])
 
 
-def _keep(pictures: Uploads, model: str, precision: str) -> tuple[Any, ...]:
+def _keep(pictures: Uploads, model: str, precision: Precision) -> tuple[Any, ...]:
     with sentences():
         items = [(source, name) for name, source in _received(pictures, CAPTION, None)[0].items()]
         return search_tab.kept(items, model, precision)

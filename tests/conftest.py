@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 import clipsim
-from clipsim import Encoder, cache
+from clipsim import Encoder
+from clipsim.cache import cache_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -124,9 +125,10 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> None:
+def nothing_kept(request: pytest.FixtureRequest) -> None:
     """Each test computes what it looks at."""
-    cache.current().clear()
+    for name in {"clip", "siglip", "stand_in"} & set(request.fixturenames):
+        cache_of(request.getfixturevalue(name)).clear()
 
 
 @pytest.fixture(scope="session")

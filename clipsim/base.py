@@ -1,0 +1,136 @@
+"""The contract of every model: pictures and captions into unit vectors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clipsim.options import Prompt
+
+BATCH = 16  # pictures or captions a forward pass; on CPU 1 halves the speed and 64 is slower again
+WINDOWS = 5  # along each side, for a model that has no map of its own
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
+
+
+class Encoder(ABC):
+    """A model that turns pictures and captions into unit vectors of one space.
+
+    A subclass implements `encode_images` and `encode_texts`, and overrides what it knows better than the defaults. One
+    instance may be shared between threads.
+
+    Attributes:
+        name: the model, as results name it.
+        device: where it runs, for instance "cpu" or "cuda:0".
+        precision: what it calculates in, "full" or "half".
+        logit_scale: what the model was trained to multiply a cosine with before a softmax or sigmoid; CLIP's is 100.
+        family: "clip", "siglip", "stand-in", or "" for any other.
+        notes: sentences that every result repeats.
+        revision: changes with the weights; "" where that is not known, and then nothing is kept between runs.
+        folder: where its checkpoint lies; None for one that is not a folder.
+        batch: how many pictures a forward pass takes best.
+        input_size: width and height, in pixels, of what the network looks at.
+        reads_ahead: whether pictures may be read while earlier ones are encoded, which gains something on a GPU.
+        map_method: what made `maps`, as heatmaps name it.
+        ready: whether the weights are in memory.
+    """
+
+    name: str = "custom"
+    device: str = "cpu"
+    precision: str = "full"
+    logit_scale: float = 100.0
+    family: str = ""
+    notes: tuple[str, ...] = ()
+    revision: str = ""
+    folder: Path | None = None
+    batch: int = BATCH
+    input_size: tuple[int, int] = (224, 224)
+    reads_ahead: bool = False
+    map_method: str = "windows"
+    ready: bool = True
+
+    @abstractmethod
+    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+        """Encode upright RGB images into unit-length float32 vectors, shape (n, width)."""
+
+    @abstractmethod
+    def encode_texts(self, texts: list[str]) -> np.ndarray:
+        """Encode captions into unit-length float32 vectors, shape (n, width)."""
+
+    @property
+    def width(self) -> int:
+        """Length of every vector."""
+        if "width" not in self.derived:
+            self.derived["width"] = self.encode_texts(["a photo"]).shape[1]
+        return int(self.derived["width"])
+
+    @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What is computed once for this model and lives as long as it: its cache of vectors, background captions."""
+        return {}
+
+    def crop_box(self, size: tuple[int, int]) -> Box:
+        """Return the part of a picture of `size` (width, height) that the model's own framing keeps."""
+        return 0.0, 0.0, float(size[0]), float(size[1])
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """Frame a picture in the model's own way."""
+        return image
+
+    def encode_views(self, views: list[Image.Image]) -> np.ndarray:
+        """Encode pictures that are framed already into unit-length float32 vectors, shape (n, width)."""
+        return self.encode_images(views)
+
+    def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
+        """Say where each view supports what `target` stands for: relevance of equal cells that tile it.
+
+        The default compares `target` with overlapping windows of half the view's sides.
+
+        Args:
+            views: pictures as `view` returns them.
+            target: unit vector of a caption or a picture, shape (width,).
+
+        Returns:
+            float32 of shape (n, rows, columns). Only differences within a model mean something, not the scale.
+        """
+        windows = list(product(views, range(WINDOWS), range(WINDOWS)))
+        cosines = [np.zeros(0, np.float32)]
+        for start in range(0, len(windows), BATCH):  # in parts, or a thousand pictures' windows would be held at once
+            cosines.append(self.encode_views([_window(*one) for one in windows[start : start + BATCH]]) @ target)
+        return _average(np.concatenate(cosines).reshape(-1, WINDOWS, WINDOWS))
+
+    def truncated_text(self, caption: str) -> str:  # noqa: ARG002  # the default reads everything
+        """Return the end of `caption` that the model does not read; "" if it reads all of it."""
+        return ""
+
+    def background(self, prompt: Prompt) -> np.ndarray | None:  # noqa: ARG002  # the default keeps none
+        """Return the background captions' vectors where they come with the model, shape (m, width); else None."""
+        return None
+
+
+def _window(view: Image.Image, row: int, column: int) -> Image.Image:
+    """Cut out one of `WINDOWS` x `WINDOWS` windows, at the size of the view."""
+    width, height = view.width / 2, view.height / 2
+    left, top = width * column / (WINDOWS - 1), height * row / (WINDOWS - 1)
+    return view.resize(view.size, Image.Resampling.BICUBIC, (left, top, left + width, top + height))
+
+
+def _average(windows: np.ndarray) -> np.ndarray:
+    """Average windows (n, w, w) into cells of a window's step, each the mean of the windows that hold it.
+
+    The result has the shape (n, 2w - 2, 2w - 2).
+    """
+    steps = WINDOWS - 1  # that a window is wide
+    total, count = np.zeros((2, len(windows), 2 * steps, 2 * steps), np.float32)
+    for row, column in product(range(WINDOWS), repeat=2):
+        held = np.s_[:, row : row + steps, column : column + steps]
+        total[held] += windows[:, row, column, None, None]
+        count[held] += 1
+    mean: np.ndarray = total / count
+    return mean

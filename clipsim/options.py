@@ -1,0 +1,101 @@
+"""The choices that shape a score: each name with what it means, and `Options`, which holds one of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypedDict, Unpack, get_args
+
+from clipsim.errors import ChoiceError
+
+Framing = Literal["crop", "pad", "tiles-best", "tiles-mean"]
+Contrast = Literal["as-is", "auto"]
+Prompt = Literal["as-written", "photo", "ensemble"]
+Precision = Literal["auto", "full", "half"]
+
+FRAMINGS: Mapping[Framing, str] = {
+    "crop": "the model's own way: the middle square for CLIP and the stand-in, all of it squeezed for SigLIP",
+    "pad": "all of the picture, small, on a grey square",
+    "tiles-best": "overlapping squares at two sizes, of which the best one counts",
+    "tiles-mean": "overlapping squares at two sizes, averaged",
+}
+CONTRASTS: Mapping[Contrast, str] = {
+    "as-is": "as it is",
+    "auto": "stretched to the full range (autocontrast)",
+}
+# Each template takes the caption once. "a photo of" is that of CLIP's paper (Radford et al. 2021, section 3.1.4), the
+# others name the ways in which photographs differ: distance, light, sharpness, medium.
+PROMPTS: Mapping[Prompt, tuple[str, ...]] = {
+    "as-written": ("{}",),
+    "photo": ("a photo of {}",),
+    "ensemble": (
+        "a photo of {}",
+        "a close-up photo of {}",
+        "a photo of {} far away",
+        "a bright photo of {}",
+        "a dark photo of {}",
+        "a blurry photo of {}",
+        "a drawing of {}",
+    ),
+}
+PRECISIONS: Mapping[Precision, str] = {
+    "auto": "half on CUDA, else full",
+    "full": "float32",
+    "half": "float16 or bfloat16, and large JPEGs at a smaller size: faster, and cosines move in the third decimal",
+}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "framing": get_args(Framing),
+    "contrast": get_args(Contrast),
+    "prompt": get_args(Prompt),
+    "precision": get_args(Precision),
+}
+
+
+class Choices(TypedDict, total=False):
+    """The fields of `Options` as keywords, any of them left out."""
+
+    framing: Framing
+    contrast: Contrast
+    prompt: Prompt
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pictures and captions are put to the model.
+
+    Attributes:
+        framing: what of a picture the model sees, a key of `FRAMINGS`.
+        contrast: how its contrast is treated, a key of `CONTRASTS`.
+        prompt: the sentence in which the model reads the caption, a key of `PROMPTS`.
+        precision: what the model calculates in, a key of `PRECISIONS`. It counts where a model is loaded; a result
+            says what its model calculated in, "full" or "half".
+    """
+
+    framing: Framing = "crop"
+    contrast: Contrast = "as-is"
+    prompt: Prompt = "as-written"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise a `ChoiceError` that lists the choices unless each field is one of them."""
+        for what, choices in _CHOICES.items():
+            if getattr(self, what) not in choices:
+                raise ChoiceError(what, getattr(self, what), choices)
+
+    def replace(self, **choices: Unpack[Choices]) -> Options:
+        """Return these options with other choices."""
+        return replace(self, **choices)
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the four choices by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Options:
+        """Return the options among the entries of `plain`; those that are missing keep their defaults.
+
+        Raises:
+            ChoiceError: one is not known.
+        """
+        return cls(**{what: plain[what] for what in _CHOICES if what in plain})
