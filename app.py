@@ -11,7 +11,8 @@ os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "clip
 with suppress(ImportError):
     import spaces  # noqa: F401  # ZeroGPU Spaces bring it, and it must come before torch
 
-from clipsim import service, ui
+from clipsim.web import page as ui
+from clipsim.web import service
 
 demo = ui.build()
 

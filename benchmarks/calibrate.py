@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 import clipsim
-from clipsim.calibration import NOTHING, Bank, Calibration, Cutoffs, Null, bank, percentiles, strengths
-from clipsim.encoders import Encoder
-from clipsim.gallery import Gallery, embed
-from clipsim.prompting import encode_captions
+from clipsim.embedding.pipeline import Gallery, embed
+from clipsim.embedding.prompts import encode_captions
+from clipsim.encoders.torch_encoder import Encoder
+from clipsim.scoring.calibration import NOTHING, Bank, Calibration, Cutoffs, Null, bank, percentiles, strengths
 
 SENTENCES = (
     "{}",
@@ -192,7 +192,7 @@ def area(scores: np.ndarray, true: np.ndarray) -> float:
 
 
 def save(folder: Path, model: str, learned: Calibration) -> None:
-    """Write what `clipsim.calibration.calibration` reads."""
+    """Write what `clipsim.scoring.calibration.calibration` reads."""
     moments = {"mean": learned.mean, "directions": learned.directions}
     spread = {"null_t": learned.null.t, "null_below": learned.null.below}
     kept = {**{name: array.astype(np.float16) for name, array in moments.items()}, **spread}

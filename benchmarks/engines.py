@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from clipsim.distributed import cores_here
-from clipsim.images import SUFFIXES
-from clipsim.report import aligned
+from clipsim.collections.ray import cores_here
+from clipsim.images.reading import SUFFIXES
+from clipsim.report.text import aligned
 
 
 def copied(photos: list[Path], folders: list[Path], count: int) -> None:

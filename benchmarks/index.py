@@ -4,8 +4,8 @@ Unit vectors, random (the worst case: no vector is much nearer than the others) 
 embeddings resemble), are searched one query at a time on all cores: exactly, segment by segment as a collection does,
 and by every approximate index of FAISS that is in question, sharded, with candidates re-scored from the vectors.
 Printed are the seconds to build it, the median of the milliseconds a query takes from vector to re-scored hits, recall
-at 10 against the exact answer, and the bytes that the index keeps of a vector in memory. `clipsim.ann.KINDS` follows
-from it.
+at 10 against the exact answer, and the bytes that the index keeps of a vector in memory.
+`clipsim.collections.store.ann.KINDS` follows from it.
 
 At the end the random vectors are written as a collection, and a process of its own asks it, as any program would, by
 `Collection.search`: milliseconds from vector to hits with their rows, recall, and the memory of that process.
@@ -28,10 +28,10 @@ import faiss
 import numpy as np
 import pyarrow as pa
 
-from clipsim.ann import PQ, THREADS, TRAINING
-from clipsim.collections import MERGED, Collection, Recipe, Writer
-from clipsim.report import aligned
-from clipsim.segments import schema
+from clipsim.collections.collection import MERGED, Collection, Recipe, Writer
+from clipsim.collections.store.ann import PQ, THREADS, TRAINING
+from clipsim.collections.store.segments import schema
+from clipsim.report.text import aligned
 
 QUERIES = 60
 SEED = 0

@@ -27,7 +27,7 @@ import httpx
 import numpy as np
 
 import clipsim
-from clipsim.limits import LIMITS
+from clipsim.settings import LIMITS
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))

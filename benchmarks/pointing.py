@@ -20,11 +20,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import clipsim
-from clipsim.encoders import Encoder
-from clipsim.framing import FRAMINGS
-from clipsim.gallery import embed
-from clipsim.heatmaps import heatmaps, peak
-from clipsim.images import read
+from clipsim.embedding.framing import FRAMINGS
+from clipsim.embedding.pipeline import embed
+from clipsim.encoders.torch_encoder import Encoder
+from clipsim.images.reading import read
+from clipsim.scoring.heatmaps import heatmaps, peak
 
 QUARTER = 260  # pixels
 QUARTERS = ((0, 0), (1, 0), (0, 1), (1, 1))  # column and row

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import clipsim
 from benchmarks import checkpoint
-from clipsim.encoders import TransformersEncoder
-from clipsim.images import read
+from clipsim.encoders.torch_encoder import TransformersEncoder
+from clipsim.images.reading import read
 
 ROUNDS = 5
 MOST = 8  # operations

@@ -23,11 +23,11 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import clipsim
-from clipsim.encoders import Encoder
-from clipsim.framing import GREY, View, encode, views
-from clipsim.gallery import Gallery, Seen, unit_mean
-from clipsim.images import read
-from clipsim.prompting import PROMPTS, encode_captions
+from clipsim.embedding.framing import GREY, View, encode, views
+from clipsim.embedding.pipeline import Gallery, Seen, unit_mean
+from clipsim.embedding.prompts import PROMPTS, encode_captions
+from clipsim.encoders.torch_encoder import Encoder
+from clipsim.images.reading import read
 
 BRIGHTNESS = 0.08  # of every pixel, in sRGB; a picture keeps about 20 of 256 levels
 CONTRAST = 0.1  # of every pixel's distance from the picture's mean colour

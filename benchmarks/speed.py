@@ -45,7 +45,7 @@ Prepare = Callable[[Path, list[Path], str], Run]  # of the checkpoint's folder, 
 def clipsim_by(precision: str) -> Prepare:
     def prepare(folder: Path, _: list[Path], device: str) -> Run:
         import clipsim
-        from clipsim import cache
+        from clipsim.embedding import cache
 
         encoder = clipsim.load(str(folder), device, precision)
 
@@ -85,8 +85,8 @@ def _batches(items: Any, size: int = BATCH) -> Iterator[Any]:
 
 def _view(path: Path) -> np.ndarray:
     """The picture as clipsim shows it to ViT-B/32, as bytes of shape (224, 224, 3)."""
-    from clipsim.encoders import centre_crop
-    from clipsim.images import read
+    from clipsim.encoders.torch_encoder import centre_crop
+    from clipsim.images.reading import read
 
     return np.asarray(centre_crop(read(path, path.name).image, 224, (224, 224)))
 

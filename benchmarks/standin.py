@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 import clipsim
-from clipsim.encoders import Encoder
-from clipsim.images import read
-from clipsim.scoring import shares
+from clipsim.encoders.torch_encoder import Encoder
+from clipsim.images.reading import read
+from clipsim.scoring.score import shares
 
 NOTEBOOK = {  # file of scikit-image: caption, from openai/CLIP, notebooks/Interacting_with_CLIP.ipynb
     "page.png": "a page of text about segmentation",

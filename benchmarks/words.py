@@ -14,10 +14,10 @@ import numpy as np
 from robustness import labelled
 
 import clipsim
-from clipsim.encoders import Encoder
-from clipsim.gallery import embed
-from clipsim.prompting import encode_captions
-from clipsim.words import left_out, split
+from clipsim.embedding.pipeline import embed
+from clipsim.embedding.prompts import encode_captions
+from clipsim.encoders.torch_encoder import Encoder
+from clipsim.scoring.words import left_out, split
 
 SENTENCES = (
     "a {} standing in the snow",

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from clipsim.base import Encoder
-from clipsim.comparison import CaptionTable, Comparison, compare_models, score_captions
+from clipsim.encoders.base import Encoder
+from clipsim.encoders.registry import load
 from clipsim.errors import (
     CaptionError,
     ChoiceError,
@@ -13,13 +13,13 @@ from clipsim.errors import (
     LimitError,
     UsageError,
 )
-from clipsim.models import load
 from clipsim.options import Options
-from clipsim.scoring import Result, Score, score_each, score_images
+from clipsim.scoring.compare import CaptionTable, Comparison, compare_models, score_captions
+from clipsim.scoring.score import Result, Score, score_each, score_images
 
 if TYPE_CHECKING:
-    from clipsim.collections import Collection
-    from clipsim.indexing import index_folder
+    from clipsim.collections.collection import Collection
+    from clipsim.collections.indexing import index_folder
 
 __version__ = "0.1.0"
 __all__ = [
@@ -49,11 +49,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """What collections need is imported once it is asked for."""
     if name == "Collection":
-        from clipsim.collections import Collection
+        from clipsim.collections.collection import Collection
 
         return Collection
     if name == "index_folder":
-        from clipsim.indexing import index_folder
+        from clipsim.collections.indexing import index_folder
 
         return index_folder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

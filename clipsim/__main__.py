@@ -1,5 +1,5 @@
 """`python -m clipsim`."""
 
-from clipsim.cli import main
+from clipsim.cli.main import main
 
 raise SystemExit(main())

@@ -22,7 +22,7 @@ from PIL import Image
 
 import clipsim
 from clipsim import Encoder
-from clipsim.cache import cache_of
+from clipsim.embedding.cache import cache_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

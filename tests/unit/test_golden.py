@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import clipsim
-from clipsim.cli import main
+from clipsim.cli.main import main
 
 RECORD = Path(__file__).with_name("golden.json")
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -1,0 +1,1 @@
+"""Pictures on disk: embedded once, searched many times."""

@@ -1,0 +1,223 @@
+"""Encoding on Ray, on one machine or many: workers write segments of a collection, and whoever started them commits.
+
+Ray Data hands files out in order and gives what became of them back in order, so that a collection has the same rows
+and vectors, in the same places, as one process would make; but for rounding, where that calculates with another number
+of threads. Each worker reads the pictures itself and writes to the collection's folder: both have to be reachable under
+the same names on every machine, as addresses are, and so has a model that is a folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipsim.collections.collection import Recipe
+from clipsim.collections.indexing import AT_ONCE, Part, encoded
+from clipsim.encoders.base import BATCH
+from clipsim.errors import ClipsimError, UsageError
+from clipsim.images.sources import File
+from clipsim.images.storage import Location
+
+GROUP = 4  # cores a worker has where nobody says how many workers there are
+PACKAGE = Path(__file__).resolve().parents[1]
+PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}  # threads that spin would take others' cores
+REACHED_SECONDS = 10.0
+TURNS = 16  # parts a worker has at least, where there are enough pictures, so that none waits long for the last one
+
+
+@dataclass(frozen=True)
+class Ray:
+    """An engine for `clipsim.collections.indexing.index_folder`.
+
+    Attributes:
+        address: of a cluster ("10.0.0.1:6379", "ray://10.0.0.1:10001", "auto"); "" for that of RAY_ADDRESS, else for
+            one that is started on this machine and ends with the run.
+        workers: how many encoders share the cores; 0 for one a GPU, else one for `GROUP` cores.
+        device: as `clipsim.load` takes it, on the workers.
+    """
+
+    address: str = ""
+    workers: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise a `ClipsimError` if Ray is not there or the number of workers makes no sense."""
+        if self.workers < 0:
+            raise UsageError(f"{self.workers} workers cannot work: give 1 or more, or 0 for what suits the machines.")
+        try:
+            import ray.data  # noqa: F401
+        except ImportError as error:
+            raise UsageError('The engine ray is not installed: run pip install "clipsim[ray]".') from error
+
+    def __call__(self, files: list[File], folder: Location, recipe: Recipe) -> Iterator[Part]:
+        """Encode files on the workers, as `clipsim.collections.indexing.encoded` does here.
+
+        Raises:
+            ClipsimError: the cluster cannot be reached, a worker was lost too often, or the collection's model is not
+                one that workers can load.
+        """
+        if not recipe.origin:
+            raise ClipsimError(f"Workers cannot load {recipe.model}: use a model that has a name or a folder.")
+        with self._connected(), _plainly():
+            at = folder.resolve() if isinstance(folder, Path) else folder
+            yield from self._parts(files, at, recipe)
+
+    def _parts(self, files: list[File], folder: Location, recipe: Recipe) -> Iterator[Part]:
+        import ray.data
+
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        workers, share = shares(machines, self.workers, self.device)
+        size = part_size(len(files), workers)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = True
+        data = ray.data.from_items(
+            [{"file": pickle.dumps(file)} for file in files], override_num_blocks=-(-len(files) // size)
+        )
+        done = data.map_batches(
+            _Worker,
+            batch_size=size,
+            batch_format="numpy",
+            fn_constructor_args=(folder, recipe, self.device, int(share["num_cpus"])),
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            **share,
+        )
+        for row in done.iter_rows():
+            yield pickle.loads(row["part"])
+
+    def _address(self) -> str:
+        return self.address or os.environ.get("RAY_ADDRESS") or "local"
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """A cluster to work on: one that was started for this is ended, one that was there is left."""
+        import ray
+
+        if ray.is_initialized():
+            yield
+            return
+        address = self._address()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data itself does
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if address == "local":
+            quiet |= {"include_dashboard": False, "num_cpus": max(self.workers, cores_here())}
+        else:
+            _check_reachable(address)
+            quiet["runtime_env"] = {"py_modules": [str(PACKAGE)], "env_vars": PASSIVE}
+        try:
+            with _inherited() if address == "local" else nullcontext():
+                ray.init(address, **quiet)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ClipsimError(
+                f"No Ray cluster can be used at {address} ({error}): see that it runs, and set RAY_AUTH_MODE=token if "
+                "it wants a token."
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+class _Worker:
+    """An encoder in a process of its own."""
+
+    def __init__(self, folder: Location, recipe: Recipe, device: str, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._folder, self._recipe = folder, recipe
+        self._encoder = recipe.load(device)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
+        files = [pickle.loads(file) for file in batch["file"]]
+        for part in encoded(files, self._folder, self._recipe, self._encoder):
+            yield {"part": [pickle.dumps(part)]}
+
+
+def part_size(files: int, workers: int) -> int:
+    """How many files a worker gets at a time: whole batches, few enough that all have something to do till the end."""
+    batches = -(-files // (workers * TURNS * BATCH))
+    return min(batches * BATCH, AT_ONCE)
+
+
+def shares(machines: list[dict[str, float]], workers: int, device: str) -> tuple[int, dict[str, float]]:
+    """How many workers there are, and what each has of the machine that it is on.
+
+    Args:
+        machines: what each has, as Ray tells it: CPU, GPU.
+        workers, device: as `Ray`.
+
+    Raises:
+        ClipsimError: there are fewer cores than workers.
+    """
+    cores = [int(machine.get("CPU", 0)) for machine in machines]
+    gpus = [int(machine.get("GPU", 0)) for machine in machines]
+    if sum(gpus) and device not in ("cpu", "mps"):
+        each = min(own // has for own, has in zip(cores, gpus, strict=True) if has)
+        return min(workers or sum(gpus), sum(gpus)), {"num_cpus": max(each, 1), "num_gpus": 1}
+    workers = workers or max(sum(own // GROUP for own in cores), 1)
+    if workers > sum(cores):
+        raise ClipsimError(f"There are {sum(cores)} cores for {workers} workers: ask for fewer workers.")
+    # as many as fit, so that no worker waits for a machine that is larger than any
+    return workers, {"num_cpus": next(n for n in range(max(cores), 0, -1) if sum(own // n for own in cores) >= workers)}
+
+
+def cores_here() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_reachable(address: str) -> None:
+    """Raise a `ClipsimError` if nothing listens at host:port: Ray itself would go on trying for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():  # "auto", or what Ray will explain
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClipsimError(f"No Ray cluster can be used at {address} ({error}): see that it runs.") from error
+
+
+@contextmanager
+def _inherited() -> Iterator[None]:
+    """The environment that Ray's processes on this machine begin with, so that workers import this very package. They
+    start sooner than with a runtime environment of Ray's own."""
+    before = dict(os.environ)
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), before.get("PYTHONPATH")]))
+    os.environ.update(PASSIVE | {"PYTHONPATH": path})
+    try:
+        yield
+    finally:
+        for name in (*PASSIVE, "PYTHONPATH"):
+            os.environ.pop(name)
+            os.environ.update({name: before[name]} if name in before else {})
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """What a worker raises on purpose is raised here as it was; what Ray raises becomes one sentence."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, ClipsimError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        if cause:
+            raise cause from error
+        last = str(error).strip().splitlines()[-1]
+        raise ClipsimError(
+            f"The workers on Ray failed ({last}): what was reported done is kept, run it again."
+        ) from error

@@ -1,0 +1,237 @@
+"""A part of a collection on disk: the vectors of some pictures in a FAISS index, their rows in Parquet.
+
+Vectors are written first: where there are rows, there are vectors. Nothing is changed after that. Rows carry the digest
+of the vectors' file, and Parquet keeps checksums of its own pages, so that damage is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipsim.errors import ClipsimError
+from clipsim.images import storage
+from clipsim.images.storage import Location, located
+
+if TYPE_CHECKING:
+    import faiss
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+FOLDER = "segments"
+GROUP = 256  # rows that Parquet keeps together: what must be read, thumbnails included, to show one of them
+OFTEN = 8  # rows of a segment that are read one by one; then all of `LIGHT` is, 70 bytes a picture
+LIGHT = ["path", "size", "mtime_ns", "width", "height", "notes", "seen"]
+OFF_UNIT = 1e-3  # by how much a vector's length may differ from 1
+_DIGEST = b"clipsim.vectors.sha256"
+
+
+def schema() -> pa.Schema:
+    """The columns of a collection's rows.
+
+    path: POSIX, from the source's root, or any other key. size: bytes. mtime_ns: when the file was last written, in
+    nanoseconds since 1970. digest: SHA-256 of its content in hexadecimal digits. width, height: pixels. notes and seen:
+    as `clipsim.Score`. thumbnail: a JPEG of what the model saw.
+    """
+    import pyarrow as pa
+
+    columns = {
+        "path": pa.string(),
+        "size": pa.int64(),
+        "mtime_ns": pa.int64(),
+        "digest": pa.string(),
+        "width": pa.int32(),
+        "height": pa.int32(),
+        "notes": pa.list_(pa.string()),
+        "seen": pa.float64(),
+        "thumbnail": pa.binary(),
+    }
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+
+
+def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) -> str:
+    """Write pictures as a segment of the collection in `folder`; any process may, at the same time as others.
+
+    It is part of the collection once a `Writer` commits it; a segment that nobody commits is removed by the next one.
+
+    Args:
+        folder: of the collection, here or at an address; made if it is missing.
+        table: n rows with the columns of `schema()`.
+        vectors: unit-length, shape (n, width).
+
+    Returns:
+        The segment's id.
+
+    Raises:
+        ClipsimError: rows and vectors do not fit together, or cannot be written.
+    """
+    import pyarrow as pa
+
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if vectors.ndim != 2 or len(vectors) != len(table) or not len(vectors):
+        raise ClipsimError(f"{len(table)} rows and vectors of shape {vectors.shape} make no segment: give as many.")
+    if not _unit(vectors):
+        raise ClipsimError("The vectors of a segment must be finite and of unit length: divide each by its length.")
+    try:
+        rows = table.select(schema().names).cast(schema())
+        return _written(located(folder) / FOLDER, rows, vectors)
+    except (pa.ArrowException, KeyError) as error:
+        raise ClipsimError(
+            f"These rows make no segment ({error}): see `segments.schema`."
+        ) from error
+    except OSError as error:
+        raise ClipsimError(f"{folder} cannot be written to ({error.strerror or error}): make room there.") from error
+
+
+def _written(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
+    import faiss
+    import pyarrow.parquet as pq
+
+    storage.make(folder)
+    name = uuid.uuid4().hex
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    data = faiss.serialize_index(index).data
+    storage.write(folder / f"{name}.faiss", data)
+    with storage.writing(folder / f"{name}.parquet") as file:
+        pq.write_table(
+            rows.replace_schema_metadata({_DIGEST: hashlib.sha256(data).hexdigest().encode()}),
+            file,
+            row_group_size=GROUP,
+            compression={name: "none" if name == "thumbnail" else "zstd" for name in rows.column_names},
+            use_dictionary=False,
+            write_page_checksum=True,
+        )
+    storage.synced(folder)
+    return name
+
+
+def _unit(vectors: np.ndarray) -> bool:
+    """Whether all are finite and of unit length; what is not a number is neither."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    return bool((np.abs(lengths - 1) < OFF_UNIT).all())
+
+
+class Segment:
+    """A segment that is read; files are opened at first use. Of one at an address the vectors are copied to this
+    machine, and of the rows only what is asked for is read."""
+
+    def __init__(self, folder: str | Location, name: str) -> None:
+        self.name = name
+        self._asked = 0
+        place = located(folder) / FOLDER
+        self.vectors_path, self.rows_path = place / f"{name}.faiss", place / f"{name}.parquet"
+
+    @cached_property
+    def _local(self) -> Path:
+        with _readable(self.vectors_path):
+            return storage.copied(self.vectors_path)
+
+    @cached_property
+    def index(self) -> faiss.IndexFlat:
+        """The vectors, mapped into memory."""
+        import faiss
+
+        with _readable(self.vectors_path):
+            return faiss.read_index(str(self._local), faiss.IO_FLAG_MMAP_IFC)
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """The vectors, float32 of shape (n, width), mapped into memory. They do not start at a multiple of four bytes:
+        NumPy copies what it calculates with."""
+        rows, width = self.index.ntotal, self.index.d
+        before = self._local.stat().st_size - 4 * rows * width  # FAISS writes them last
+        mapped = np.memmap(self._local, np.float32, "r", before, (rows, width))
+        return mapped.view(np.ndarray)  # which is quicker to take rows from
+
+    @cached_property
+    def file(self) -> pq.ParquetFile:
+        """The rows."""
+        import pyarrow.parquet as pq
+
+        with _readable(self.rows_path):
+            if isinstance(self.rows_path, Path):
+                return pq.ParquetFile(self.rows_path, memory_map=True, page_checksum_verification=True)
+            return pq.ParquetFile(storage.opened(self.rows_path), pre_buffer=True, page_checksum_verification=True)
+
+    def __len__(self) -> int:
+        return int(self.file.metadata.num_rows)
+
+    def table(self, columns: list[str] | None = None) -> pa.Table:
+        """All rows."""
+        with _readable(self.rows_path):
+            return self.file.read(columns)
+
+    @cached_property
+    def _light(self) -> dict[str, pa.Array]:
+        table = self.table(LIGHT).combine_chunks()
+        return {name: table[name].chunk(0) for name in LIGHT}
+
+    def row(self, place: int, columns: list[str]) -> dict[str, Any]:
+        """One row. Only its neighbours are read, unless rows are often asked for: then all that is light is kept."""
+        self._asked += 1
+        found: dict[str, Any] = {}
+        if self._asked > OFTEN:
+            light = [name for name in columns if name in LIGHT]
+            found = {name: self._light[name][place].as_py() for name in light}
+            columns = [name for name in columns if name not in LIGHT]
+        if columns:
+            with _readable(self.rows_path):
+                group = self.file.read_row_group(place // GROUP, columns, use_threads=False)
+            found |= group.slice(place % GROUP, 1).to_pylist()[0]
+        return found
+
+    def problems(self, width: int, rows: int) -> Iterator[str]:
+        """What is wrong with it, a sentence each; all of it is read.
+
+        Args:
+            width, rows: that it should have.
+        """
+        try:
+            table = self.table()
+            with _readable(self.vectors_path):
+                data = storage.copied(self.vectors_path, anew=True).read_bytes()
+            shape = (self.index.ntotal, self.index.d)
+        except ClipsimError as error:
+            yield str(error)
+            return
+        if hashlib.sha256(data).hexdigest().encode() != (self.file.schema_arrow.metadata or {}).get(_DIGEST):
+            yield f"{self.vectors_path.name} is not as it was written."
+        if shape != (rows, width) or len(table) != rows:
+            yield (
+                f"{self.name} has {len(table)} rows and vectors of shape {shape}, "
+                f"and the manifest says {rows} of width {width}."
+            )
+        elif not _unit(self.vectors):
+            yield f"{self.vectors_path.name} has vectors that are not finite or not of unit length."
+
+
+class _readable:  # noqa: N801  # reads as a context
+    """What a library raises about a file becomes one sentence."""
+
+    def __init__(self, path: Location) -> None:
+        self.path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        import pyarrow as pa
+
+        if not isinstance(error, OSError | RuntimeError | pa.ArrowException):
+            return
+        if isinstance(error, FileNotFoundError) or (storage.here(self.path) and not self.path.exists()):
+            raise ClipsimError(
+                f"{self.path.name} is gone: the collection was written to since it was opened (open it again), or it "
+                "is damaged (see verify)."
+            ) from error
+        if storage.here(self.path):
+            raise ClipsimError(f"{self.path.name} is damaged and cannot be read: see verify.") from error
+        raise ClipsimError(
+            f"{self.path} cannot be read ({error}): see that it can be reached, or that it is sound by verify."
+        ) from error

@@ -1,0 +1,1 @@
+"""A gallery of pictures, or captions, into vectors, a batch at a time."""

@@ -1,0 +1,129 @@
+"""Vectors that were computed once: kept by what they were made of, bounded in bytes, least recently used first out.
+
+Only vectors and a few words about them are kept, never a picture or a caption: a key is a digest of these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipsim.encoders.base import Encoder
+from clipsim.errors import ClipsimError
+from clipsim.settings import Limits
+
+VERSION = 1  # of what a vector stands for: a change of how pictures are read or framed needs another one
+OVERHEAD = 200  # bytes of an entry beside its own: the key, the index
+ROOM = 0.1  # share that is freed at once when the cache is full
+_CACHE = "cache"  # in what is derived from an encoder
+
+
+class VectorCache:
+    """Arrays by key, in memory or in a file. One instance may be shared between threads, a file between processes."""
+
+    def __init__(self, most_bytes: int, path: Path | str = ":memory:") -> None:
+        """Open the file, made if it is missing.
+
+        Raises:
+            ClipsimError: the file is not such a cache, or cannot be written.
+        """
+        self.most_bytes = most_bytes
+        self._lock = threading.Lock()
+        try:
+            self._rows = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._rows.execute("PRAGMA journal_mode=WAL")
+            self._rows.execute("PRAGMA synchronous=OFF")  # what a power cut takes is computed anew
+            self._rows.execute(
+                "CREATE TABLE IF NOT EXISTS vectors "
+                "(key BLOB PRIMARY KEY, used INTEGER, size INTEGER, width INTEGER, vectors BLOB, about TEXT)"
+            )
+            self._rows.execute("CREATE INDEX IF NOT EXISTS by_use ON vectors (used)")
+            self._clock, self.bytes = self._rows.execute(
+                "SELECT COALESCE(MAX(used), 0), COALESCE(SUM(size), 0) FROM vectors"
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise ClipsimError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
+
+    def get(self, key: bytes) -> tuple[np.ndarray, Any] | None:
+        """The array, float32 of shape (n, width), and what was put beside it."""
+        with self._lock:
+            found = self._rows.execute("SELECT width, vectors, about FROM vectors WHERE key = ?", (key,)).fetchone()
+            if found:
+                self._clock += 1
+                self._rows.execute("UPDATE vectors SET used = ? WHERE key = ?", (self._clock, key))
+        return (np.frombuffer(found[1], np.float32).reshape(-1, found[0]), json.loads(found[2])) if found else None
+
+    def put(self, key: bytes, vectors: np.ndarray, about: Any = None) -> None:
+        """Keep an array of shape (n, width) and something that JSON can hold."""
+        data, text = np.ascontiguousarray(vectors, np.float32).tobytes(), json.dumps(about)
+        size = len(data) + len(text) + OVERHEAD
+        if size > self.most_bytes:
+            return
+        with self._lock:
+            self._clock += 1
+            row = (key, self._clock, size, vectors.shape[1], data, text)
+            added = self._rows.execute("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?, ?)", row).rowcount
+            self.bytes += size if added else 0
+            if self.bytes > self.most_bytes:
+                self._make_room()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._rows.close()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._rows.execute("DELETE FROM vectors")
+            self.bytes = 0
+
+    def _make_room(self) -> None:
+        # other processes may have written to the file too
+        (self.bytes,) = self._rows.execute("SELECT COALESCE(SUM(size), 0) FROM vectors").fetchone()
+        oldest = self._rows.execute("SELECT key, size FROM vectors ORDER BY used").fetchall()
+        surplus = self.bytes - (1 - ROOM) * self.most_bytes
+        for key, size in oldest:
+            if surplus <= 0:
+                break
+            self._rows.execute("DELETE FROM vectors WHERE key = ?", (key,))
+            self.bytes -= size
+            surplus -= size
+
+
+def cache_of(encoder: Encoder) -> VectorCache:
+    """Return the cache of a model's vectors: the one that `use_cache` gave it, else one in memory of its own."""
+    if _CACHE not in encoder.derived:
+        use_cache(encoder, VectorCache(Limits.from_environment().cache_bytes))
+    cache: VectorCache = encoder.derived[_CACHE]
+    return cache
+
+
+def use_cache(encoder: Encoder, cache: VectorCache) -> None:
+    """Keep a model's vectors in `cache` from now on; several models may share one."""
+    encoder.derived[_CACHE] = cache
+
+
+def vector_key(encoder: Encoder, parts: Iterable[str | bytes]) -> bytes:
+    """Return what vectors are kept under: a digest of the encoder and of what it read."""
+    digest = hashlib.sha256()
+    for part in (_identity(encoder), *parts):
+        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
+def _identity(encoder: Encoder) -> str:
+    """Return the same for encoders that give the same vectors: by their weights where these are known."""
+    if encoder.revision:
+        kind = encoder.device.partition(":")[0]
+        return f"{VERSION} {encoder.name} {encoder.revision} {kind} {encoder.precision}"
+    return str(encoder.derived.setdefault("serial", uuid.uuid4().hex))

@@ -1,0 +1,1 @@
+"""Models: pictures and captions into unit vectors."""

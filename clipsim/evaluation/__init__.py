@@ -1,0 +1,1 @@
+"""Captioned pictures: how good is a model?"""

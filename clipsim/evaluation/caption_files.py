@@ -1,0 +1,122 @@
+"""Files of pictures with their captions, in the layouts in which data sets come: the layout is told by the content."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from clipsim.errors import CaptionError
+from clipsim.images.sources import FILE_COLUMNS
+
+CAPTION_COLUMNS = ("caption", "captions", "text", "title", "sentence", "description", "comment")
+DELIMITERS = ",;\t|"
+_TOKEN = re.compile(r"(?P<file>[^\t]+)#\d+\t(?P<caption>.*)")
+_LAYOUTS = "a CSV with the columns file and caption, COCO captions as JSON, or a Flickr8k token file"
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A picture, by the name that the file of captions has for it, and one of its captions; "" where that is blank."""
+
+    file: str
+    caption: str
+
+
+def read_captions(path: str | Path) -> list[Captioned]:
+    """Read a CSV of file and caption, COCO captions (JSON) or a Flickr8k token file (`name.jpg#0<TAB>caption`).
+
+    A CSV may part its columns by comma, semicolon, tab or |, and name them as `FILE_COLUMNS` and `CAPTION_COLUMNS`.
+    Captions stand in the file's order; a picture may have several.
+
+    Raises:
+        CaptionError: the file cannot be read, is in none of these layouts, or has no captions.
+    """
+    text = _text(Path(path))
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.lstrip().startswith(("{", "[")):
+        pairs = _coco(text, path)
+    elif _TOKEN.fullmatch(first):
+        pairs = _tokens(text, path)
+    else:
+        pairs = _csv(text, path)
+    found = [Captioned(file.strip(), " ".join(caption.split())) for file, caption in pairs]
+    if not found:
+        raise CaptionError(f"{path} has no captions: give {_LAYOUTS}.")
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CaptionError(f"{path} is not text in UTF-8: give {_LAYOUTS}.") from error
+    except (OSError, ValueError) as error:
+        raise CaptionError(f"{path} cannot be read: give {_LAYOUTS}.") from error
+
+
+def _tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        found = _TOKEN.fullmatch(line)
+        if found:
+            yield found["file"], found["caption"]
+        elif line.strip():
+            raise CaptionError(
+                f"Line {number} of {path} is not a picture#number, a tab and a caption, as the first is."
+            )
+
+
+def _csv(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
+    for delimiter in DELIMITERS:
+        rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        try:
+            header = [re.sub(r"[\s_-]", "", name).lower() for name in next((row for row in rows if row), [])]
+            file, caption = (_column(header, names) for names in (FILE_COLUMNS, CAPTION_COLUMNS))
+            if file is not None and caption is not None:
+                yield from _fields(rows, file, caption, path)
+                return
+        except csv.Error as error:
+            raise CaptionError(f"Line {rows.line_num} of {path} is not CSV ({error}): give {_LAYOUTS}.") from error
+    raise CaptionError(f"{path} does not begin with the names of columns for files and captions: give {_LAYOUTS}.")
+
+
+def _column(header: list[str], names: tuple[str, ...]) -> int | None:
+    """The place of the first of these names that the header has."""
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def _fields(rows: Any, file: int, caption: int, path: str | Path) -> Iterator[tuple[str, str]]:
+    """File and caption of each row that is not empty."""
+    for row in rows:
+        if len(row) > max(file, caption):
+            yield row[file], row[caption]
+        elif any(row):
+            raise CaptionError(
+                f"Line {rows.line_num} of {path} has fewer columns than the first: quote or complete it."
+            )
+
+
+def _coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
+    try:
+        content = json.loads(text)
+        files = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        yield from ((files[one["image_id"]], str(one["caption"])) for one in content["annotations"])
+    except ValueError as error:
+        raise CaptionError(f"{path} is not valid JSON ({error}): give {_LAYOUTS}.") from error
+    except (KeyError, TypeError, RecursionError) as error:
+        raise CaptionError(
+            f"{path} is not COCO captions ({error} is missing or of another kind): it takes images with id and "
+            "file_name, and annotations with image_id and caption."
+        ) from error
+
+
+def some(names: list[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(islice(names, most)) + more

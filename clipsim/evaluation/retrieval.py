@@ -1,0 +1,240 @@
+"""How well a model finds pictures by their captions and captions by their pictures: retrieval metrics on a collection.
+
+The protocol is that of the COCO and Flickr30K tables (Karpathy and Fei-Fei 2015, arXiv:1412.2306, section 4.2): every
+caption is a query among all pictures; every picture is a query among all captions, and its rank is that of the best of
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipsim.embedding.prompts import encode_captions
+from clipsim.errors import CaptionError
+from clipsim.evaluation.caption_files import Captioned, read_captions, some
+from clipsim.options import Options, Prompt
+
+if TYPE_CHECKING:
+    from clipsim.collections.collection import Collection
+    from clipsim.embedding.pipeline import Progress
+    from clipsim.encoders.base import Encoder
+
+CUTOFFS = (1, 5, 10)
+CAPTIONS_AT_ONCE, PICTURES_AT_ONCE = 1_024, 4_096  # a block of cosines takes 32 MB in double and 16 MB in single
+RESAMPLES, SEED = 1_000, 0
+Z = 1.959964  # the normal distribution's 97.5 % point: intervals of 95 %
+ENCODED_AT_ONCE = 256  # captions between two steps of the progress bar
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and the ends of its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """How well the right one is found, one way.
+
+    Attributes:
+        queries: how many captions, or pictures, were looked for.
+        among: how many there were to find.
+        recall: by cut-off of `CUTOFFS`, the share of the queries of which the right one was among so many best, 0 to 1.
+        median_rank: 1 is the best.
+        mean_reciprocal_rank: 0 to 1.
+    """
+
+    queries: int
+    among: int
+    recall: dict[int, Estimate]
+    median_rank: Estimate
+    mean_reciprocal_rank: Estimate
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Both ways, and what they were measured on.
+
+    Attributes:
+        model: name of the collection's model.
+        prompt: as for `clipsim.score_images`.
+        text_to_image, image_to_text: the metrics.
+        missing: files with captions that the collection does not hold, or that stand for several of its pictures.
+        left_out: captions of these files, which are not in the metrics.
+        blank: captions without a word, which are not in the metrics either.
+        without: pictures of the collection that have no caption; captions have to find theirs among them all the same.
+    """
+
+    model: str
+    prompt: str
+    text_to_image: Retrieval
+    image_to_text: Retrieval
+    missing: tuple[str, ...] = ()
+    left_out: int = 0
+    blank: int = 0
+    without: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it in plain types."""
+        return asdict(self)
+
+
+def evaluate(
+    captions: str | Path | Sequence[Captioned],
+    collection: Collection,
+    encoder: Encoder | None = None,
+    *,
+    prompt: Prompt = "as-written",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a collection's model on captions of its pictures.
+
+    Args:
+        captions: a file as `clipsim.evaluation.caption_files.read_captions` reads it, or its content.
+        collection: of the pictures, and more if one likes.
+        encoder: the collection's model; None loads it.
+        prompt: as for `clipsim.score_images`.
+        progress: called with (captions encoded, captions in all).
+
+    Raises:
+        CaptionError: the file cannot be read, or none of its pictures is in the collection.
+        ClipsimError: the encoder is not the collection's, or the prompt is not known.
+    """
+    Options(prompt=prompt)  # which checks it
+    given = read_captions(captions) if isinstance(captions, str | Path) else list(captions)
+    paths: list[str] = collection.table(["path"])["path"].to_pylist()
+    written = [one for one in given if one.caption]
+    places = match([one.file for one in written], paths)
+    missing = list(dict.fromkeys(one.file for one, place in zip(written, places, strict=True) if place < 0))
+    kept = [(one.caption, place) for one, place in zip(written, places, strict=True) if place >= 0]
+    if not kept:
+        raise CaptionError(
+            f"None of the captioned pictures ({some([one.file for one in given])}) is in the collection: its paths are "
+            f"like {some(paths, 2) or 'none, since it is empty'}."
+        )
+    encoder = encoder or collection.manifest.recipe.load()
+    collection.manifest.recipe.check(encoder)
+    texts = _encoded([caption for caption, _ in kept], encoder, prompt, progress)
+    own = np.array([place for _, place in kept])
+    there, back = ranks(texts, collection.vectors(), own)
+    return Evaluation(
+        model=encoder.name,
+        prompt=prompt,
+        text_to_image=retrieval(there, len(paths)),
+        image_to_text=retrieval(back, len(kept)),
+        missing=tuple(missing),
+        left_out=len(written) - len(kept),
+        blank=len(given) - len(written),
+        without=len(paths) - len(back),
+    )
+
+
+def match(names: Sequence[str], paths: Sequence[str]) -> list[int]:
+    """The place in `paths` of each name: the path itself, else the only one with the same last part; -1 for none."""
+    whole = {path: place for place, path in enumerate(paths)}
+    last: dict[str, int] = {}
+    for place, path in enumerate(paths):
+        part = PurePosixPath(path).name
+        last[part] = -1 if part in last else place
+    return [whole.get(name, last.get(PurePosixPath(name.replace("\\", "/")).name, -1)) for name in names]
+
+
+def _encoded(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Progress | None) -> np.ndarray:
+    vectors = np.empty((len(captions), encoder.width), np.float32)
+    for start in range(0, len(captions), ENCODED_AT_ONCE):
+        part = captions[start : start + ENCODED_AT_ONCE]
+        vectors[start : start + len(part)] = encode_captions(part, encoder, prompt)
+        if progress:
+            progress(start + len(part), len(captions))
+    return vectors
+
+
+def ranks(texts: np.ndarray, images: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rank of the right picture for each caption, and of its best caption for each picture that has one.
+
+    Ties count against the model: what has the same cosine as the right one stands before it. A model that gives one
+    vector to everything then ranks last and not first, and ranks stay whole, so that recall at k needs no convention.
+    Identical captions of different pictures are such ties. The matrix is looked at in blocks, never held.
+
+    Args:
+        texts: unit vectors, shape (m, d).
+        images: unit vectors, shape (n, d).
+        own: for each caption the row of its picture in `images`, shape (m,).
+
+    Returns:
+        Ranks from 1, shape (m,); and of pictures in the order of `images`, those without a caption left out.
+    """
+    cosine = np.concatenate(
+        [_own_cosines(texts[part], images[own[part]]) for part in _parts(len(texts), CAPTIONS_AT_ONCE)]
+    )
+    best = np.full(len(images), np.inf, np.float32)  # nothing stands before a picture that is no query
+    asked = np.unique(own)
+    best[asked] = -np.inf
+    np.maximum.at(best, own, cosine)
+    before_image, before_text = np.zeros(len(texts), np.int64), np.zeros(len(images), np.int64)
+    for columns in _parts(len(images), PICTURES_AT_ONCE):
+        pictures = images[columns].astype(np.float64)
+        for rows in _parts(len(texts), CAPTIONS_AT_ONCE):
+            block = _others(texts[rows], pictures, own[rows] - columns.start)
+            before_image[rows] += (block >= cosine[rows, None]).sum(axis=1)
+            before_text[columns] += (block >= best[None, columns]).sum(axis=0)
+    return before_image + 1, before_text[asked] + 1
+
+
+def _own_cosines(texts: np.ndarray, images: np.ndarray) -> np.ndarray:
+    cosines: np.ndarray = np.einsum("ij,ij->i", texts.astype(np.float64), images.astype(np.float64)).astype(np.float32)
+    return cosines
+
+
+def _others(texts: np.ndarray, pictures: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Cosines of captions with pictures, that of each caption with its own one at minus infinity."""
+    # in double and then rounded: else equal vectors could get different cosines in blocks of different sizes
+    block: np.ndarray = (texts.astype(np.float64) @ pictures.T).astype(np.float32)
+    here = np.flatnonzero((own >= 0) & (own < len(pictures)))
+    block[here, own[here]] = -np.inf
+    return block
+
+
+def _parts(length: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def retrieval(ranks: np.ndarray, among: int) -> Retrieval:
+    """The metrics of ranks from 1, shape (q,), with 95 % confidence intervals.
+
+    Recalls have Wilson's score interval, median rank and mean reciprocal rank the percentile interval of a bootstrap
+    over queries with a fixed seed. Queries count as independent: where a picture has several captions, the intervals of
+    text to image are somewhat too narrow.
+    """
+    return Retrieval(
+        queries=len(ranks),
+        among=among,
+        recall={k: wilson(int((ranks <= k).sum()), len(ranks)) for k in CUTOFFS},
+        median_rank=bootstrap(ranks, np.median),
+        mean_reciprocal_rank=bootstrap(1 / ranks, np.mean),
+    )
+
+
+def wilson(successes: int, trials: int) -> Estimate:
+    """A share and its score interval at 95 % (Wilson 1927, J. Am. Stat. Assoc. 22, 209-212); `trials` at least 1."""
+    share = successes / trials
+    centre = (share + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
+    half = Z * np.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2)) / (1 + Z**2 / trials)
+    low = 0.0 if successes == 0 else float(centre - half)
+    return Estimate(share, low, 1.0 if successes == trials else float(centre + half))
+
+
+def bootstrap(values: np.ndarray, statistic: Any) -> Estimate:
+    """A statistic of values, shape (q,), and its percentile interval at 95 % (Efron 1979, Ann. Stat. 7, 1-26)."""
+    draw = np.random.default_rng(SEED)
+    drawn = [statistic(values[draw.integers(len(values), size=len(values))]) for _ in range(RESAMPLES)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(float(statistic(values)), float(low), float(high))

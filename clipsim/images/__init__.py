@@ -1,0 +1,1 @@
+"""Pictures from files, bytes, addresses: found, read, and made upright RGB."""

@@ -1,0 +1,254 @@
+"""Reading any picture safely into an upright RGB image of eight bits a channel."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from clipsim.errors import ImageError
+from clipsim.settings import pixel_limit
+
+# Only these decoders run on what a stranger sends: EPS and PDF would start other programs, TGA takes any bytes.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "QOI")
+# What a folder is searched for; a file that is named is read whatever its ending.
+SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".apng",
+    ".webp",
+    ".avif",
+    ".gif",
+    ".bmp",
+    ".dib",
+    ".tif",
+    ".tiff",
+}
+SUFFIXES |= {".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".jp2", ".j2k", ".qoi"}
+_NOT_A_PICTURE = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
+# What turns each EXIF orientation upright; ImageOps.exif_transpose also writes the EXIF anew, and fails on damage.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SETTLED = 2.0  # seconds since a file was last written to, after which its times tell whether it is written again
+TILE = 2_000_000  # pixels that are worked on at once where a copy of the whole would take too much memory
+_FLATTENED = "transparency flattened on white"
+_DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
+
+Source = str | Path | bytes | Image.Image
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, ready for an encoder.
+
+    Attributes:
+        name: what the caller calls it.
+        image: upright, mode RGB, eight bits a channel.
+        notes: what was changed on the way from the file, in words; empty for a plain upright RGB picture.
+    """
+
+    name: str
+    image: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def opened(source: Source, name: str) -> Image.Image:
+    """The picture as far as its header: its pixels are still to be decoded.
+
+    Raises:
+        ImageError: as `read`, but for damage that only decoding shows.
+    """
+    image = source if isinstance(source, Image.Image) else _open(source, name)
+    _check_size(image.size, name)
+    return image
+
+
+def digest(source: str | Path | bytes) -> bytes:
+    """SHA-256 of a file's content, or of bytes. A file that has not been written to since is not read again."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).digest()
+    status = Path(source).stat()
+    # the change time cannot be set back, but ticks in milliseconds: what was written just now may be written once more
+    if time.time() - max(status.st_ctime, status.st_mtime) < SETTLED:
+        return _file_digest.__wrapped__(source)
+    return _file_digest(source, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@lru_cache(maxsize=20_000)
+def _file_digest(source: str | Path, *_state: int) -> bytes:
+    with Path(source).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def read(source: Source, name: str, least: int | None = None) -> Picture:
+    """Read a file, its bytes or a PIL image into a `Picture`.
+
+    EXIF rotation is applied, transparency is flattened on white, 16-bit and floating-point values are rescaled (not
+    clipped), palette, grey and CMYK become RGB, and of an animation the first frame is taken.
+
+    Args:
+        source: a file, its bytes, or a PIL image.
+        name: what the caller calls it.
+        least: pixels that both sides must have at least, where that is enough: a larger JPEG is decoded at a half, a
+            quarter or an eighth of its size, which is several times faster and not quite the same. Not for PIL images
+            of the caller's own, which it would change.
+
+    Raises:
+        ImageError: no such file, zero bytes, not a picture, truncated, or more pixels than `clipsim.settings` allows
+            (which is checked before decoding).
+    """
+    image = opened(source, name)
+    # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded.
+    orientation = _orientation(image) if image.format == "TIFF" else 1
+    notes = _decode(image, name, least)
+    if image.format != "TIFF" and (orientation := _orientation(image)) > 1:
+        image = image.transpose(_UPRIGHT[orientation])
+    if orientation > 1:
+        notes.append(f"turned upright (EXIF orientation {orientation})")
+    for step in (_eight_bit, _flattened):
+        image, note = step(image)
+        notes += note
+    if image.mode == "CMYK":
+        notes.append("converted from CMYK")
+    return Picture(name, image if image.mode == "RGB" else image.convert("RGB"), tuple(notes))
+
+
+def _open(source: str | Path | bytes, name: str) -> Image.Image:
+    if isinstance(source, bytes):
+        stream: BytesIO | Path = BytesIO(source)
+        size = len(source)
+    else:
+        stream = Path(source)
+        size = _file_size(stream, name)
+    if not size:
+        raise ImageError(name, "is empty (0 bytes): send the file again")
+    try:
+        return Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(name, _NOT_A_PICTURE) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher
+        raise ImageError(name, _too_large("far too many")) from error
+    except PermissionError as error:
+        raise ImageError(name, "cannot be opened: permission was denied") from error
+    except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept
+        raise ImageError(name, _NOT_A_PICTURE) from error
+
+
+def _file_size(path: Path, name: str) -> int:
+    try:
+        if path.is_file():
+            return path.stat().st_size
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+        pass
+    raise ImageError(name, "is not a file: check the path")
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
+    if width * height > pixel_limit():
+        raise ImageError(name, _too_large(f"{width} x {height} = {width * height / 1e6:.0f} million"))
+
+
+def _too_large(pixels: str) -> str:
+    return f"has {pixels} pixels, and the limit is {pixel_limit() / 1e6:.0f} million: make it smaller first"
+
+
+def _decode(image: Image.Image, name: str, least: int | None) -> list[str]:
+    try:
+        if least is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, (least, least))
+        # An MPO's further frames are other views of one photograph, not an animation.
+        animated = image.format != "MPO" and getattr(image, "is_animated", False)
+        image.load()
+        if image.mode in ("P", "PA") and image.palette is None:
+            raise ValueError("colours by number, and no list of them")
+        return ["first page only" if image.format == "TIFF" else "first frame of an animation"] if animated else []
+    except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more on damaged data
+        raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return orientation if orientation in _UPRIGHT else 1
+    except Exception:  # EXIF is an extra that may be garbage; the picture itself is fine
+        return 1
+
+
+def _eight_bit(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    if image.mode not in _DEEP_MODES and not image.mode.startswith("I;16"):
+        return image, []
+    values = np.array(image, dtype=np.float32)  # worked on in place: 50 megapixels are 200 MB
+    low, high = _value_range(values, image.mode)
+    clear = image.info.get("transparency")  # a PNG may call one grey value transparent
+    if isinstance(clear, int):
+        values[values == clear] = high
+    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
+    values -= low
+    values *= 255 / (high - low)
+    grey = np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
+    notes = [f"rescaled from {low:g}..{high:g} to eight bits"]
+    if isinstance(clear, int):
+        notes.append(_FLATTENED)
+    return Image.fromarray(grey), notes
+
+
+def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
+    """The full range of the number format where there is one, else that of the picture's own (finite) values."""
+    finite = np.isfinite(values)
+    low = float(values.min(where=finite, initial=np.inf))
+    high = float(values.max(where=finite, initial=-np.inf))
+    if low > high:  # not a single number in it
+        return 0.0, 1.0
+    if mode.startswith("I;16") or (mode == "I" and low >= 0 and 255 < high <= 65535):
+        return 0.0, 65535.0
+    if mode == "F" and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= 0 and high <= 255:
+        return 0.0, 255.0
+    return low, max(high, low + 1)
+
+
+def _flattened(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    if not image.has_transparency_data:
+        return image, []
+    # In tiles: a copy of the whole, which takes four bytes a pixel in every mode, would be needed five times.
+    flat, hides = Image.new("RGB", image.size), False
+    for box in _tiles(image.size):
+        tile = image.crop(box)
+        if tile.mode == "La":
+            tile = tile.convert("LA")  # the only way that Pillow has out of premultiplied grey
+        tile = tile.convert("RGBA")
+        # an alpha channel that hides nothing changes nothing
+        hides = hides or tile.getchannel("A").getextrema() != (255, 255)
+        flat.paste(Image.alpha_composite(Image.new("RGBA", tile.size, "white"), tile).convert("RGB"), box)
+    return flat, [_FLATTENED] if hides else []
+
+
+def _tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes (left, top, right, bottom) of at most `TILE` pixels that cover a picture."""
+    width, height = size
+    across = min(width, TILE)
+    down = TILE // across
+    for top in range(0, height, down):
+        for left in range(0, width, across):
+            yield left, top, min(left + across, width), min(top + down, height)

@@ -1,0 +1,1 @@
+"""Vectors into scores: cosines, percentiles, verdicts."""

@@ -1,0 +1,264 @@
+"""How strong is a score? Its percentile among unrelated captions, and a verdict where a model's cut-offs are known.
+
+A cosine is high for a caption that fits everything and for a picture that everything fits. Both are corrected:
+
+1. The caption: its cosine becomes `x = (cosine - mean) / sqrt(spread)`, where mean and spread (standard deviation) are
+   those of that caption over background pictures, known from their moments if the model is calibrated. The root is
+   half the correction on a logarithmic scale: a caption that spreads wide is partly one that fits something well.
+2. The picture: `t = (x - m) / s`, m and s being mean and spread of x over the background captions, for that picture.
+   The captions are weighted so that their mean vector is as short as it can be. A plain mean would hold the subjects
+   that are common in the bank against the pictures that show them.
+3. The percentile is the share of unrelated pairs whose t is lower: pairs of the calibration's pictures and the bank
+   where the model is calibrated, else the bank with this picture. Beyond the upper tenth, where single captions would
+   count, the tail is exponential with the mean excess seen there (after Knijnenburg et al. 2009,
+   doi:10.1093/bioinformatics/btp211, who fit the generalised Pareto distribution; this is its case of shape 0).
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from clipsim.embedding.cache import VectorCache, vector_key
+from clipsim.embedding.prompts import encode_captions
+from clipsim.encoders.base import Encoder
+from clipsim.errors import ClipsimError
+from clipsim.options import PROMPTS, Prompt
+
+MATCH, WEAK, NO_MATCH = "match", "weak", "no match"
+NOTHING = "nothing here matches"
+RIDGE = 0.01  # keeps the bank's weights unique; 1 and more bring the common subjects back
+LEAST_SPREAD = 0.6  # of a picture's plain spread
+TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
+DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 take 1 MB
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The background captions as a model encodes them.
+
+    Attributes:
+        vectors: unit length, shape (m, d).
+        weights: shape (m,), not negative, adding up to 1.
+    """
+
+    vectors: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Null:
+    """How t is spread over unrelated pairs.
+
+    Attributes:
+        t: rising values.
+        below: the share of unrelated pairs below each, rising, up to 1 - `TAIL`.
+        excess: mean of t beyond the last of them.
+    """
+
+    t: np.ndarray
+    below: np.ndarray
+    excess: float
+
+    @classmethod
+    def of(cls, t: np.ndarray) -> Null:
+        """From the t of unrelated pairs, two at least."""
+        t = np.sort(t).astype(np.float64)
+        below = (np.arange(len(t)) + 0.5) / len(t)
+        last = min(int(np.searchsorted(below, 1 - TAIL)), len(t) - 1)
+        return cls(t[: last + 1], below[: last + 1], max(float((t[last:] - t[last]).mean()), 1e-6))
+
+    def percentile(self, t: np.ndarray) -> np.ndarray:
+        """Percent of unrelated pairs below each t, 0 to 100."""
+        beyond = np.maximum(t - self.t[-1], 0) / self.excess
+        share = np.interp(t, self.t, self.below, left=0.0)
+        tail = 1 - (1 - self.below[-1]) * np.exp(-beyond)
+        percent: np.ndarray = 100 * np.where(beyond > 0, tail, share)
+        return percent
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """Where a verdict turns into the next.
+
+    Attributes:
+        match: percentile from which a picture is called a match.
+        weak: percentile from which it is called weak.
+        gallery: the best picture counts if an unrelated caption finds one as good with this chance at most, 0 to 1.
+    """
+
+    match: float
+    weak: float
+    gallery: float
+
+    def verdict(self, percentile: float) -> str:
+        """`MATCH`, `WEAK` or `NO_MATCH`."""
+        return MATCH if percentile >= self.match else WEAK if percentile >= self.weak else NO_MATCH
+
+    def verdicts(self, percentiles: np.ndarray, among: int = 0) -> tuple[str, list[str]]:
+        """Of one caption with a gallery: the verdict on the whole (`MATCH` or `NOTHING`), and on each picture.
+
+        Of many pictures some look good by chance, so that the best has to be better (Šidák's correction). Where it is
+        not, none is called a match. These may be the best `among` more, which counts then.
+        """
+        each = [self.verdict(float(one)) for one in percentiles]
+        by_chance = 1 - (float(max(percentiles)) / 100) ** max(len(percentiles), among)
+        if MATCH in each and by_chance <= self.gallery:
+            return MATCH, each
+        return NOTHING, [WEAK if one == MATCH else one for one in each]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What `benchmarks/calibrate.py` learned about a model from captioned pictures.
+
+    Attributes:
+        cutoffs: of its verdicts.
+        rates: for each treatment, by name, how often these cut-offs were right and wrong on pictures that they were not
+            learned from.
+        origin: on which pictures and captions.
+        null: spread of t.
+        mean: mean vector of the pictures, shape (d,).
+        directions: their principal directions, each as long as its standard deviation, shape (r, d).
+        rest: variance along every other direction.
+    """
+
+    cutoffs: Cutoffs
+    rates: dict[str, dict[str, float]]
+    origin: str
+    null: Null
+    mean: np.ndarray
+    directions: np.ndarray
+    rest: float
+
+
+@cache
+def captions() -> tuple[str, ...]:
+    """The background captions."""
+    lines = files("clipsim.data").joinpath("background_captions.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def bank(encoder: Encoder, prompt: Prompt = "as-written") -> Bank:
+    """The background captions, encoded once for each encoder and prompt and kept; those of hub models also on disk."""
+    if ("bank", prompt) not in encoder.derived:
+        own = encoder.background(prompt)
+        vectors = _from_disk(encoder, prompt) if own is None else own
+        encoder.derived["bank", prompt] = Bank(vectors, neutral_weights(vectors))
+    kept: Bank = encoder.derived["bank", prompt]
+    return kept
+
+
+def _from_disk(encoder: Encoder, prompt: Prompt) -> np.ndarray:
+    """The captions' vectors, kept on disk where the weights have a revision, so that others never meet them."""
+    if not encoder.revision:
+        return encode_captions(list(captions()), encoder, prompt)
+    from huggingface_hub import cached_assets_path
+
+    key = vector_key(encoder, ["background", *PROMPTS[prompt], *captions()])
+    try:
+        disk = VectorCache(DISK_BYTES, Path(cached_assets_path("clipsim", "background")) / "vectors.sqlite")
+    except (ClipsimError, OSError):  # a disk that is full or read-only costs time, no more
+        return encode_captions(list(captions()), encoder, prompt)
+    with closing(disk):
+        kept = disk.get(key)
+        if kept:
+            return kept[0]
+        vectors = encode_captions(list(captions()), encoder, prompt)
+        disk.put(key, vectors)
+    return vectors
+
+
+def neutral_weights(vectors: np.ndarray) -> np.ndarray:
+    """Weights that make the weighted mean of `vectors`, shape (m, d), short: not negative, adding up to 1.
+
+    They minimise `|mean|² + RIDGE * |weights|²` over the captions that are kept. Those that would need a negative
+    weight are left out one round after the other, which is close to the best choice and not always it.
+    """
+    gram = vectors.astype(np.float64) @ vectors.T.astype(np.float64) + RIDGE * np.eye(len(vectors))
+    used = np.ones(len(vectors), bool)
+    while True:
+        weights = np.zeros(len(vectors))
+        weights[used] = np.linalg.solve(gram[np.ix_(used, used)], np.ones(used.sum()))
+        if (weights[used] > 0).all():
+            share: np.ndarray = weights / weights.sum()
+            return share
+        used &= weights > 0
+
+
+def strengths(
+    cosines: np.ndarray, vectors: np.ndarray, unrelated: np.ndarray, bank: Bank, calibration: Calibration | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """t of captions and of the bank with every picture: steps 1 and 2.
+
+    Args:
+        cosines: of picture i and caption j, shape (n, k).
+        vectors: of the captions, shape (k, d).
+        unrelated: cosines of picture i and bank caption j, shape (n, m).
+        bank: the bank.
+        calibration: the model's, or None.
+
+    Returns:
+        t of the captions, shape (n, k), and of the bank, shape (n, m).
+    """
+    x, of_bank = _standard(cosines, vectors, calibration), _standard(unrelated, bank.vectors, calibration)
+    middle = (of_bank @ bank.weights)[:, None]
+    spread = np.sqrt((of_bank - middle) ** 2 @ bank.weights)[:, None]
+    # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
+    spread = np.maximum(np.maximum(spread, LEAST_SPREAD * of_bank.std(axis=1, keepdims=True)), 1e-6)
+    return (x - middle) / spread, (of_bank - middle) / spread
+
+
+def _standard(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibration | None) -> np.ndarray:
+    cosines, vectors = cosines.astype(np.float64), vectors.astype(np.float64)
+    if calibration is None:
+        return cosines
+    variance = ((vectors @ calibration.directions.T) ** 2).sum(axis=1) + calibration.rest * (vectors**2).sum(axis=1)
+    standard: np.ndarray = (cosines - vectors @ calibration.mean) / variance**0.25
+    return standard
+
+
+def percentiles(
+    cosines: np.ndarray, vectors: np.ndarray, unrelated: np.ndarray, bank: Bank, calibration: Calibration | None
+) -> np.ndarray:
+    """Of how many unrelated captions in a hundred each caption fits each picture better: shape (n, k).
+
+    The arguments are those of `strengths`.
+    """
+    t, of_bank = strengths(cosines, vectors, unrelated, bank, calibration)
+    if calibration is not None:
+        return calibration.null.percentile(t)
+    rows = [Null.of(row).percentile(ours) for row, ours in zip(of_bank, t, strict=True)]
+    return np.array(rows).reshape(t.shape)
+
+
+def calibration(encoder: Encoder) -> Calibration | None:
+    """What is known of the encoder's model, or None."""
+    known = _known(encoder.name)
+    return known if known and known.mean.shape == (encoder.width,) else None  # a folder may bear any model's name
+
+
+@cache
+def _known(model: str) -> Calibration | None:
+    folder = files("clipsim.data")
+    text, arrays = folder.joinpath(f"calibration-{model}.json"), folder.joinpath(f"calibration-{model}.npz")
+    if not text.is_file() or not arrays.is_file():
+        return None
+    known = json.loads(text.read_text(encoding="utf-8"))
+    with arrays.open("rb") as file, np.load(file) as loaded:
+        moments = {key: loaded[key].astype(np.float64) for key in ("mean", "directions", "null_t", "null_below")}
+    return Calibration(
+        cutoffs=Cutoffs(known["match"], known["weak"], known["gallery"]),
+        rates=known["rates"],
+        origin=known["origin"],
+        null=Null(moments["null_t"], moments["null_below"], known["excess"]),
+        mean=moments["mean"],
+        directions=moments["directions"],
+        rest=known["rest"],
+    )

@@ -1,0 +1,89 @@
+"""Ray as the engine: the same collection as one process makes, and only what is new is sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from clipsim.cli import main as cli
+from clipsim.collections.collection import Collection
+from clipsim.collections.indexing import index_folder
+from clipsim.collections.ray import Ray, part_size, shares
+from clipsim.errors import ClipsimError
+
+
+@pytest.mark.slow  # Ray starts twice
+def test_ray_gives_the_collection_that_one_process_gives(
+    tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(70):
+        picture_file(f"pictures/{seed:02}.jpg", seed)
+    (tmp_path / "pictures" / "35.png").write_bytes(b"no picture")
+    index_folder(tmp_path / "pictures", tmp_path / "one", str(tiny_clip), device="cpu")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    engine = Ray(workers=2, device="cpu")
+    done = index_folder(tmp_path / "pictures", tmp_path / "two", str(tiny_clip), device="cpu", engine=engine)
+    one, two = (Collection.open(tmp_path / name) for name in ("one", "two"))
+    assert (done.added, [bad.name for bad in done.rejected]) == (70, ["35.png"])
+    assert two.table().equals(one.table())
+    np.testing.assert_allclose(two.vectors(), one.vectors(), rtol=0, atol=1e-6)
+    assert two.verify() == []
+
+    picture_file("pictures/new.jpg", 99)
+    again = index_folder(tmp_path / "pictures", tmp_path / "two", str(tiny_clip), device="cpu", engine=engine)
+    assert (again.added, again.unchanged, len(Collection.open(tmp_path / "two"))) == (1, 70, 71)
+
+
+def test_parts_are_whole_batches_and_all_workers_have_several() -> None:
+    assert [part_size(files, 2) for files in (1, 200, 1_000, 1_000_000)] == [16, 16, 32, 256]
+
+
+@pytest.mark.slow  # Ray starts
+def test_the_command_indexes_a_parquet_of_paths_on_ray(
+    tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(picture_file(f"{seed}.jpg", seed)) for seed in range(5)]
+    pq.write_table(pa.table({"url": [*paths, "memory://nothing/there.jpg"]}), tmp_path / "list.parquet")
+    command = ["index", str(tmp_path / "list.parquet"), "--to", str(tmp_path / "collection")]
+    assert cli.main([*command, "--model", str(tiny_clip), "--engine", "ray", "--workers", "1"]) == 0
+    said = capsys.readouterr()
+    assert "5 added" in said.out and "memory://nothing/there.jpg cannot be fetched" in said.err
+    assert Collection.open(tmp_path / "collection").table(["path"])["path"].to_pylist() == paths
+
+
+def test_without_ray_the_engine_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(ClipsimError, match="not installed: run pip install"):
+        Ray()
+
+
+def test_a_cluster_that_is_not_there_is_a_sentence(
+    tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path]
+) -> None:
+    picture_file("pictures/1.jpg")
+    with pytest.raises(ClipsimError, match=r"No Ray cluster can be used at 127\.0\.0\.1:1 "):
+        index_folder(tmp_path / "pictures", tmp_path / "x", str(tiny_clip), engine=Ray("127.0.0.1:1"))
+
+
+def test_workers_fit_on_the_machines_that_there_are() -> None:
+    small = {"CPU": 3.0}
+    assert shares([{"CPU": 16.0}], 0, "auto") == (4, {"num_cpus": 4})
+    assert shares([small, small], 0, "cpu") == (1, {"num_cpus": 3})  # six for one are on no machine
+    assert shares([small, small], 3, "cpu") == (3, {"num_cpus": 1})
+    assert shares([small, {"CPU": 8.0, "GPU": 2.0}], 0, "auto") == (2, {"num_cpus": 4, "num_gpus": 1})
+    assert shares([{"CPU": 8.0, "GPU": 2.0}], 2, "cpu") == (2, {"num_cpus": 4})
+    with pytest.raises(ClipsimError, match="There are 6 cores for 7 workers"):
+        shares([small, small], 7, "cpu")
+
+
+def test_a_number_of_workers_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ClipsimError, match="-1 workers cannot work"):
+        Ray(workers=-1)

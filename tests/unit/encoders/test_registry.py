@@ -1,0 +1,293 @@
+"""The table of models, and the way from a name to an encoder with and without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+import clipsim
+from clipsim import Encoder, EncoderError
+from clipsim.encoders.registry import DEFAULT, MODELS, STAND_IN, fetch
+
+COMMIT = "0123456789" * 4
+BY_NAME = {model.name: model for model in MODELS}
+
+
+@pytest.mark.parametrize(
+    ("name", "hub_id", "width", "imagenet", "coco"),
+    [
+        ("clip-vit-b-32", "openai/clip-vit-base-patch32", 512, 63.3, 30.4),
+        ("clip-vit-b-16", "openai/clip-vit-base-patch16", 512, None, None),
+        ("clip-vit-l-14", "openai/clip-vit-large-patch14", 768, 75.5, 36.5),
+        ("laion2b-vit-b-32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 512, 66.6, 39.3),
+        ("siglip2-b-16-224", "google/siglip2-base-patch16-224", 768, 78.2, 52.1),
+    ],
+)
+def test_the_table_carries_the_published_figures(
+    name: str, hub_id: str, width: int, imagenet: float | None, coco: float | None
+) -> None:
+    model = BY_NAME[name]
+    assert (model.hub_id, model.width) == (hub_id, width)
+    if imagenet is not None:
+        assert (model.imagenet, model.coco) == (imagenet, coco)
+
+
+def test_every_model_has_a_family_a_licence_and_a_name_of_its_own() -> None:
+    assert len(BY_NAME) == len(MODELS) == 6
+    assert {model.family for model in MODELS} == {"clip", "siglip", "stand-in"}
+    assert all(model.licence for model in MODELS)
+    assert (DEFAULT.name, STAND_IN.name) == ("clip-vit-b-32", "stand-in")
+
+
+@pytest.mark.parametrize(
+    "name", ["clip", "vit b 32", "", "a/b/c", "/no/such/folder", "stand in", pytest.param("x" * 5000, id="long")]
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
+    with pytest.raises(EncoderError, match="is not known") as caught:
+        clipsim.load(name)
+    assert all(known in str(caught.value) for known in ["auto", *BY_NAME])
+
+
+def test_auto_without_a_network_is_the_stand_in_within_a_second(no_network: Path) -> None:
+    start = time.perf_counter()
+    encoder = clipsim.load("auto", "cpu")
+    assert time.perf_counter() - start < 1.0
+    assert encoder.name == "stand-in"
+    (note,) = getattr(encoder, "notes", ())
+    assert "not CLIP" in note
+    assert DEFAULT.hub_id in note
+    assert "offline" in note.lower()
+    assert not no_network.exists()
+
+
+@pytest.mark.parametrize("name", [DEFAULT.name, DEFAULT.hub_id, "siglip2-b-16-224", "someone/some-clip"])
+def test_a_model_asked_for_by_name_is_never_replaced(no_network: Path, name: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(EncoderError) as caught:
+        clipsim.load(name, "cpu")
+    assert time.perf_counter() - start < 1.0
+    message = str(caught.value)
+    hub_id = BY_NAME[name].hub_id if name in BY_NAME else name
+    assert message.startswith(f"{hub_id} is not on this machine")
+    assert "model hub" in message
+    assert "stand-in" in message
+    assert "\n" not in message
+    assert caught.value.__cause__ is not None
+    assert not no_network.exists()
+
+
+def test_the_stand_in_asked_for_by_name_says_that_it_is_not_clip() -> None:
+    (note,) = getattr(clipsim.load("stand-in", "cpu"), "notes", ())
+    assert "not CLIP" in note
+
+
+def test_a_folder_is_named_by_its_last_part(tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_clip)
+    assert [clipsim.load(name, "cpu").name for name in (str(tiny_clip), f"{tiny_clip}/", ".")] == ["tiny-clip"] * 3
+
+
+def test_a_folder_beside_a_short_name_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stand-in").mkdir()
+    assert clipsim.load("stand-in", "cpu").width == 384
+
+
+def cached(cache: Path, checkpoint: Path, without: tuple[str, ...] = (), hub_id: str = DEFAULT.hub_id) -> Path:
+    """Put a checkpoint into a cache as a download of `hub_id` leaves it, but for the files that match `without`."""
+    repository = cache / f"models--{hub_id.replace('/', '--')}"
+    snapshot = repository / "snapshots" / COMMIT
+    shutil.copytree(checkpoint, snapshot, ignore=shutil.ignore_patterns(*without))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    return snapshot
+
+
+def test_auto_takes_clip_from_the_cache(no_network: Path, tiny_clip: Path) -> None:
+    cached(no_network, tiny_clip)
+    encoder = clipsim.load("auto", "cpu")
+    assert encoder.name == DEFAULT.name
+    assert getattr(encoder, "notes", None) == ()
+    assert encoder.encode_texts(["the cat"]).shape == (1, 24)
+
+
+@pytest.mark.parametrize("name", [DEFAULT.name, DEFAULT.hub_id])
+def test_clip_by_name_comes_from_the_cache(no_network: Path, tiny_clip: Path, name: str) -> None:
+    cached(no_network, tiny_clip)
+    assert clipsim.load(name, "cpu").name == DEFAULT.name
+
+
+def test_any_hub_id_comes_from_the_cache(no_network: Path, tiny_siglip: Path) -> None:
+    cached(no_network, tiny_siglip, hub_id="someone/some-siglip")
+    encoder = clipsim.load("someone/some-siglip", "cpu")
+    assert (encoder.name, encoder.encode_texts(["the cat"]).shape) == ("someone/some-siglip", (1, 32))
+
+
+LACKS = [
+    ("*.safetensors", "token*", "*processor*"),
+    ("*.safetensors",),
+    ("token*",),
+    ("*processor*",),
+    ("config.json",),
+]
+
+
+@pytest.mark.parametrize("without", LACKS)
+def test_a_cache_that_lacks_a_part_is_not_taken_for_clip(
+    no_network: Path, tiny_clip: Path, without: tuple[str, ...]
+) -> None:
+    """A broken download leaves one, and so does another program that needs only some of the files."""
+    cached(no_network, tiny_clip, without)
+    assert clipsim.load("auto", "cpu").name == "stand-in"
+    with pytest.raises(EncoderError, match="not on this machine"):
+        clipsim.load(DEFAULT.name, "cpu")
+
+
+@pytest.fixture
+def silent_hub() -> Iterator[str]:
+    """A server that takes every call and never answers: a network that swallows what is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+ASK = """
+import time, clipsim
+from huggingface_hub import HfApi, snapshot_download
+start = time.perf_counter()
+encoder = clipsim.load("auto", "cpu")
+print(encoder.name, time.perf_counter() - start)
+print(*encoder.notes)
+"""
+
+
+def ask(tmp_path: Path, hub: str) -> tuple[str, float, str]:
+    """What `auto` comes to with a hub at that address and an empty cache: the model, the seconds, the note."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    environment |= {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub}
+    done = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True)
+    model, seconds, note = done.stdout.replace("\n", " ", 1).split(" ", 2)
+    return model, float(seconds), note
+
+
+@pytest.mark.parametrize("hub", ["http://127.0.0.1:9", "http://no-such-host.invalid", "silent"])
+def test_a_hub_that_does_not_answer_costs_less_than_a_second(
+    tmp_path: Path, hub: str, request: pytest.FixtureRequest
+) -> None:
+    model, seconds, note = ask(tmp_path, request.getfixturevalue("silent_hub") if hub == "silent" else hub)
+    assert model == "stand-in"
+    assert seconds < 1.0
+    assert DEFAULT.hub_id in note
+
+
+def test_patience_is_what_a_silent_hub_gets(silent_hub: str, no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", silent_hub)
+    start = time.perf_counter()
+    with pytest.raises(EncoderError, match="model hub"):
+        fetch("someone/some-clip", 0.2)
+    assert 0.2 <= time.perf_counter() - start < 1.0
+    assert not no_network.exists()
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the model hub as one public repository needs; its files lie in `folder`."""
+
+    folder: Path
+    asked: ClassVar[list[str]]
+
+    def do_GET(self) -> None:
+        page, _, file = self.path.partition("/resolve/")
+        name = file.partition("/")[2]
+        names = sorted(path.name for path in self.folder.iterdir())
+        if "/tree/" in page:
+            tree = [
+                {"type": "file", "path": name, "size": (self.folder / name).stat().st_size, "oid": name}
+                for name in names
+            ]
+            body = json.dumps(tree).encode()
+        elif page.startswith("/api/models/"):
+            siblings = [{"rfilename": name} for name in names]
+            body = json.dumps({"id": "someone/some-clip", "sha": COMMIT, "siblings": siblings}).encode()
+        elif (self.folder / name).is_file():
+            self.asked.append(name)
+            body = (self.folder / name).read_bytes()
+        else:
+            return self.send_error(404)
+        self.send_response(200)
+        for header in (("X-Repo-Commit", COMMIT), ("ETag", f'"{name}"'), ("Content-Length", str(len(body)))):
+            self.send_header(*header)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+        return None
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests' own output clean."""
+
+
+@pytest.fixture
+def hub(no_network: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    """A hub that serves the small CLIP, also in a form for another library, and nothing cached."""
+    folder = Path(shutil.copytree(tiny_clip, no_network.with_name("served")))
+    (folder / "flax_model.msgpack").write_bytes(b"weights for another library")
+    (folder / "open_clip_model.safetensors").write_bytes(b"weights for another library")
+    handler = type("OneHub", (Hub,), {"folder": folder, "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    files = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["auto", "clip-vit-b-32", "someone/some-clip"])
+def test_what_the_hub_has_is_downloaded_once(hub: type[Hub], clip: Encoder, name: str) -> None:
+    encoder = clipsim.load(name, "cpu")
+    assert encoder.name == (DEFAULT.name if name == "auto" else name)
+    assert encoder.encode_texts(["the cat"]) == pytest.approx(clip.encode_texts(["the cat"]), abs=1e-6)
+    assert "model.safetensors" in hub.asked
+    assert not {"flax_model.msgpack", "open_clip_model.safetensors"} & set(hub.asked)
+    hub.asked.clear()
+    clipsim.load(name, "cpu")
+    assert hub.asked == []
+
+
+def test_weights_in_the_older_form_are_found_beside_another_librarys(hub: type[Hub], clip: Encoder) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(hub.folder / "model.safetensors"), hub.folder / "pytorch_model.bin")
+    (hub.folder / "model.safetensors").unlink()
+    vectors = clipsim.load("someone/some-clip", "cpu").encode_texts(["the cat"])
+    assert vectors == pytest.approx(clip.encode_texts(["the cat"]), abs=1e-6)
+
+
+def test_what_another_program_left_in_the_cache_is_completed(hub: type[Hub], no_network: Path, tiny_clip: Path) -> None:
+    cached(no_network, tiny_clip, without=("token*", "*processor*"))
+    assert clipsim.load("auto", "cpu").encode_texts(["the cat"]).shape == (1, 24)
+    assert "tokenizer.json" in hub.asked
+
+
+def test_a_hub_that_breaks_off_leaves_the_stand_in_and_the_reason(hub: type[Hub]) -> None:
+    (hub.folder / "model.safetensors").unlink()
+    (hub.folder / "model.safetensors").mkdir()  # listed, and not to be had
+    encoder = clipsim.load("auto", "cpu")
+    assert encoder.name == "stand-in"
+    assert DEFAULT.hub_id in getattr(encoder, "notes", ("",))[0]

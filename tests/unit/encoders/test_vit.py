@@ -1,0 +1,133 @@
+"""The towers arranged for speed: the same vectors as transformers' own forward, the same bits in every batch."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from conftest import paint
+from torch.nn.functional import normalize
+
+import clipsim
+from clipsim.encoders import vit as fast
+
+SIZES = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4}
+IDS = torch.randint(4, 90, (9, 16), generator=torch.Generator().manual_seed(1))
+IDS[:, 11:] = 2  # where CLIP's captions end
+
+
+def model(family: str, hidden_act: str = "quick_gelu") -> Any:
+    """Random, of many enough patches (14 x 14) and wide enough that products are split and summed in blocks."""
+    text = {**SIZES, "vocab_size": 99, "max_position_embeddings": 16, "hidden_act": hidden_act}
+    vision = {**SIZES, "image_size": 112, "patch_size": 8, "hidden_act": hidden_act}
+    torch.manual_seed(5)
+    if family == "clip":
+        whole: Any = transformers.CLIPModel(
+            transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=48, initializer_factor=3.0)
+        )
+    else:
+        text |= {"projection_size": 128}
+        whole = transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=vision))
+        for weight in whole.parameters():
+            if weight.dim() > 1:
+                torch.nn.init.normal_(weight, std=0.08)
+    return whole.eval().requires_grad_(False)
+
+
+def pixels(count: int = 9) -> torch.Tensor:
+    return torch.randn(count, 3, 112, 112, generator=torch.Generator().manual_seed(2))
+
+
+KINDS = [("clip", "quick_gelu"), ("clip", "gelu"), ("siglip", "gelu_pytorch_tanh")]
+
+
+@pytest.mark.parametrize(("family", "hidden_act"), KINDS)
+def test_vectors_are_those_of_transformers(family: str, hidden_act: str) -> None:
+    plain = model(family, hidden_act)
+    arranged = copy.deepcopy(plain)
+    fast.arrange(arranged)
+    with torch.inference_mode():
+        for pair in (
+            (fast.image_vectors(arranged, pixels()), plain.get_image_features(pixels()).pooler_output),
+            (fast.text_vectors(arranged, IDS), plain.get_text_features(IDS).pooler_output),
+        ):
+            ours, theirs = (normalize(vectors, dim=-1) for vectors in pair)
+            assert (ours - theirs).abs().max() < 1e-5
+            assert (theirs[0] - theirs[1]).abs().max() > 1e-3  # they could have been told apart
+
+
+@pytest.mark.parametrize(("family", "hidden_act"), KINDS)
+def test_a_vector_has_the_same_bits_whatever_else_is_in_the_batch(family: str, hidden_act: str) -> None:
+    arranged = model(family, hidden_act)
+    fast.arrange(arranged)
+    with torch.inference_mode():
+        for encode, items in (
+            (lambda batch: fast.image_vectors(arranged, batch), pixels(17)),
+            (lambda batch: fast.text_vectors(arranged, batch), IDS),
+        ):
+            whole = encode(items)
+            for size in (1, 2, 3, 5, 16):
+                assert torch.equal(torch.cat([encode(part) for part in items.split(size)]), whole), size
+
+
+@pytest.mark.parametrize(("family", "hidden_act"), KINDS)
+def test_the_models_own_forward_works_as_before_on_the_same_weights(family: str, hidden_act: str) -> None:
+    plain = model(family, hidden_act)
+    arranged = copy.deepcopy(plain)
+    fast.arrange(arranged)
+    with torch.inference_mode():
+        ours, theirs = (one.get_image_features(pixels()).pooler_output for one in (arranged, plain))
+    assert ours.numpy() == pytest.approx(theirs.numpy(), abs=1e-4)
+    assert {name: weight.tolist() for name, weight in arranged.state_dict().items()} == {
+        name: weight.tolist() for name, weight in plain.state_dict().items()
+    }
+
+
+def test_there_is_no_second_copy_of_the_weights() -> None:
+    arranged = model("clip")
+    fast.arrange(arranged)
+    for layer in arranged.vision_model.encoder.layers:
+        block = layer.self_attn
+        storage = block.joined.weight.untyped_storage().data_ptr()
+        assert {part.weight.untyped_storage().data_ptr() for part in (block.q_proj, block.k_proj, block.v_proj)} == {
+            storage
+        }
+
+
+def test_a_model_that_is_built_in_another_way_is_left_to_its_own_forward(
+    tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual: Any = clipsim.load(str(tiny_clip), "cpu")
+    other: Any = clipsim.load(str(tiny_clip), "cpu")
+    stranger = model("clip")
+    del stranger.vision_model.encoder.layers[1].self_attn.q_proj
+    assert not fast.knows(stranger)
+    monkeypatch.setattr("clipsim.encoders.vit.knows", lambda _: False)
+    other.ensure_loaded()
+    assert not hasattr(other._model.vision_model.encoder.layers[0].self_attn, "joined")
+    monkeypatch.undo()
+    usual.ensure_loaded()
+    assert hasattr(usual._model.vision_model.encoder.layers[0].self_attn, "joined")
+    views = [usual.view(paint(48, 40, seed=seed)) for seed in range(3)]
+    assert other.encode_views(views) == pytest.approx(usual.encode_views(views), abs=1e-5)
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_narrow_towers_come_close(family: str) -> None:
+    """In bfloat16, which every processor knows if only slowly; projection and length stay in float32."""
+    wide = model(family, "gelu")
+    narrow = copy.deepcopy(wide)
+    narrow.vision_model.to(torch.bfloat16)
+    for one in (wide, narrow):
+        fast.arrange(one)
+    with torch.inference_mode():
+        exact = normalize(fast.image_vectors(wide, pixels()), dim=-1)
+        rough = fast.image_vectors(narrow, pixels().bfloat16())
+    assert rough.dtype == torch.float32
+    off = np.abs(normalize(rough, dim=-1).numpy() - exact.numpy()).max()
+    assert 1e-6 < off < 0.02

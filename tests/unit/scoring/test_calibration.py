@@ -1,0 +1,455 @@
+"""How strong a score is: percentiles that no caption and no picture gets for fitting everything, and verdicts."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import importlib
+import json
+import shutil
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT, paint
+from PIL import Image
+
+import clipsim
+from benchmarks import calibrate
+from clipsim import Encoder, score_captions, score_images
+from clipsim.embedding.pipeline import Gallery, Seen
+from clipsim.embedding.prompts import PROMPTS
+from clipsim.scoring.calibration import (
+    MATCH,
+    NO_MATCH,
+    NOTHING,
+    WEAK,
+    Bank,
+    Calibration,
+    Cutoffs,
+    Null,
+    bank,
+    calibration,
+    captions,
+    neutral_weights,
+    percentiles,
+)
+
+# `clipsim.scoring.calibration.calibration` is a function of the module's own name
+module = importlib.import_module("clipsim.scoring.calibration")
+EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
+RETRIEVERS = {"golden-retriever-in-snow.jpg", "hiking-golden-retriever.jpg"}
+WIDTH = 64
+COUNT = 60  # pictures of the small world below
+
+
+def units(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
+
+
+def chance(key: str, rows: int = 1) -> np.ndarray:
+    return np.random.default_rng(zlib.crc32(key.encode())).normal(size=(rows, WIDTH))
+
+
+class World:
+    """An encoder whose pictures have a direction in common, and whose captions have another one.
+
+    "subject 7" is what picture 7 shows; "anything" fits every picture. Every other caption shows something else. It
+    counts the texts that it reads.
+    """
+
+    name = "world"
+    width = WIDTH
+    device = "cpu"
+    logit_scale = 10.0
+
+    def __init__(self) -> None:
+        self.read: Counter[str] = Counter()
+
+    def encode_texts(self, texts: list[str]) -> np.ndarray:
+        self.read.update(texts)
+        rows = [5 * chance("pictures") if text == "anything" else chance(text) for text in texts]
+        return units(units(np.concatenate(rows)) + 0.5 * units(chance("captions")))
+
+    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+        return self.pictures()[[image.getpixel((0, 0))[0] for image in images]]
+
+    def pictures(self) -> np.ndarray:
+        """Of `COUNT` pictures."""
+        subjects = np.concatenate([chance(f"subject {n}") for n in range(COUNT)])
+        rows = units(subjects) + units(chance("pictures")) + 0.3 * units(chance("grain", COUNT))
+        return units(rows)
+
+
+SUBJECTS = [f"subject {n}" for n in range(COUNT)]
+
+
+def gallery(vectors: np.ndarray) -> Gallery:
+    pictures = tuple(Seen(f"p{n}", (), (9, 9), 1.0) for n in range(len(vectors)))
+    return Gallery(pictures, vectors, np.arange(len(vectors)), ())
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="module")
+def learned(world: World) -> Calibration:
+    """By the project's own script."""
+    pairs = calibrate.Pairs(gallery(world.pictures()), SUBJECTS, np.arange(COUNT), world, "as-written")
+    return pairs.calibration(np.arange(COUNT))
+
+
+def strength(
+    world: World, asked: list[str], known: Calibration | None, pictures: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and percentiles of every picture with every caption."""
+    vectors = world.encode_texts(asked)
+    shown = gallery(world.pictures() if pictures is None else pictures)
+    cosines, background = shown.cosines(vectors), bank(world)
+    return cosines, percentiles(cosines, vectors, shown.cosines(background.vectors), background, known)
+
+
+def test_a_caption_that_fits_every_picture_has_no_high_percentile(world: World, learned: Calibration) -> None:
+    cosines, percent = strength(world, ["anything"], learned)
+    assert cosines.min() > 0.3
+    assert np.median(percent) < 80
+    assert np.mean(percent > 99) < 0.1
+    _, uncorrected = strength(world, ["anything"], None)
+    assert np.median(uncorrected) > 99
+
+
+@pytest.mark.parametrize(("calibrated", "grain"), [(True, 2), (False, 2), (False, 0)])
+def test_a_picture_that_every_caption_fits_has_no_high_percentile(
+    world: World, learned: Calibration, calibrated: bool, grain: float
+) -> None:
+    """Twenty pictures of what captions have in common, more or less pure."""
+    shown = units(units(chance("captions")) + grain * units(chance("every", 20)))
+    asked = [f"thing {n}" for n in range(100)]
+    usual, _ = strength(world, asked, None)
+    cosines, percent = strength(world, asked, learned if calibrated else None, shown)
+    assert np.median(cosines) > usual.mean() + 1.5 * usual.std()
+    assert np.median(percent) < 80
+    assert np.mean(percent > 99) < (0.1 if calibrated else 0.02)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_a_caption_that_fits_its_own_picture_has_a_high_percentile_there_alone(
+    world: World, learned: Calibration, calibrated: bool
+) -> None:
+    _, percent = strength(world, SUBJECTS, learned if calibrated else None)
+    own = np.eye(COUNT, dtype=bool)
+    assert np.median(percent[own]) > 99
+    assert np.mean(percent[own] > 95) > 0.95
+    assert np.median(percent[~own]) < 70
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_percentiles_rise_with_the_cosine_and_stay_between_0_and_100(
+    world: World, learned: Calibration, calibrated: bool
+) -> None:
+    cosines = np.linspace(-1, 1, 801)[None, :].repeat(3, axis=0)
+    vectors = world.encode_texts(["subject 1"]).repeat(801, axis=0)
+    unrelated = gallery(world.pictures()[:3]).cosines(bank(world).vectors)
+    percent = percentiles(cosines, vectors, unrelated, bank(world), learned if calibrated else None)
+    assert percent.shape == (3, 801)
+    assert (np.diff(percent, axis=1) >= 0).all()
+    assert percent.min() >= 0
+    assert percent.max() <= 100
+    assert (percent[:, 0] < 1).all()
+    assert (percent[:, -1] > 99.9).all()
+    middle = (percent > 5) & (percent < 99.9)
+    rising = np.diff(percent, axis=1)[middle[:, 1:] & middle[:, :-1]]
+    assert rising.min() >= 0
+    assert np.mean(rising > 0) > 0.9
+
+
+def test_beyond_what_was_seen_the_percentile_still_rises() -> None:
+    null = Null.of(np.random.default_rng(0).normal(size=5000))
+    percent = null.percentile(np.linspace(1, 8, 200))
+    assert (np.diff(percent) > 0).all()
+    assert percent[-1] < 100
+
+
+def test_percentiles_of_unrelated_pairs_are_spread_evenly() -> None:
+    drawn = np.random.default_rng(1).normal(size=(2, 20_000))
+    percent = Null.of(drawn[0]).percentile(drawn[1])
+    for share in (0.1, 0.5, 0.85, 0.95, 0.99):
+        assert np.mean(percent < 100 * share) == pytest.approx(share, abs=0.02)
+
+
+def test_where_the_tail_begins_there_is_no_step() -> None:
+    null = Null.of(np.random.default_rng(2).normal(size=1000))
+    below, above = null.percentile(null.t[-1] + np.asarray([-1e-9, 1e-9]))
+    assert above - below == pytest.approx(0, abs=1e-3)
+    assert below == pytest.approx(90, abs=0.2)
+
+
+@pytest.mark.parametrize("t", [np.zeros(2), np.zeros(500), np.asarray([0.0, 1.0]), np.asarray([-1e9, 0.0, 1e9])])
+def test_a_spread_of_few_or_equal_values_gives_percentiles_too(t: np.ndarray) -> None:
+    percent = Null.of(t).percentile(np.linspace(-2e9, 2e9, 41))
+    assert np.isfinite(percent).all()
+    assert (np.diff(percent) >= 0).all()
+    assert (percent.min(), percent.max()) == (pytest.approx(0, abs=1e-6), pytest.approx(100, abs=15))
+
+
+def banks() -> Iterator[Any]:
+    draw = np.random.default_rng(3)
+    common = units(draw.normal(size=(50, 16)) + 2)
+    yield pytest.param(units(draw.normal(size=(200, 16))), id="spread")
+    yield pytest.param(common, id="common direction")
+    yield pytest.param(np.concatenate([common, common[:5].repeat(40, axis=0)]), id="some subjects many times")
+    yield pytest.param(np.eye(16, dtype=np.float32), id="orthogonal")
+    yield pytest.param(np.eye(16, dtype=np.float32)[[3] * 7], id="all the same")
+    yield pytest.param(np.eye(16, dtype=np.float32)[:1], id="one")
+
+
+def check_weights(vectors: np.ndarray) -> None:
+    weights = neutral_weights(vectors)
+    assert weights.shape == (len(vectors),)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+    assert np.linalg.norm(weights @ vectors) <= np.linalg.norm(vectors.mean(axis=0)) + 1e-6
+
+
+@pytest.mark.parametrize("vectors", list(banks()))
+def test_neutral_weights_add_up_to_one_and_shorten_the_mean(vectors: np.ndarray) -> None:
+    check_weights(vectors)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_shipped_banks_weights_shorten_its_mean(stand_in: Encoder, prompt: str) -> None:
+    background = bank(stand_in, prompt)
+    check_weights(background.vectors)
+    assert np.allclose(background.weights, neutral_weights(background.vectors))
+    plain = np.linalg.norm(background.vectors.mean(axis=0))
+    assert np.linalg.norm(background.weights @ background.vectors) < 0.9 * plain
+
+
+def test_a_subject_that_the_bank_has_many_times_weighs_no_more_for_it() -> None:
+    vectors = np.eye(4, dtype=np.float32)[[0] * 30 + [1, 2, 3]]
+    weights = neutral_weights(vectors)
+    assert weights[:30].sum() == pytest.approx(weights[30], rel=0.05)
+
+
+def test_the_verdict_turns_at_the_cut_offs() -> None:
+    cutoffs = Cutoffs(match=99, weak=95, gallery=0.05)
+    assert [cutoffs.verdict(p) for p in (100, 99, 98.99, 95, 94.99, 0)] == [
+        MATCH,
+        MATCH,
+        WEAK,
+        WEAK,
+        NO_MATCH,
+        NO_MATCH,
+    ]
+
+
+@pytest.mark.parametrize(("best", "others", "whole"), [(99.5, 0, MATCH), (99.5, 30, NOTHING), (99.95, 30, MATCH)])
+def test_of_many_pictures_the_best_has_to_be_better(best: float, others: int, whole: str) -> None:
+    verdict, each = Cutoffs(match=99, weak=95, gallery=0.05).verdicts(np.asarray([best, *[50.0] * others]))
+    assert verdict == whole
+    assert each == [MATCH if whole == MATCH else WEAK, *[NO_MATCH] * others]
+
+
+@pytest.mark.parametrize("percent", [[98.0], [98.9, 96.0], [10.0, 0.0]])
+def test_where_none_passes_alone_nothing_matches(percent: list[float]) -> None:
+    verdict, each = Cutoffs(match=99, weak=95, gallery=1).verdicts(np.asarray(percent))
+    assert verdict == NOTHING
+    assert MATCH not in each
+
+
+def test_the_correction_for_the_galleries_size_is_sidaks() -> None:
+    """Best at 99.9: by chance in 1 - 0.999 ** n, which passes 0.05 between 51 and 52 pictures."""
+    cutoffs = Cutoffs(match=99, weak=95, gallery=0.05)
+    verdicts = [cutoffs.verdicts(np.asarray([99.9, *[0.0] * (n - 1)]))[0] for n in (51, 52)]
+    assert verdicts == [MATCH, NOTHING]
+
+
+def test_a_gallerys_verdict_is_that_of_the_result(stand_in: Encoder) -> None:
+    """The same example that matches alone is lost among pictures of noise, if it fits weakly enough."""
+    known = calibration(stand_in)
+    assert known is not None
+    for caption in ("a golden retriever", "an elephant", "a red tractor"):
+        result = score_images(EXAMPLES, caption, stand_in)
+        whole, each = known.cutoffs.verdicts(np.asarray([score.percentile for score in result.scores]))
+        assert (result.verdict, [score.verdict for score in result.scores]) == (whole, each)
+
+
+@pytest.mark.parametrize("caption", ["a golden retriever standing in the snow", "golden retriever", "a dog"])
+def test_the_retrievers_match_and_no_other_picture_does(stand_in: Encoder, caption: str) -> None:
+    result = score_images(EXAMPLES, caption, stand_in)
+    assert result.verdict == MATCH
+    assert {score.name for score in result.scores if score.verdict == MATCH} == RETRIEVERS
+
+
+@pytest.mark.parametrize("caption", ["a red tractor", "a plate of spaghetti", "an airplane in the sky", "a piano"])
+def test_what_no_example_shows_matches_nothing(stand_in: Encoder, caption: str) -> None:
+    result = score_images(EXAMPLES, caption, stand_in)
+    assert result.verdict == NOTHING
+    assert {score.verdict for score in result.scores} <= {WEAK, NO_MATCH}
+
+
+@pytest.mark.parametrize("caption", ["a photo", "something", "an image"])
+def test_a_caption_that_says_nothing_matches_nothing(stand_in: Encoder, caption: str) -> None:
+    result = score_images(EXAMPLES, caption, stand_in)
+    assert result.verdict == NOTHING
+    assert {score.verdict for score in result.scores} == {NO_MATCH}
+
+
+def test_the_bank_is_encoded_once_for_each_encoder_and_prompt() -> None:
+    encoder, pictures = World(), [Image.new("RGB", (9, 9), (n, 0, 0)) for n in range(3)]
+    background = captions()
+    for _ in range(2):
+        score_images(pictures, "subject 1", encoder)
+        score_captions(pictures, ["subject 1", "subject 2"], encoder)
+    assert {encoder.read[caption] for caption in background} == {1}
+    for _ in range(2):
+        score_images(pictures, "subject 1", encoder, prompt="photo")
+    assert {encoder.read[f"a photo of {caption}"] for caption in background} == {1}
+    assert {encoder.read[caption] for caption in background} == {1}
+    second = World()
+    score_images(pictures, "subject 1", second)
+    assert {second.read[caption] for caption in background} == {1}
+
+
+def test_a_reference_image_needs_no_bank() -> None:
+    encoder = World()
+    score_images([Image.new("RGB", (9, 9))], None, encoder, reference=Image.new("RGB", (9, 9)))
+    assert not encoder.read
+
+
+def test_the_bank_of_an_encoder_that_is_gone_is_not_kept() -> None:
+    before = len(module._BANKS)
+    encoder = World()
+    bank(encoder)
+    assert len(module._BANKS) == before + 1
+    del encoder
+    gc.collect()
+    assert len(module._BANKS) == before
+
+
+def test_the_background_captions_are_many_and_different() -> None:
+    assert len(captions()) > 400
+    assert len(set(captions())) == len(captions())
+    assert all(caption == caption.strip() != "" and not caption.startswith("#") for caption in captions())
+
+
+def test_a_model_without_cut_offs_gives_a_percentile_and_no_verdict(clip: Encoder) -> None:
+    assert calibration(clip) is None
+    result = score_images(EXAMPLES, "the dog", clip)
+    assert result.verdict is None
+    assert {score.verdict for score in result.scores} == {None}
+    assert all(score.percentile is not None and 0 <= score.percentile <= 100 for score in result.scores)
+
+
+def test_a_checkpoint_that_bears_a_calibrated_models_name_has_no_cut_offs(tiny_clip: Path, tmp_path: Path) -> None:
+    encoder = clipsim.load(str(shutil.copytree(tiny_clip, tmp_path / "stand-in")), "cpu")
+    assert encoder.name == "stand-in"
+    assert encoder.width != 384
+    assert calibration(encoder) is None
+    assert score_images(EXAMPLES[:1], "the dog", encoder).verdict is None
+
+
+def test_the_shipped_rates_meet_the_projects_aims(stand_in: Encoder) -> None:
+    known = calibration(stand_in)
+    assert known is not None
+    rates = known.rates["crop as-is as-written"]
+    assert rates["true pairs called match or weak"] >= 0.9
+    assert rates["random pairs called match"] <= 0.05
+    assert rates["area under the ROC curve, percentile"] > rates["area under the ROC curve, cosine"]
+    for size in calibrate.GALLERIES:
+        assert rates[f"galleries of {size} without a fitting picture called {NOTHING}"] >= 0.85
+        assert rates[f"galleries of {size} with a fitting picture called {NOTHING}"] <= 0.10
+
+
+def test_there_are_rates_for_every_treatment_that_changes_one_thing(stand_in: Encoder) -> None:
+    known = calibration(stand_in)
+    assert known is not None
+    assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
+
+
+def test_the_shipped_moments_can_be_used(stand_in: Encoder) -> None:
+    known = calibration(stand_in)
+    assert known is not None
+    assert 90 < known.cutoffs.weak < known.cutoffs.match < 100
+    assert 0 < known.cutoffs.gallery < 1
+    assert known.directions.shape == (calibrate.DIRECTIONS, 384)
+    assert (np.diff(known.null.t) >= 0).all()
+    assert (np.diff(known.null.below) >= 0).all()
+    assert min(known.null.excess, known.rest) > 0
+    assert known.origin
+
+
+@pytest.fixture
+def pictures_with_captions(tmp_path: Path) -> Path:
+    """As many as the largest gallery needs in four fifths."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "caption"])
+        for n in range(48):
+            paint(40, 32, seed=n).save(folder / f"{n}.png")
+            rows.writerow([f"{n}.png", f"the dog, number {n}"])
+            if n % 4 == 0:
+                rows.writerow([f"{n}.png", f'a "cat", {n}'])
+    return folder
+
+
+def test_a_model_is_calibrated_from_a_folder_of_captioned_pictures(
+    pictures_with_captions: Path, tiny_clip: Path, clip: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = tmp_path / "learned"
+    to.mkdir()
+    monkeypatch.setattr(calibrate, "DRAWS", 20)
+    arguments = ["calibrate.py", str(pictures_with_captions), "--model", str(tiny_clip), "--to", str(to)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    calibrate.main()
+    assert {path.name for path in to.iterdir()} == {"calibration-tiny-clip.json", "calibration-tiny-clip.npz"}
+    monkeypatch.setattr(module, "files", lambda _: to)  # where the package's own data lie
+    known = module._known.__wrapped__("tiny-clip")
+    assert known.mean.shape == (24,)
+    assert known.origin == "48 captioned pictures (pictures)"
+    assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
+    assert all(0 <= rate <= 1 for rates in known.rates.values() for rate in rates.values())
+    assert known.cutoffs.weak <= known.cutoffs.match
+    text = (to / "calibration-tiny-clip.json").read_text(encoding="utf-8")
+    assert "number" not in text
+    assert json.loads(text)["model"] == "tiny-clip"
+    vectors = clip.encode_texts(["the dog"])
+    shown = gallery(clip.encode_images([paint(40, 32, seed=n) for n in range(48)]))
+    background = bank(clip)
+    percent = percentiles(shown.cosines(vectors), vectors, shown.cosines(background.vectors), background, known)
+    assert 0 <= percent.min() < percent.max() <= 100
+
+
+def test_captions_and_labels_are_read_with_their_pictures(pictures_with_captions: Path, tmp_path: Path) -> None:
+    files, said, owner = calibrate.captioned(pictures_with_captions)
+    assert (len(files), len(said), len(owner)) == (48, 60, 60)
+    assert said[:2] == ["the dog, number 0", 'a "cat", 0']
+    assert owner[:3].tolist() == [0, 0, 1]
+    (tmp_path / "labels.csv").write_text("file,label\na.png,golden_retriever\nb.png,tench\n", encoding="utf-8")
+    files, said, owner = calibrate.captioned(tmp_path)
+    assert [path.name for path in files] == ["a.png", "b.png"]
+    assert said[0] == "golden retriever"
+    assert said[2] == "a golden retriever standing in the snow"
+    assert owner.tolist() == [0] * len(calibrate.SENTENCES) + [1] * len(calibrate.SENTENCES)
+
+
+def test_the_area_under_the_curve_is_how_often_a_true_pair_scores_higher() -> None:
+    scores = np.asarray([[3.0, 1.0], [2.0, 2.0]])
+    assert calibrate.area(scores, np.asarray([[True, False], [False, False]])) == 1
+    assert calibrate.area(scores, np.asarray([[False, True], [False, False]])) == 0
+    assert calibrate.area(scores, np.asarray([[False, False], [True, False]])) == pytest.approx(0.5)
+
+
+def test_no_caption_at_all_gives_no_percentile() -> None:
+    background = Bank(np.eye(4, dtype=np.float32), np.full(4, 0.25))
+    empty = percentiles(np.zeros((0, 2)), np.eye(4)[:2], np.zeros((0, 4)), background, None)
+    assert empty.shape == (0, 2)
