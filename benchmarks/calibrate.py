@@ -24,7 +24,16 @@ import clipsim
 from clipsim.embedding.pipeline import Gallery, embed
 from clipsim.embedding.prompts import encode_captions
 from clipsim.encoders.torch_encoder import Encoder
-from clipsim.scoring.calibration import NOTHING, Bank, Calibration, Cutoffs, Null, bank, percentiles, strengths
+from clipsim.scoring.calibration import (
+    NOTHING,
+    BackgroundCaptions,
+    Calibration,
+    Cutoffs,
+    NullDistribution,
+    encode_background,
+    percentiles,
+    strengths,
+)
 
 SENTENCES = (
     "{}",
@@ -98,9 +107,9 @@ class Pairs:
 
     def __init__(self, gallery: Gallery, captions: list[str], owner: np.ndarray, encoder: Encoder, prompt: str) -> None:
         self.vectors = encode_captions(captions, encoder, prompt)
-        self.bank: Bank = bank(encoder, prompt)
+        self.background: BackgroundCaptions = encode_background(encoder, prompt)
         self.cosines = gallery.cosines(self.vectors).astype(np.float64)
-        self.unrelated = gallery.cosines(self.bank.vectors).astype(np.float64)
+        self.unrelated = gallery.cosines(self.background.vectors).astype(np.float64)
         firsts = [gallery.vectors[start] for start in gallery.starts]
         self.pictures = np.stack(firsts).astype(np.float64)
         self.true = owner[None, :] == np.arange(len(firsts))[:, None]
@@ -114,15 +123,15 @@ class Pairs:
             cutoffs=Cutoffs(100, 100, 0),
             rates={},
             origin="",
-            null=Null.of(np.array([0.0, 1.0])),
+            null=NullDistribution.of(np.array([0.0, 1.0])),
             mean=mean,
             directions=directions[:kept] * lengths[:kept, None],
             rest=float((lengths[kept:] ** 2).sum() / len(mean)),
         )
         _, t = strengths(self.cosines[learn][:, :1], self.vectors[:1], self.unrelated[learn], self.bank, moments)
-        null = Null.of(t.ravel())
+        null = NullDistribution.of(t.ravel())
         places = np.linspace(0, len(null.t) - 1, QUANTILES).round().astype(int)
-        return replace(moments, null=Null(null.t[places], null.below[places], null.excess))
+        return replace(moments, null=NullDistribution(null.t[places], null.below[places], null.excess))
 
     def percentiles(self, learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
         """Of the pictures `judge` with every caption, by what was learned from the pictures `learn`."""

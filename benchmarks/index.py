@@ -28,7 +28,7 @@ import faiss
 import numpy as np
 import pyarrow as pa
 
-from clipsim.collections.collection import MERGED, Collection, Recipe, Writer
+from clipsim.collections.collection import MERGED, Collection, EmbeddingConfig, Writer
 from clipsim.collections.store.ann import PQ, THREADS, TRAINING
 from clipsim.collections.store.segments import schema
 from clipsim.report.text import aligned
@@ -154,7 +154,7 @@ def rows_of(name: str, vectors: np.ndarray, queries: np.ndarray, only: str) -> I
 
 def written(vectors: np.ndarray, folder: Path) -> None:
     """A collection with these vectors and an approximate index."""
-    with Writer(folder, Recipe("random", "", "full", vectors.shape[1])) as writer:
+    with Writer(folder, EmbeddingConfig("random", "", "full", vectors.shape[1])) as writer:
         for start in range(0, len(vectors), MERGED):
             part = vectors[start : start + MERGED]
             rows = [

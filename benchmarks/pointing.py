@@ -122,7 +122,7 @@ def pointing(
     right, method = 0, ""
     for mosaic, target in zip(mosaics, targets, strict=True):
         picture = pasted([squares[name] for name in mosaic.files])
-        gallery = embed(picture, encoder, framing=framing, keep_looks=True)
+        gallery = embed(picture, encoder, framing=framing, keep_views=True)
         heatmap = heatmaps(gallery.pictures, encoder, target)[0]
         x, y = peak(heatmap)
         right += (int(x >= 0.5), int(y >= 0.5)) == QUARTERS[mosaic.asked]

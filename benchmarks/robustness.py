@@ -24,7 +24,7 @@ from PIL import Image, ImageFilter
 
 import clipsim
 from clipsim.embedding.framing import GREY, View, encode, views
-from clipsim.embedding.pipeline import Gallery, Seen, unit_mean
+from clipsim.embedding.pipeline import Gallery, PictureInfo, unit_mean
 from clipsim.embedding.prompts import PROMPTS, encode_captions
 from clipsim.encoders.torch_encoder import Encoder
 from clipsim.images.reading import read
@@ -175,7 +175,7 @@ def encoded(looks: list[View], encoder: Encoder) -> np.ndarray:
 def gallery(names: list[str], vectors: list[np.ndarray]) -> Gallery:
     """Pictures whose vectors are known."""
     starts = np.cumsum([0, *map(len, vectors)])[:-1]
-    return Gallery(tuple(Seen(name, (), (0, 0), 1.0) for name in names), np.concatenate(vectors), starts, ())
+    return Gallery(tuple(PictureInfo(name, (), (0, 0), 1.0) for name in names), np.concatenate(vectors), starts, ())
 
 
 def right(cosine: np.ndarray) -> float:

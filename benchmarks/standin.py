@@ -17,7 +17,7 @@ from PIL import Image
 import clipsim
 from clipsim.encoders.torch_encoder import Encoder
 from clipsim.images.reading import read
-from clipsim.scoring.score import shares
+from clipsim.scoring.score import softmax_share
 
 NOTEBOOK = {  # file of scikit-image: caption, from openai/CLIP, notebooks/Interacting_with_CLIP.ipynb
     "page.png": "a page of text about segmentation",
@@ -43,7 +43,7 @@ def main() -> None:
         cosine = labelled(encoder, photos)
         print(f"photographs: {right(cosine)} of {len(cosine)} found by their label ({right(cosine) / len(cosine):.1%})")
         for scale in SCALES:
-            chosen = [shares(row, scale)[i] for i, row in enumerate(cosine)]
+            chosen = [softmax_share(row, scale)[i] for i, row in enumerate(cosine)]
             print(f"  logit scale {scale:3d}: cross-entropy {-np.log(chosen).mean():.3f}")
 
 

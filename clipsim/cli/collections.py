@@ -168,7 +168,7 @@ def _search(options: argparse.Namespace) -> int:
     collection = Collection.open(options.collection)
     if options.duplicates is not None:
         return _duplicates(collection, options)
-    encoder = collection.manifest.recipe.load(options.device)
+    encoder = collection.manifest.embedding.load(options.device)
     for note in encoder.notes:
         say(note)
     query = options.caption if options.image is None else collection.vector_of(Path(options.image), encoder)
@@ -200,7 +200,7 @@ def _duplicates(collection: Collection, options: argparse.Namespace) -> int:
 
 
 def _form(hits: Sequence[Hit], collection: Collection, options: argparse.Namespace) -> str:
-    model = collection.manifest.recipe.model
+    model = collection.manifest.embedding.model
     rows = [_plain(hit, model) for hit in hits]
     if options.format == "json":
         asked = {"caption": options.caption, "image": options.image, "model": model, "pictures": len(collection)}
@@ -240,17 +240,17 @@ def _info(options: argparse.Namespace) -> int:
     from clipsim.collections.collection import Collection
 
     collection = Collection.open(options.collection)
-    manifest, recipe = collection.manifest, collection.manifest.recipe
+    manifest, config = collection.manifest, collection.manifest.embedding
     facts = {
         "pictures": len(collection),
         "cannot be read": len(collection.rejected),
         "source": manifest.source,
-        "model": recipe.model,
-        "revision": recipe.revision,
-        "precision": recipe.options.precision,
-        "width": recipe.width,
-        "framing": recipe.options.framing,
-        "contrast": recipe.options.contrast,
+        "model": config.model,
+        "revision": config.revision,
+        "precision": config.options.precision,
+        "width": config.width,
+        "framing": config.options.framing,
+        "contrast": config.options.contrast,
         "segments": len(manifest.segments),
         "index": "approximate" if manifest.index else EXACT,
         "bytes": sum(storage.size(collection.folder / name) for name in manifest.files()),

@@ -38,7 +38,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from clipsim.collections.collection import Collection
 
     collection = Collection.open(options.collection)
-    encoder = collection.manifest.recipe.load(options.device)
+    encoder = collection.manifest.embedding.load(options.device)
     with progress_bar(0, "caption") as progress:
         found = evaluate(options.captions, collection, encoder, prompt=options.prompt, progress=progress)
     for remark in remarks(found):

@@ -19,7 +19,7 @@ from PIL import Image
 from clipsim.cli import collections as collection_cli
 from clipsim.cli import evaluate as evaluation_cli
 from clipsim.embedding.cache import VectorCache, use_cache
-from clipsim.embedding.pipeline import Progress, Rejected, named
+from clipsim.embedding.pipeline import Progress, Rejected, name_sources
 from clipsim.encoders.base import Encoder
 from clipsim.encoders.registry import MODELS, check_name, load
 from clipsim.encoders.torch_encoder import check_device_name
@@ -352,7 +352,7 @@ def _made(folder: str) -> Path:
 
 def _save_heatmaps(result: Result, images: list[tuple[Path, str]], folder: Path) -> None:
     """Each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
-    sources = {name: path for path, name in named(images)}
+    sources = {name: path for path, name in name_sources(images)}
     names = [score.name for score in result.scores]
     saved = []
     for score, title in zip(result.scores, report.titles(names), strict=True):

@@ -20,12 +20,12 @@ import numpy as np
 
 from clipsim.collections.store import ann
 from clipsim.collections.store.segments import FOLDER, LIGHT, Segment, write_segment
-from clipsim.embedding.pipeline import Gallery, Rejected, Seen, embed
+from clipsim.embedding.pipeline import Gallery, PictureInfo, Rejected, embed
 from clipsim.embedding.prompts import encode_captions
 from clipsim.encoders.base import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
 from clipsim.images import storage
-from clipsim.images.storage import UNKNOWN, Location, located
+from clipsim.images.storage import UNKNOWN, Location, locate
 from clipsim.options import Choices, Options, Prompt
 from clipsim.scoring.judge import judge
 from clipsim.scoring.score import clean_caption, options_used
@@ -41,7 +41,7 @@ FEW_REMOVED = 0.05  # share of a large segment's rows that may be removed before
 SPARE = 32  # hits beyond those asked for that are re-scored: single precision may order the last ones otherwise
 NEAR = 0.97  # cosine from which pictures count as near duplicates
 BLOCK = 4_096  # vectors a side of the products in which near duplicates are looked for
-_NAMELESS = Seen("", (), (0, 0), 1.0)  # a gallery calculates without names
+_NAMELESS = PictureInfo("", (), (0, 0), 1.0)  # a gallery calculates without names
 _LATER = "written by a later version of clipsim"
 When = str | date | datetime
 
@@ -61,8 +61,8 @@ class Filters(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the vectors of a collection came about; those of another recipe have no place in it.
+class EmbeddingConfig:
+    """How the vectors of a collection came about; those of another config have no place in it.
 
     Attributes:
         model: name of the encoder.
@@ -79,7 +79,7 @@ class Recipe:
     options: Options = Options(precision="full")
 
     @classmethod
-    def of(cls, encoder: Encoder, options: Options = Options()) -> Recipe:
+    def of(cls, encoder: Encoder, options: Options = Options()) -> EmbeddingConfig:
         """That of an encoder; its weights are loaded.
 
         Raises:
@@ -94,7 +94,7 @@ class Recipe:
         return cls(encoder.name, encoder.revision, encoder.width, _origin(encoder), options_used(options, encoder))
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Recipe:
+    def from_dict(cls, plain: Mapping[str, Any]) -> EmbeddingConfig:
         """Read what a manifest holds; older ones have the options among the other fields."""
         options = Options.from_dict(plain.get("options", plain))
         return cls(plain["model"], plain["revision"], int(plain["width"]), plain["origin"], options)
@@ -127,8 +127,8 @@ class Recipe:
                 f"{self.revision or 'unknown'}, now {encoder.revision or 'unknown'}): make another collection."
             )
 
-    def check_same(self, other: Recipe) -> None:
-        """Raise a `ClipsimError` that names both unless vectors of the other recipe may be added."""
+    def check_same(self, other: EmbeddingConfig) -> None:
+        """Raise a `ClipsimError` that names both unless vectors of the other config may be added."""
         theirs = other._facts()
         for what, ours in self._facts().items():
             self.check_choice(what, theirs[what], ours)
@@ -164,7 +164,7 @@ class Manifest:
     """What a collection consists of.
 
     Attributes:
-        recipe: how its vectors came about.
+        embedding: how its vectors came about.
         source: where the pictures lie; "" where that is not one folder.
         segments: id and number of rows of each, in the collection's order.
         removed: name of the file that says which of these rows are removed; "" if none are.
@@ -175,7 +175,7 @@ class Manifest:
         format: version of all this.
     """
 
-    recipe: Recipe
+    embedding: EmbeddingConfig
     source: str = ""
     segments: tuple[tuple[str, int], ...] = ()
     removed: str = ""
@@ -194,12 +194,13 @@ class Manifest:
         """
         try:
             plain = json.loads(storage.read(folder / MANIFEST))
+            config = plain.pop("recipe", None) or plain["embedding"]  # "recipe" until format 1
             if plain["format"] > FORMAT:
                 raise ClipsimError(f"The collection in {folder} was {_LATER}: update this one.")
             return cls(
                 **plain
                 | {
-                    "recipe": Recipe.from_dict(plain["recipe"]),
+                    "embedding": EmbeddingConfig.from_dict(config),
                     "segments": tuple((str(name), int(rows)) for name, rows in plain["segments"]),
                     "index": tuple(ann.Part(part["file"], tuple(part["segments"])) for part in plain["index"]),
                 }
@@ -225,7 +226,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Bad:
+class FailedFile:
     """A picture that could not be read; while size and times are the same it is not tried again.
 
     Attributes:
@@ -248,21 +249,23 @@ class Bad:
 class Writer:
     """The one that may change a collection, made if it is missing: a context, in which other writers are refused."""
 
-    def __init__(self, folder: str | Location, recipe: Recipe | None = None, source: str | None = None) -> None:
+    def __init__(
+        self, folder: str | Location, config: EmbeddingConfig | None = None, source: str | None = None
+    ) -> None:
         """
         Args:
             folder: of the collection, here or at an address.
-            recipe: how what is added was made; None for that of the collection, which there must be then.
+            config: how what is added was made; None for that of the collection, which there must be then.
             source: where the pictures lie; None leaves what the manifest says.
         """
-        self.folder = located(folder)
-        self._recipe, self._source = recipe, source
+        self.folder = locate(folder)
+        self._config, self._source = config, source
 
     def __enter__(self) -> Writer:
         """
         Raises:
             ClipsimError: another process writes, the folder is no collection or cannot be written, or it was made by
-                another recipe.
+                another config.
         """
         self._claim()
         try:
@@ -296,12 +299,12 @@ class Writer:
 
     def _opened(self) -> Manifest:
         exists = storage.exists(self.folder / MANIFEST)
-        if exists or self._recipe is None:
+        if exists or self._config is None:
             manifest = Manifest.read(self.folder)
-            if self._recipe is not None:
-                manifest.recipe.check_same(self._recipe)
+            if self._config is not None:
+                manifest.embedding.check_same(self._config)
         else:
-            manifest = Manifest(self._recipe)
+            manifest = Manifest(self._config)
         if self._source is not None:
             manifest = replace(manifest, source=self._source)
         if not exists:
@@ -336,7 +339,7 @@ class Writer:
         self,
         *segments: str,
         removed: Mapping[str, Iterable[int]] | None = None,
-        rejected: Sequence[Bad] | None = None,
+        rejected: Sequence[FailedFile] | None = None,
     ) -> None:
         """Make segments that were written part of the collection, and rows of older ones no longer part of it, at once.
 
@@ -422,7 +425,7 @@ class Writer:
         kind = kind or ann.suitable(self.manifest.rows)
         parts: tuple[ann.Part, ...] = ()
         if kind != ann.EXACT:
-            parts = ann.build(self.folder, self.manifest.segments, self.manifest.recipe.width, kind)
+            parts = ann.build(self.folder, self.manifest.segments, self.manifest.embedding.width, kind)
         self._write(replace(self.manifest, index=parts, generation=self.manifest.generation + 1))
 
     def _sweep(self, kept: set[str]) -> None:
@@ -457,10 +460,10 @@ def read_removed(folder: Location, manifest: Manifest) -> dict[str, np.ndarray]:
     return {name: np.array(rows, np.int64) for name, rows in plain.items()}
 
 
-def read_rejected(folder: Location, manifest: Manifest) -> list[Bad]:
+def read_rejected(folder: Location, manifest: Manifest) -> list[FailedFile]:
     """Pictures that could not be read."""
     return [
-        Bad(bad["name"], bad["reason"], bad["size"], tuple(bad["times"]))
+        FailedFile(bad["name"], bad["reason"], bad["size"], tuple(bad["times"]))
         for bad in _json(folder, manifest.rejected) or []
     ]
 
@@ -526,7 +529,7 @@ class Collection:
         Raises:
             ClipsimError: there is none, or it is damaged.
         """
-        folder = located(folder)
+        folder = locate(folder)
         manifest = Manifest.read(folder)
         _forget_copies(folder, manifest)
         try:
@@ -557,7 +560,7 @@ class Collection:
         """Unit-length float32, shape (n, width): in memory, or mapped from the file where that is one."""
         if len(self._segments) == 1 and self._live.all():
             return self._segments[0].vectors
-        blocks = [np.zeros((0, self.manifest.recipe.width), np.float32)]
+        blocks = [np.zeros((0, self.manifest.embedding.width), np.float32)]
         return np.concatenate([*blocks, *(segment.vectors[live] for segment, live, _ in self._parts(self._live))])
 
     def _parts(self, chosen: np.ndarray) -> Iterator[tuple[Segment, np.ndarray, int]]:
@@ -618,8 +621,8 @@ class Collection:
         chosen = self._chosen(**filters)
         if isinstance(query, str):
             caption = clean_caption(query)
-            encoder = encoder or self.manifest.recipe.load()
-            self.manifest.recipe.check(encoder)
+            encoder = encoder or self.manifest.embedding.load()
+            self.manifest.embedding.check(encoder)
             target = encode_captions([caption], encoder, prompt)
         else:
             target, encoder = self._unit(query), None
@@ -637,10 +640,10 @@ class Collection:
     def _unit(self, query: np.ndarray) -> np.ndarray:
         target = np.asarray(query, np.float32).reshape(1, -1)
         length = float(np.linalg.norm(target))
-        if target.shape[1] != self.manifest.recipe.width or not np.isfinite(length) or not length:
-            raise ClipsimError(
-                f"A vector to search with has {self.manifest.recipe.width} finite numbers, not all zero: this one has "
-                f"{target.shape[1]}."
+        width = self.manifest.embedding.width
+        if target.shape[1] != width or not np.isfinite(length) or not length:
+            raise UsageError(
+                f"A vector to search with has {width} finite numbers, not all zero: this one has {target.shape[1]}."
             )
         return target / length if abs(length - 1) > 1e-5 else target
 
@@ -661,7 +664,7 @@ class Collection:
 
     def _gathered(self, places: np.ndarray) -> np.ndarray:
         """The vectors at places, shape (n, width)."""
-        vectors = np.empty((len(places), self.manifest.recipe.width), np.float32)
+        vectors = np.empty((len(places), self.manifest.embedding.width), np.float32)
         owners = np.searchsorted(self._ends, places, "right") - 1
         for owner in np.unique(owners):
             of_it = owners == owner
@@ -694,10 +697,10 @@ class Collection:
         Raises:
             ImageError: it cannot be read.
         """
-        recipe = self.manifest.recipe
-        encoder = encoder or recipe.load()
-        recipe.check(encoder)
-        gallery = embed([picture], encoder, recipe.options)
+        config = self.manifest.embedding
+        encoder = encoder or config.load()
+        config.check(encoder)
+        gallery = embed([picture], encoder, config.options)
         for rejected in gallery.rejected:
             raise ImageError(rejected.name, rejected.reason)
         vector: np.ndarray = gallery.vectors[0]
@@ -729,7 +732,7 @@ class Collection:
         problems = [
             problem
             for segment, (_, rows) in zip(self._segments, self.manifest.segments, strict=True)
-            for problem in segment.problems(self.manifest.recipe.width, rows)
+            for problem in segment.problems(self.manifest.embedding.width, rows)
         ]
         if self.manifest.rows != len(self):
             problems.append(f"The manifest counts {self.manifest.rows} pictures, and there are {len(self)}.")

@@ -12,7 +12,15 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from clipsim.collections.collection import MANIFEST, Bad, Manifest, Recipe, Writer, read_rejected, read_removed
+from clipsim.collections.collection import (
+    MANIFEST,
+    EmbeddingConfig,
+    FailedFile,
+    Manifest,
+    Writer,
+    read_rejected,
+    read_removed,
+)
 from clipsim.collections.store import ann
 from clipsim.collections.store.segments import Segment, schema, write_segment
 from clipsim.embedding.framing import seen_part
@@ -20,8 +28,8 @@ from clipsim.embedding.pipeline import Embedded, Progress, Rejected, stream
 from clipsim.encoders.base import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.images import storage
-from clipsim.images.sources import File, contents, listed
-from clipsim.images.storage import UNKNOWN, Location, located
+from clipsim.images.sources import File, contents, list_files
+from clipsim.images.storage import UNKNOWN, Location, locate
 from clipsim.options import Choices, Options
 
 AT_ONCE = 256  # pictures that are written together
@@ -51,7 +59,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Known:
+class IndexedFile:
     """What the collection has of a picture, and where."""
 
     size: int
@@ -62,13 +70,13 @@ class Known:
 
 
 @dataclass
-class _Work:
+class IndexPlan:
     """What there is to be done."""
 
     encode: list[File] = field(default_factory=list)
     touched: list[File] = field(default_factory=list)  # written to, and the same as before
-    gone: list[Known] = field(default_factory=list)
-    bad: list[Bad] = field(default_factory=list)  # not to be tried again
+    gone: list[IndexedFile] = field(default_factory=list)
+    bad: list[FailedFile] = field(default_factory=list)  # not to be tried again
     unchanged: int = 0
 
 
@@ -88,7 +96,8 @@ def index_folder(
     """Bring a collection up to date with a folder of pictures; a run that was killed goes on where it stopped.
 
     Args:
-        source: the folder, or a list of pictures, as `clipsim.images.sources.listed` takes them; here or at an address.
+        source: the folder, or a list of pictures, as `clipsim.images.sources.list_files` takes them; here or at an
+            address.
         folder: of the collection, here or at an address; made if it is missing.
         encoder: from `clipsim.load()`, or a name as that takes it; None for the collection's model, for a new one
             "auto". A name is loaded only if there is something to encode.
@@ -107,8 +116,8 @@ def index_folder(
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
-    source, folder = located(source), located(folder)
-    files = {file.name: file for file in listed(source, column)}
+    source, folder = locate(source), locate(folder)
+    files = {file.name: file for file in list_files(source, column)}
     if not files:
         raise ClipsimError(f"There are no pictures in {source}: name a folder with pictures.")
     name = str(source.resolve() if isinstance(source, Path) else source).rstrip("/")
@@ -116,11 +125,11 @@ def index_folder(
     if _there(folder):
         known = Manifest.read(folder)
         _check_source(known.source, name, moved)
-        asked.check(known.recipe)
-        recipe = None
+        asked.check(known.embedding)
+        config = None
     else:
-        recipe = asked.recipe()
-    with Writer(folder, recipe, name) as writer:
+        config = asked.config()
+    with Writer(folder, config, name) as writer:
         run = _Run(writer, files, progress)
         run.prepare()
         run.encode(asked, engine)
@@ -151,9 +160,9 @@ class _Asked:
     device: str
     choices: Choices
 
-    def recipe(self) -> Recipe:
+    def config(self) -> EmbeddingConfig:
         """Of a new collection."""
-        return Recipe.of(self._loaded(), Options(**self.choices))
+        return EmbeddingConfig.of(self._loaded(), Options(**self.choices))
 
     def _loaded(self) -> Encoder:
         from clipsim.encoders.registry import load
@@ -162,20 +171,20 @@ class _Asked:
             self.given = load(self.given or "auto", self.device, self.choices.get("precision", "auto"))
         return self.given
 
-    def check(self, recipe: Recipe) -> None:
+    def check(self, config: EmbeddingConfig) -> None:
         """Raise a `ClipsimError` that names both where a collection was made in another way; weights are not loaded."""
         asked = self.choices.copy()
         if asked.get("precision") == "auto":
             del asked["precision"]
-        recipe.check_options(**asked)
-        if self.given not in (None, "auto", recipe.model, recipe.origin):
-            recipe.check(self._loaded())
+        config.check_options(**asked)
+        if self.given not in (None, "auto", config.model, config.origin):
+            config.check(self._loaded())
 
-    def encoder(self, recipe: Recipe) -> Encoder:
+    def encoder(self, config: EmbeddingConfig) -> Encoder:
         """What adds to a collection."""
         if self.given is None or isinstance(self.given, str):
-            self.given = recipe.load(self.device)
-        recipe.check_same(Recipe.of(self.given, recipe.options))
+            self.given = config.load(self.device)
+        config.check_same(EmbeddingConfig.of(self.given, config.options))
         return self.given
 
 
@@ -191,21 +200,21 @@ class Part:
 
     segment: str
     paths: tuple[str, ...]
-    failed: tuple[Bad, ...]
+    failed: tuple[FailedFile, ...]
 
 
-Engine = Callable[[list[File], Location, Recipe], Iterator[Part]]
+Engine = Callable[[list[File], Location, EmbeddingConfig], Iterator[Part]]
 
 
-def encoded(files: list[File], folder: Location, recipe: Recipe, encoder: Encoder) -> Iterator[Part]:
+def encoded(files: list[File], folder: Location, config: EmbeddingConfig, encoder: Encoder) -> Iterator[Part]:
     """Encode files and write them as segments that are still to be committed, in the order of `files`."""
     read: dict[str, tuple[File, int, str]] = {}
-    failed: list[Bad] = []
+    failed: list[FailedFile] = []
     sources = _sources(files, read, failed)
     found: Iterator[Embedded | Rejected] = iter(())
     for first in sources:
         every = chain([first], sources)
-        found = stream(every, encoder, recipe.options, keep_looks=True)
+        found = stream(every, encoder, config.options, keep_views=True)
         break
     rows: list[dict[str, Any]] = []
     vectors: list[np.ndarray] = []
@@ -213,9 +222,9 @@ def encoded(files: list[File], folder: Location, recipe: Recipe, encoder: Encode
     for one in found:
         if isinstance(one, Rejected):
             file, _, _ = read.pop(one.name)
-            failed.append(Bad(one.name, one.reason, file.size, file.times))
+            failed.append(FailedFile(one.name, one.reason, file.size, file.times))
         else:
-            rows.append(_row(one, *read.pop(one.seen.name)))
+            rows.append(_row(one, *read.pop(one.info.name)))
             vectors.append(one.vectors)
         if len(rows) + len(failed) >= AT_ONCE or time.monotonic() - last > SECONDS:
             yield _written(folder, rows, vectors, failed)
@@ -226,20 +235,20 @@ def encoded(files: list[File], folder: Location, recipe: Recipe, encoder: Encode
 
 
 def _sources(
-    files: list[File], read: dict[str, tuple[File, int, str]], failed: list[Bad]
+    files: list[File], read: dict[str, tuple[File, int, str]], failed: list[FailedFile]
 ) -> Iterator[tuple[Path | bytes, str]]:
     """What a gallery reads, with names. Puts each file's size and digest into `read`, and those that cannot be had into
     `failed`, as if nothing were known of them: so that they are tried again."""
     for content in contents(files):
         name = content.file.name
         if content.problem:
-            failed.append(Bad(name, content.problem))
+            failed.append(FailedFile(name, content.problem))
         else:
             read[name] = content.file, content.size, content.digest
             yield content.source, name
 
 
-def _written(folder: Location, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[Bad]) -> Part:
+def _written(folder: Location, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[FailedFile]) -> Part:
     import pyarrow as pa
 
     segment = ""
@@ -293,10 +302,10 @@ class _Run:
             return
         manifest = self.writer.manifest
         if engine is None:
-            encoder = asked.encoder(manifest.recipe)
-            parts = encoded(self.work.encode, self.writer.folder, manifest.recipe, encoder)
+            encoder = asked.encoder(manifest.embedding)
+            parts = encoded(self.work.encode, self.writer.folder, manifest.embedding, encoder)
         else:
-            parts = engine(self.work.encode, self.writer.folder, manifest.recipe)
+            parts = engine(self.work.encode, self.writer.folder, manifest.embedding)
         for part in parts:
             self._commit(part)
 
@@ -337,28 +346,28 @@ class _Run:
         )
 
 
-def _rows(writer: Writer) -> dict[str, Known]:
+def _rows(writer: Writer) -> dict[str, IndexedFile]:
     """What the collection has, by path."""
     gone = read_removed(writer.folder, writer.manifest)
-    rows: dict[str, Known] = {}
+    rows: dict[str, IndexedFile] = {}
     for name, _ in writer.manifest.segments:
         table = Segment(writer.folder, name).table(["path", "size", "mtime_ns", "digest"])
         dead = set(gone.get(name, np.zeros(0, int)).tolist())
         columns = (table[column].to_pylist() for column in table.column_names)
         for place, (path, size, mtime, content) in enumerate(zip(*columns, strict=True)):
             if place not in dead:
-                rows[path] = Known(size, mtime, content, name, place)
+                rows[path] = IndexedFile(size, mtime, content, name, place)
     return rows
 
 
-def _compared(files: Mapping[str, File], rows: Mapping[str, Known], tried: Mapping[str, Bad]) -> _Work:
+def _compared(files: Mapping[str, File], rows: Mapping[str, IndexedFile], tried: Mapping[str, FailedFile]) -> IndexPlan:
     """The folder as it is against the collection: by size and time, and where these differ by digest."""
-    work = _Work(gone=[row for path, row in rows.items() if path not in files or files[path].problem])
+    work = IndexPlan(gone=[row for path, row in rows.items() if path not in files or files[path].problem])
     unsure, new = [], set()
     for name, file in files.items():
         row, bad = rows.get(name), tried.get(name)
         if file.problem:
-            work.bad.append(Bad(name, file.problem, file.size, file.times))
+            work.bad.append(FailedFile(name, file.problem, file.size, file.times))
         elif row and (file.size == UNKNOWN or (row.size, row.mtime) == (file.size, file.times[0] or None)):
             work.unchanged += 1
         elif row and row.size == file.size:
@@ -380,7 +389,7 @@ def _compared(files: Mapping[str, File], rows: Mapping[str, Known], tried: Mappi
 
 
 def _row(found: Embedded, file: File, size: int, content: str) -> dict[str, Any]:
-    seen = found.seen
+    seen = found.info
     return {
         "path": seen.name,
         "size": size,
@@ -389,7 +398,7 @@ def _row(found: Embedded, file: File, size: int, content: str) -> dict[str, Any]
         "width": seen.size[0],
         "height": seen.size[1],
         "notes": list(seen.notes),
-        "seen": seen.share,
+        "seen": seen.coverage,
         "thumbnail": thumbnail(found),
     }
 
@@ -397,11 +406,11 @@ def _row(found: Embedded, file: File, size: int, content: str) -> dict[str, Any]
 def thumbnail(found: Embedded) -> bytes:
     """What the model saw of a picture, `THUMBNAIL` pixels along the longer side: a JPEG."""
     data = BytesIO()
-    seen_part(found.seen.looks, found.seen.size, THUMBNAIL).save(data, "JPEG", quality=80)
+    seen_part(found.info.views, found.info.size, THUMBNAIL).save(data, "JPEG", quality=80)
     return data.getvalue()
 
 
-def _by_segment(rows: list[Known]) -> dict[str, list[int]]:
+def _by_segment(rows: list[IndexedFile]) -> dict[str, list[int]]:
     places: dict[str, list[int]] = {}
     for row in rows:
         places.setdefault(row.segment, []).append(row.place)

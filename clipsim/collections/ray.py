@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from clipsim.collections.collection import Recipe
+from clipsim.collections.collection import EmbeddingConfig
 from clipsim.collections.indexing import AT_ONCE, Part, encoded
 from clipsim.encoders.base import BATCH
 from clipsim.errors import ClipsimError, UsageError
@@ -58,24 +58,24 @@ class Ray:
         except ImportError as error:
             raise UsageError('The engine ray is not installed: run pip install "clipsim[ray]".') from error
 
-    def __call__(self, files: list[File], folder: Location, recipe: Recipe) -> Iterator[Part]:
+    def __call__(self, files: list[File], folder: Location, config: EmbeddingConfig) -> Iterator[Part]:
         """Encode files on the workers, as `clipsim.collections.indexing.encoded` does here.
 
         Raises:
             ClipsimError: the cluster cannot be reached, a worker was lost too often, or the collection's model is not
                 one that workers can load.
         """
-        if not recipe.origin:
-            raise ClipsimError(f"Workers cannot load {recipe.model}: use a model that has a name or a folder.")
+        if not config.origin:
+            raise ClipsimError(f"Workers cannot load {config.model}: use a model that has a name or a folder.")
         with self._connected(), _plainly():
             at = folder.resolve() if isinstance(folder, Path) else folder
-            yield from self._parts(files, at, recipe)
+            yield from self._parts(files, at, config)
 
-    def _parts(self, files: list[File], folder: Location, recipe: Recipe) -> Iterator[Part]:
+    def _parts(self, files: list[File], folder: Location, config: EmbeddingConfig) -> Iterator[Part]:
         import ray.data
 
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        workers, share = shares(machines, self.workers, self.device)
+        workers, share = cpu_share(machines, self.workers, self.device)
         size = part_size(len(files), workers)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -87,7 +87,7 @@ class Ray:
             _Worker,
             batch_size=size,
             batch_format="numpy",
-            fn_constructor_args=(folder, recipe, self.device, int(share["num_cpus"])),
+            fn_constructor_args=(folder, config, self.device, int(share["num_cpus"])),
             compute=ray.data.ActorPoolStrategy(size=workers),
             **share,
         )
@@ -132,16 +132,16 @@ class Ray:
 class _Worker:
     """An encoder in a process of its own."""
 
-    def __init__(self, folder: Location, recipe: Recipe, device: str, threads: int) -> None:
+    def __init__(self, folder: Location, config: EmbeddingConfig, device: str, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-        self._folder, self._recipe = folder, recipe
-        self._encoder = recipe.load(device)
+        self._folder, self._config = folder, config
+        self._encoder = config.load(device)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
         files = [pickle.loads(file) for file in batch["file"]]
-        for part in encoded(files, self._folder, self._recipe, self._encoder):
+        for part in encoded(files, self._folder, self._config, self._encoder):
             yield {"part": [pickle.dumps(part)]}
 
 
@@ -151,7 +151,7 @@ def part_size(files: int, workers: int) -> int:
     return min(batches * BATCH, AT_ONCE)
 
 
-def shares(machines: list[dict[str, float]], workers: int, device: str) -> tuple[int, dict[str, float]]:
+def cpu_share(machines: list[dict[str, float]], workers: int, device: str) -> tuple[int, dict[str, float]]:
     """How many workers there are, and what each has of the machine that it is on.
 
     Args:

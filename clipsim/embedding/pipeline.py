@@ -21,7 +21,7 @@ from clipsim.embedding.cache import VectorCache, cache_of, vector_key
 from clipsim.embedding.framing import View, seen, views
 from clipsim.encoders.base import Encoder
 from clipsim.errors import ClipsimError, ImageError
-from clipsim.images.reading import Picture, Source, digest, opened, read
+from clipsim.images.reading import Picture, Source, digest, open_image, read
 from clipsim.options import Options
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ WORKERS = min(8, os.cpu_count() or 1)  # threads that read pictures
 LARGE = 16_000_000  # pixels; of still larger pictures only two are decoded at once, each may take 400 MB
 _LARGE_AT_ONCE = Semaphore(2)
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
-DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
+DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at min_side in half precision
 MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
 
 S = TypeVar("S", bound=Source)
@@ -49,29 +49,29 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Seen:
+class PictureInfo:
     """One picture as the model saw it.
 
     Attributes:
         name: the picture.
         notes: what was done to it before the model saw it, in words.
         size: width and height, in pixels.
-        share: how much of it the model saw, 0 to 1.
-        looks: what went in; empty unless they were to be kept.
+        coverage: how much of it the model saw, 0 to 1.
+        views: what went in; empty unless they were to be kept.
     """
 
     name: str
     notes: tuple[str, ...]
     size: tuple[int, int]
-    share: float
-    looks: tuple[View, ...] = ()
+    coverage: float
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True)
 class Embedded:
     """One picture and its vectors, one for each look at it: unit-length float32, shape (v, d)."""
 
-    seen: Seen
+    info: PictureInfo
     vectors: np.ndarray
 
 
@@ -86,7 +86,7 @@ class Gallery:
         rejected: the others.
     """
 
-    pictures: tuple[Seen, ...]
+    pictures: tuple[PictureInfo, ...]
     vectors: np.ndarray
     starts: np.ndarray
     rejected: tuple[Rejected, ...]
@@ -130,7 +130,7 @@ def embed(
     options: Options = Options(),
     *,
     progress: Progress | None = None,
-    keep_looks: bool = False,
+    keep_views: bool = False,
 ) -> Gallery:
     """Read and encode pictures; those that cannot be read are listed and do not cost the others.
 
@@ -139,21 +139,21 @@ def embed(
         encoder: from `clipsim.load()`.
         options: framing and contrast.
         progress: called with (pictures done, pictures in all).
-        keep_looks: whether `Seen.looks` is wanted.
+        keep_views: whether `PictureInfo.views` is wanted.
 
     Raises:
         ClipsimError: there are no pictures.
         EncoderError: the model cannot be loaded.
     """
-    pictures: list[Seen] = []
+    pictures: list[PictureInfo] = []
     rejected: list[Rejected] = []
     counts = [0]
     together = bytearray()  # many small arrays would keep the memory between them from being given back
-    for found in stream(items, encoder, options, progress=progress, keep_looks=keep_looks):
+    for found in stream(items, encoder, options, progress=progress, keep_views=keep_views):
         if isinstance(found, Rejected):
             rejected.append(found)
         else:
-            pictures.append(found.seen)
+            pictures.append(found.info)
             counts.append(len(found.vectors))
             together += np.ascontiguousarray(found.vectors, np.float32).data.cast("B")
     vectors = np.frombuffer(together, np.float32).reshape(-1, encoder.width)
@@ -166,16 +166,16 @@ def stream(
     options: Options = Options(),
     *,
     progress: Progress | None = None,
-    keep_looks: bool = False,
+    keep_views: bool = False,
 ) -> Iterator[Embedded | Rejected]:
     """What `embed` collects, one by one in the order of `items`, of which few are held at once however many they are.
 
     Pictures are read and resized in threads; what was encoded before comes from the cache. `progress` and what is
     raised are as for `embed`; of an iterator the pictures in all are not known, and those that are done stand for them.
     """
-    sources = gathered(items)
+    sources = collect_sources(items)
     total = len(sources) if isinstance(sources, Collection) else 0
-    chosen = _Treatment(encoder, options, cache_of(encoder), keep_looks)
+    chosen = _Treatment(encoder, options, cache_of(encoder), keep_views)
     done = 0
     with ThreadPoolExecutor(WORKERS, "read") as pool:
         try:
@@ -194,22 +194,22 @@ class _Treatment:
     encoder: Encoder
     options: Options
     cache: VectorCache
-    keep_looks: bool
+    keep_views: bool
 
 
 @dataclass(frozen=True)
 class _Prepared:
     """A picture that was read: what it looks like to the model, or the vectors that it has in the cache."""
 
-    seen: Seen
-    looks: list[View]
+    info: PictureInfo
+    views: list[View]
     key: bytes
     vectors: np.ndarray | None
 
 
 def _kept(source: Source, name: str, chosen: _Treatment) -> _Prepared | None:
     """What the cache has of a small file or of bytes: known so soon that a thread would only cost time."""
-    if chosen.keep_looks or isinstance(source, Image.Image):
+    if chosen.keep_views or isinstance(source, Image.Image):
         return None
     try:
         if not isinstance(source, bytes) and not 0 < Path(source).stat().st_size < SMALL:
@@ -223,7 +223,7 @@ def _found(name: str, kept: tuple[np.ndarray, Any] | None) -> _Prepared | None:
     if not kept:
         return None
     vectors, (notes, size, share) = kept
-    return _Prepared(Seen(name, tuple(notes), tuple(size), share), [], b"", vectors)
+    return _Prepared(PictureInfo(name, tuple(notes), tuple(size), share), [], b"", vectors)
 
 
 def _key(chosen: _Treatment, *content: bytes | str) -> bytes:
@@ -233,7 +233,7 @@ def _key(chosen: _Treatment, *content: bytes | str) -> bytes:
 def _prepared(source: Source, name: str, chosen: _Treatment) -> _Prepared | Rejected:
     """Everything that is done to one picture before the network; runs in a thread."""
     try:
-        image = opened(source, name)
+        image = open_image(source, name)
         large = image.width * image.height > LARGE
         with _LARGE_AT_ONCE if large else nullcontext():
             return _read(source, image, name, chosen)
@@ -249,32 +249,32 @@ def _read(source: Source, image: Image.Image, name: str, chosen: _Treatment) -> 
         picture, key = None, _key(chosen, digest(source))
     kept = chosen.cache.get(key)
     found = _found(name, kept)
-    if found and not chosen.keep_looks:
+    if found and not chosen.keep_views:
         if image is not source:
             image.close()
         return found
     picture = picture or read(image, name, _least(chosen.encoder))
     looks = views(picture.image, chosen.encoder, chosen.options)
-    return _Prepared(_seen(picture, looks, chosen.keep_looks), looks, key, kept and kept[0])
+    return _Prepared(_seen(picture, looks, chosen.keep_views), looks, key, kept and kept[0])
 
 
 def _least(encoder: Encoder) -> int | None:
-    """How many pixels a side must have at least, where half precision lets a JPEG be decoded at a smaller size."""
+    """How many pixels a side must have at min_side, where half precision lets a JPEG be decoded at a smaller size."""
     return DRAFT_MARGIN * max(encoder.input_size) if encoder.precision == "half" else None
 
 
 def _encoded(batch: list[_Prepared | Rejected], chosen: _Treatment) -> Iterator[Embedded | Rejected]:
     new = [one for one in batch if isinstance(one, _Prepared) and one.vectors is None]
-    fresh = iter(_vectors([one.looks for one in new], chosen.encoder, mean=chosen.options.framing == "tiles-mean"))
+    fresh = iter(_vectors([one.views for one in new], chosen.encoder, mean=chosen.options.framing == "tiles-mean"))
     for one in batch:
         if isinstance(one, Rejected):
             yield one
         elif one.vectors is not None:
-            yield Embedded(one.seen, one.vectors)
+            yield Embedded(one.info, one.vectors)
         else:
-            vectors, seen = next(fresh), one.seen
-            chosen.cache.put(one.key, vectors, (seen.notes, seen.size, seen.share))
-            yield Embedded(seen, vectors)
+            vectors, info = next(fresh), one.info
+            chosen.cache.put(one.key, vectors, (info.notes, info.size, info.coverage))
+            yield Embedded(info, vectors)
 
 
 def _vectors(looks: list[list[View]], encoder: Encoder, *, mean: bool) -> list[np.ndarray]:
@@ -295,28 +295,28 @@ def unit_mean(vectors: np.ndarray) -> np.ndarray:
     return unit
 
 
-def _seen(picture: Picture, looks: list[View], keep_looks: bool) -> Seen:
+def _seen(picture: Picture, looks: list[View], keep_views: bool) -> PictureInfo:
     size = picture.image.size
     share = seen(looks, size)
     cropped = [f"the model saw the middle {share:.0%}"] if share < MOSTLY_CROPPED else []
-    return Seen(picture.name, (*picture.notes, *cropped), size, share, tuple(looks) if keep_looks else ())
+    return PictureInfo(picture.name, (*picture.notes, *cropped), size, share, tuple(looks) if keep_views else ())
 
 
-def gathered(items: Iterable[Item] | Source) -> Iterable[tuple[Source, str]]:
+def collect_sources(items: Iterable[Item] | Source) -> Iterable[tuple[Source, str]]:
     """All sources with their names; of an iterator as they come.
 
     Raises:
         ClipsimError: there are none.
     """
-    pairs = named([items] if isinstance(items, str | bytes | Path | Image.Image) else items)
+    pairs = name_sources([items] if isinstance(items, str | bytes | Path | Image.Image) else items)
     ahead = iter(pairs)
     first = list(islice(ahead, 1))
     if not first:
-        raise ClipsimError("There are no pictures to score: add at least one.")
+        raise ClipsimError("There are no pictures to score: add at min_side one.")
     return pairs if isinstance(pairs, list) else chain(first, ahead)
 
 
-def named(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[tuple[S, str]]:
+def name_sources(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[tuple[S, str]]:
     """Each item with a name that no other has: pictures that share one are told apart by a number.
 
     In a list the first picture of a name keeps it, whatever the others are called; of an iterator only the names that
@@ -324,12 +324,12 @@ def named(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[
     """
     pairs = (item if isinstance(item, tuple) else (item, _own_name(item, place)) for place, item in enumerate(items, 1))
     if not isinstance(items, Collection):
-        return _told_apart(pairs, set())
+        return _disambiguate(pairs, set())
     known = list(pairs)
-    return list(_told_apart(known, {name for _, name in known}))
+    return list(_disambiguate(known, {name for _, name in known}))
 
 
-def _told_apart(pairs: Iterable[tuple[S, str]], taken: set[str]) -> Iterator[tuple[S, str]]:
+def _disambiguate(pairs: Iterable[tuple[S, str]], taken: set[str]) -> Iterator[tuple[S, str]]:
     """Where names are `taken` from the start, the first picture of each has it."""
     counted: Counter[str] = Counter()
     first_has_it = bool(taken)
@@ -381,7 +381,7 @@ def _batches(prepared: Iterable[_Prepared | Rejected], most: int) -> Iterator[li
     batch: list[_Prepared | Rejected] = []
     pixels = 0
     for one in prepared:
-        looks = one.looks if isinstance(one, _Prepared) else []
+        looks = one.views if isinstance(one, _Prepared) else []
         size = sum(look.image.width * look.image.height for look in looks)
         if batch and (len(batch) == most or pixels + size > BATCH_PIXELS):
             yield batch

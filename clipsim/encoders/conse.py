@@ -50,7 +50,7 @@ IMAGE_WEIGHTS = "9656183e"  # beginning of the file's sha256, which its publishe
 TEXT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-class StandInEncoder(TorchEncoder):
+class ConseEncoder(TorchEncoder):
     """EfficientNet-Lite2 for pictures, all-MiniLM-L6-v2 for words; vectors of width 384."""
 
     family = "stand-in"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from clipsim.encoders.base import Encoder
-from clipsim.encoders.conse import StandInEncoder
+from clipsim.encoders.conse import ConseEncoder
 from clipsim.encoders.torch_encoder import (
     TransformersEncoder,
     check_device_name,
@@ -179,7 +179,7 @@ def _auto(device: str, precision: str) -> Encoder:
 
 
 def _stand_in(note: str, device: str, precision: str) -> Encoder:
-    return StandInEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
+    return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
 
 
 def _why(error: BaseException) -> str:

@@ -120,8 +120,8 @@ def evaluate(
             f"None of the captioned pictures ({some([one.file for one in given])}) is in the collection: its paths are "
             f"like {some(paths, 2) or 'none, since it is empty'}."
         )
-    encoder = encoder or collection.manifest.recipe.load()
-    collection.manifest.recipe.check(encoder)
+    encoder = encoder or collection.manifest.embedding.load()
+    collection.manifest.embedding.check(encoder)
     texts = _encoded([caption for caption, _ in kept], encoder, prompt, progress)
     own = np.array([place for _, place in kept])
     there, back = ranks(texts, collection.vectors(), own)

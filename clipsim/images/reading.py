@@ -69,7 +69,7 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def opened(source: Source, name: str) -> Image.Image:
+def open_image(source: Source, name: str) -> Image.Image:
     """The picture as far as its header: its pixels are still to be decoded.
 
     Raises:
@@ -97,7 +97,7 @@ def _file_digest(source: str | Path, *_state: int) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def read(source: Source, name: str, least: int | None = None) -> Picture:
+def read(source: Source, name: str, min_side: int | None = None) -> Picture:
     """Read a file, its bytes or a PIL image into a `Picture`.
 
     EXIF rotation is applied, transparency is flattened on white, 16-bit and floating-point values are rescaled (not
@@ -106,7 +106,7 @@ def read(source: Source, name: str, least: int | None = None) -> Picture:
     Args:
         source: a file, its bytes, or a PIL image.
         name: what the caller calls it.
-        least: pixels that both sides must have at least, where that is enough: a larger JPEG is decoded at a half, a
+        min_side: pixels that both sides must have at least, where that is enough: a larger JPEG is decoded at a half, a
             quarter or an eighth of its size, which is several times faster and not quite the same. Not for PIL images
             of the caller's own, which it would change.
 
@@ -114,10 +114,10 @@ def read(source: Source, name: str, least: int | None = None) -> Picture:
         ImageError: no such file, zero bytes, not a picture, truncated, or more pixels than `clipsim.settings` allows
             (which is checked before decoding).
     """
-    image = opened(source, name)
+    image = open_image(source, name)
     # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded.
     orientation = _orientation(image) if image.format == "TIFF" else 1
-    notes = _decode(image, name, least)
+    notes = _decode(image, name, min_side)
     if image.format != "TIFF" and (orientation := _orientation(image)) > 1:
         image = image.transpose(_UPRIGHT[orientation])
     if orientation > 1:
@@ -172,10 +172,10 @@ def _too_large(pixels: str) -> str:
     return f"has {pixels} pixels, and the limit is {pixel_limit() / 1e6:.0f} million: make it smaller first"
 
 
-def _decode(image: Image.Image, name: str, least: int | None) -> list[str]:
+def _decode(image: Image.Image, name: str, min_side: int | None) -> list[str]:
     try:
-        if least is not None and image.format in ("JPEG", "MPO"):
-            image.draft(None, (least, least))
+        if min_side is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, (min_side, min_side))
         # An MPO's further frames are other views of one photograph, not an animation.
         animated = image.format != "MPO" and getattr(image, "is_animated", False)
         image.load()

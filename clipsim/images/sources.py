@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from clipsim.errors import ClipsimError
 from clipsim.images import storage
 from clipsim.images.reading import SUFFIXES, digest
-from clipsim.images.storage import UNKNOWN, Location, located
+from clipsim.images.storage import UNKNOWN, Location, locate
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -68,7 +68,7 @@ class Content:
     problem: str = ""
 
 
-def listed(source: Location, column: str | None = None) -> Iterator[File]:
+def list_files(source: Location, column: str | None = None) -> Iterator[File]:
     """The pictures of a folder or a list.
 
     Args:
@@ -157,7 +157,7 @@ def _column(source: Location, column: str | None) -> Iterator[str]:
 def _entry(folder: Location, entry: str) -> File:
     """What a list names."""
     try:
-        path = located(entry) if "://" in entry else folder / entry
+        path = locate(entry) if "://" in entry else folder / entry
         if not isinstance(path, Path):
             return File(path, entry)
         return _local(path, entry) if path.is_file() else File(path, entry, problem=NO_FILE)

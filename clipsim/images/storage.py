@@ -27,7 +27,7 @@ _WRITTEN = ("mtime", "LastModified", "last_modified", "updated", "created")  # a
 UNKNOWN = -1  # bytes of what tells no size
 
 
-def located(address: str | Location) -> Location:
+def locate(address: str | Location) -> Location:
     """Where that is: a `Path` on this machine, else a `UPath`, which is used like one.
 
     Credentials are those that the address's own package finds, such as AWS_PROFILE for s3://.

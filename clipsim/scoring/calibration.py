@@ -7,11 +7,12 @@ A cosine is high for a caption that fits everything and for a picture that every
    half the correction on a logarithmic scale: a caption that spreads wide is partly one that fits something well.
 2. The picture: `t = (x - m) / s`, m and s being mean and spread of x over the background captions, for that picture.
    The captions are weighted so that their mean vector is as short as it can be. A plain mean would hold the subjects
-   that are common in the bank against the pictures that show them.
-3. The percentile is the share of unrelated pairs whose t is lower: pairs of the calibration's pictures and the bank
-   where the model is calibrated, else the bank with this picture. Beyond the upper tenth, where single captions would
-   count, the tail is exponential with the mean excess seen there (after Knijnenburg et al. 2009,
-   doi:10.1093/bioinformatics/btp211, who fit the generalised Pareto distribution; this is its case of shape 0).
+   that are common among them against the pictures that show them.
+3. The percentile is the share of unrelated pairs whose t is lower: pairs of the calibration's pictures and background
+   captions where the model is calibrated, else the background captions with this picture. Beyond the upper tenth,
+   where single captions would count, the tail is exponential with the mean excess seen there (after Knijnenburg et
+   al. 2009, doi:10.1093/bioinformatics/btp211, who fit the generalised Pareto distribution; this is its case of
+   shape 0).
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ from clipsim.options import PROMPTS, Prompt
 
 MATCH, WEAK, NO_MATCH = "match", "weak", "no match"
 NOTHING = "nothing here matches"
-RIDGE = 0.01  # keeps the bank's weights unique; 1 and more bring the common subjects back
+RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
 LEAST_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
 DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 take 1 MB
 
 
 @dataclass(frozen=True)
-class Bank:
+class BackgroundCaptions:
     """The background captions as a model encodes them.
 
     Attributes:
@@ -53,7 +54,7 @@ class Bank:
 
 
 @dataclass(frozen=True)
-class Null:
+class NullDistribution:
     """How t is spread over unrelated pairs.
 
     Attributes:
@@ -67,7 +68,7 @@ class Null:
     excess: float
 
     @classmethod
-    def of(cls, t: np.ndarray) -> Null:
+    def of(cls, t: np.ndarray) -> NullDistribution:
         """From the t of unrelated pairs, two at least."""
         t = np.sort(t).astype(np.float64)
         below = (np.arange(len(t)) + 0.5) / len(t)
@@ -132,7 +133,7 @@ class Calibration:
     cutoffs: Cutoffs
     rates: dict[str, dict[str, float]]
     origin: str
-    null: Null
+    null: NullDistribution
     mean: np.ndarray
     directions: np.ndarray
     rest: float
@@ -145,13 +146,13 @@ def captions() -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-def bank(encoder: Encoder, prompt: Prompt = "as-written") -> Bank:
+def encode_background(encoder: Encoder, prompt: Prompt = "as-written") -> BackgroundCaptions:
     """The background captions, encoded once for each encoder and prompt and kept; those of hub models also on disk."""
-    if ("bank", prompt) not in encoder.derived:
+    if ("background", prompt) not in encoder.derived:
         own = encoder.background(prompt)
         vectors = _from_disk(encoder, prompt) if own is None else own
-        encoder.derived["bank", prompt] = Bank(vectors, neutral_weights(vectors))
-    kept: Bank = encoder.derived["bank", prompt]
+        encoder.derived["background", prompt] = BackgroundCaptions(vectors, neutral_weights(vectors))
+    kept: BackgroundCaptions = encoder.derived["background", prompt]
     return kept
 
 
@@ -193,26 +194,30 @@ def neutral_weights(vectors: np.ndarray) -> np.ndarray:
 
 
 def strengths(
-    cosines: np.ndarray, vectors: np.ndarray, unrelated: np.ndarray, bank: Bank, calibration: Calibration | None
+    cosines: np.ndarray,
+    vectors: np.ndarray,
+    unrelated: np.ndarray,
+    background: BackgroundCaptions,
+    calibration: Calibration | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """t of captions and of the bank with every picture: steps 1 and 2.
+    """t of captions and of the background captions with every picture: steps 1 and 2.
 
     Args:
         cosines: of picture i and caption j, shape (n, k).
         vectors: of the captions, shape (k, d).
-        unrelated: cosines of picture i and bank caption j, shape (n, m).
-        bank: the bank.
+        unrelated: cosines of picture i and background caption j, shape (n, m).
+        background: the background captions.
         calibration: the model's, or None.
 
     Returns:
-        t of the captions, shape (n, k), and of the bank, shape (n, m).
+        t of the captions, shape (n, k), and of the background captions, shape (n, m).
     """
-    x, of_bank = _standard(cosines, vectors, calibration), _standard(unrelated, bank.vectors, calibration)
-    middle = (of_bank @ bank.weights)[:, None]
-    spread = np.sqrt((of_bank - middle) ** 2 @ bank.weights)[:, None]
+    x, of_background = _standard(cosines, vectors, calibration), _standard(unrelated, background.vectors, calibration)
+    middle = (of_background @ background.weights)[:, None]
+    spread = np.sqrt((of_background - middle) ** 2 @ background.weights)[:, None]
     # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
-    spread = np.maximum(np.maximum(spread, LEAST_SPREAD * of_bank.std(axis=1, keepdims=True)), 1e-6)
-    return (x - middle) / spread, (of_bank - middle) / spread
+    spread = np.maximum(np.maximum(spread, LEAST_SPREAD * of_background.std(axis=1, keepdims=True)), 1e-6)
+    return (x - middle) / spread, (of_background - middle) / spread
 
 
 def _standard(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibration | None) -> np.ndarray:
@@ -225,16 +230,20 @@ def _standard(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibration
 
 
 def percentiles(
-    cosines: np.ndarray, vectors: np.ndarray, unrelated: np.ndarray, bank: Bank, calibration: Calibration | None
+    cosines: np.ndarray,
+    vectors: np.ndarray,
+    unrelated: np.ndarray,
+    background: BackgroundCaptions,
+    calibration: Calibration | None,
 ) -> np.ndarray:
     """Of how many unrelated captions in a hundred each caption fits each picture better: shape (n, k).
 
     The arguments are those of `strengths`.
     """
-    t, of_bank = strengths(cosines, vectors, unrelated, bank, calibration)
+    t, of_background = strengths(cosines, vectors, unrelated, background, calibration)
     if calibration is not None:
         return calibration.null.percentile(t)
-    rows = [Null.of(row).percentile(ours) for row, ours in zip(of_bank, t, strict=True)]
+    rows = [NullDistribution.of(row).percentile(ours) for row, ours in zip(of_background, t, strict=True)]
     return np.array(rows).reshape(t.shape)
 
 
@@ -257,7 +266,7 @@ def _known(model: str) -> Calibration | None:
         cutoffs=Cutoffs(known["match"], known["weak"], known["gallery"]),
         rates=known["rates"],
         origin=known["origin"],
-        null=Null(moments["null_t"], moments["null_below"], known["excess"]),
+        null=NullDistribution(moments["null_t"], moments["null_below"], known["excess"]),
         mean=moments["mean"],
         directions=moments["directions"],
         rest=known["rest"],

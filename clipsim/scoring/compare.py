@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from clipsim.embedding.pipeline import Item, Progress, Rejected, embed, gathered
+from clipsim.embedding.pipeline import Item, Progress, Rejected, collect_sources, embed
 from clipsim.embedding.prompts import encode_captions
 from clipsim.encoders.base import Encoder
 from clipsim.errors import CaptionError, UsageError
@@ -100,7 +100,7 @@ def score_captions(
     """
     start = time.perf_counter()
     options = options.replace(**choices)
-    sources = gathered(images)
+    sources = collect_sources(images)
     asked = list(dict.fromkeys(clean_caption(caption) for caption in captions))
     if not asked:
         raise CaptionError("There are no captions: write one a line.")
@@ -152,7 +152,7 @@ def compare_models(
     """
     if len({encoder.name for encoder in encoders}) < max(2, len(encoders)):
         raise UsageError("The same model is there twice, or there is only one: choose two different ones.")
-    options, sources = options.replace(**choices), list(gathered(images))
+    options, sources = options.replace(**choices), list(collect_sources(images))
     results = tuple(
         score_images(
             sources,

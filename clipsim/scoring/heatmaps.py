@@ -12,7 +12,7 @@ from PIL import Image
 from clipsim.encoders.base import Box, Encoder
 
 if TYPE_CHECKING:
-    from clipsim.embedding.pipeline import Seen
+    from clipsim.embedding.pipeline import PictureInfo
 
 CELLS = 24  # along a picture's longer side, where a map is put together from tiles
 DIGITS = 4  # of a value: finer than a screen shows, and a third of the JSON
@@ -45,11 +45,11 @@ class Heatmap:
     method: str
 
 
-def heatmaps(pictures: Sequence[Seen], encoder: Encoder, target: np.ndarray) -> list[Heatmap]:
+def heatmaps(pictures: Sequence[PictureInfo], encoder: Encoder, target: np.ndarray) -> list[Heatmap]:
     """One map for each picture.
 
     Args:
-        pictures: from `clipsim.embedding.pipeline.embed` with `keep_looks`.
+        pictures: from `clipsim.embedding.pipeline.embed` with `keep_views`.
         encoder: the one that saw them.
         target: unit vector of a caption or a picture, shape (width,).
 
@@ -58,13 +58,13 @@ def heatmaps(pictures: Sequence[Seen], encoder: Encoder, target: np.ndarray) -> 
         EncoderError: the model cannot be loaded.
     """
     for picture in pictures:
-        if not picture.looks:
-            raise ValueError(f"{picture.name} has no looks: embed it with keep_looks")
+        if not picture.views:
+            raise ValueError(f"{picture.name} has no looks: embed it with keep_views")
     if not pictures:
         return []
-    views = [look.image for picture in pictures for look in picture.looks]  # together, so that batches are full
+    views = [look.image for picture in pictures for look in picture.views]  # together, so that batches are full
     grids, method = encoder.maps(views, target), encoder.map_method
-    ends = np.cumsum([len(picture.looks) for picture in pictures])
+    ends = np.cumsum([len(picture.views) for picture in pictures])
     each = np.split(grids, ends[:-1])
     return [_heatmap(picture, some, method) for picture, some in zip(pictures, each, strict=True)]
 
@@ -95,13 +95,13 @@ def overlay(image: Image.Image, heatmap: Heatmap, longest: int = 480) -> Image.I
     return Image.fromarray(result.round().astype(np.uint8))
 
 
-def _heatmap(picture: Seen, grids: np.ndarray, method: str) -> Heatmap:
+def _heatmap(picture: PictureInfo, grids: np.ndarray, method: str) -> Heatmap:
     width, height = picture.size
     if len(grids) == 1:
-        (left, top, right, bottom), raw = _unpadded(picture.looks[0].box, grids[0], picture.size)
+        (left, top, right, bottom), raw = _unpadded(picture.views[0].box, grids[0], picture.size)
         box = (left / width, top / height, right / width, bottom / height)
     else:
-        box, raw = (0.0, 0.0, 1.0, 1.0), _joined([look.box for look in picture.looks], grids, picture.size)
+        box, raw = (0.0, 0.0, 1.0, 1.0), _joined([look.box for look in picture.views], grids, picture.size)
     values, low, high = _scaled(raw)
     return Heatmap(box, tuple(tuple(map(float, row)) for row in values), low, high, method)
 

@@ -9,7 +9,7 @@ import numpy as np
 from clipsim.embedding.pipeline import Gallery, one_thread
 from clipsim.encoders.base import Encoder
 from clipsim.options import Prompt
-from clipsim.scoring.calibration import bank, calibration, percentiles
+from clipsim.scoring.calibration import calibration, encode_background, percentiles
 
 PICTURES_AT_ONCE = 500  # whose cosines with all background captions are held at once
 
@@ -79,7 +79,7 @@ def _percentiles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return percentiles, shape (n, k), and each picture's mean cosine with unrelated captions, shape (n,)."""
     percent, typical = np.zeros(cosines.shape), np.zeros(len(cosines))
-    background, known = bank(encoder, prompt), calibration(encoder)
+    background, known = encode_background(encoder, prompt), calibration(encoder)
     with one_thread():
         for part, rows in gallery.parts(PICTURES_AT_ONCE):  # bounded, however many pictures there are
             unrelated = part.cosines(background.vectors)

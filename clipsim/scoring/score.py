@@ -11,7 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from clipsim.embedding.framing import thumbnail
-from clipsim.embedding.pipeline import Gallery, Item, Progress, Rejected, embed, gathered, stream, unit_mean
+from clipsim.embedding.pipeline import Gallery, Item, Progress, Rejected, collect_sources, embed, stream, unit_mean
 from clipsim.embedding.prompts import encode_captions
 from clipsim.encoders.base import Encoder
 from clipsim.errors import CaptionError, ImageError
@@ -141,9 +141,9 @@ def score_images(
     """
     start = time.perf_counter()
     options = options.replace(**choices)
-    sources = gathered(images)
+    sources = collect_sources(images)
     query = _query(caption, reference, encoder, options)
-    gallery = embed(sources, encoder, options, progress=progress, keep_looks=heatmap or thumbnails)
+    gallery = embed(sources, encoder, options, progress=progress, keep_views=heatmap or thumbnails)
     cosines = gallery.cosines(query.targets).max(axis=1)
     scores, notes = _plain_scores(gallery, cosines, encoder, by_caption=query.caption is not None), list(query.notes)
     verdict = split = None
@@ -158,7 +158,7 @@ def score_images(
         maps = heatmaps(gallery.pictures, encoder, unit_mean(query.targets)[0])
         scores = [replace(score, heatmap=one) for score, one in zip(scores, maps, strict=True)]
     if thumbnails:
-        looks = [picture.looks for picture in gallery.pictures]
+        looks = [picture.views for picture in gallery.pictures]
         scores = [replace(score, thumbnail=thumbnail(one)) for score, one in zip(scores, looks, strict=True)]
     return Result(
         caption=query.caption,
@@ -196,7 +196,7 @@ def score_each(
         if isinstance(found, Rejected):
             yield found
             continue
-        alone = Gallery((found.seen,), found.vectors, np.zeros(1, int), ())
+        alone = Gallery((found.info,), found.vectors, np.zeros(1, int), ())
         cosines = alone.cosines(query.targets).max(axis=1)
         (score,) = _plain_scores(alone, cosines, encoder, by_caption=query.caption is not None)
         if query.caption is not None:
@@ -236,7 +236,7 @@ def clipscore(cosine: float) -> float:
     return 2.5 * max(cosine, 0.0)
 
 
-def shares(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
+def softmax_share(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     """Softmax of `logit_scale * cosine` over the pictures of one request: shape (n,), positive, sums to 1."""
     logits = logit_scale * cosine.astype(np.float64)
     weights = np.exp(logits - logits.max())
@@ -285,7 +285,7 @@ def _plain_scores(gallery: Gallery, cosines: np.ndarray, encoder: Encoder, *, by
             cosine=cosine,
             clipscore=clipscore(cosine) if with_clipscore else None,
             notes=picture.notes,
-            seen=picture.share,
+            seen=picture.coverage,
         )
         for picture, cosine in zip(gallery.pictures, cosines.tolist(), strict=True)
     ]
@@ -322,6 +322,6 @@ def _with_words(
 def _ranked(scores: list[Score], logit_scale: float) -> tuple[Score, ...]:
     """Return the scores best first, with rank and share; equal cosines keep the order of input."""
     cosines = np.array([score.cosine for score in scores])
-    share = shares(cosines, logit_scale).tolist() if len(scores) > 1 else [None] * len(scores)
+    share = softmax_share(cosines, logit_scale).tolist() if len(scores) > 1 else [None] * len(scores)
     order = np.argsort(-cosines, kind="stable")
     return tuple(replace(scores[i], rank=rank, share=share[i]) for rank, i in enumerate(order, 1))

@@ -213,7 +213,7 @@ def collections(request: gr.Request | None = None) -> dict[str, Any] | str:
     with sentences():
         opened = {name: shelf.opened(name) for name in shelf.folders()}
         rows = [
-            {"name": name, "pictures": len(one), "model": one.manifest.recipe.model} for name, one in opened.items()
+            {"name": name, "pictures": len(one), "model": one.manifest.embedding.model} for name, one in opened.items()
         ]
         return _for_caller({"collections": rows}, request)
 

@@ -22,7 +22,7 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import python_type_to_json_schema  # type: ignore[import-untyped]
 from starlette.middleware import Middleware
 
-from clipsim.embedding.pipeline import Item, named
+from clipsim.embedding.pipeline import Item, name_sources
 from clipsim.encoders.registry import MODELS, STAND_IN
 from clipsim.errors import ClipsimError
 from clipsim.images.reading import Source, read
@@ -118,7 +118,7 @@ def score_live(
 
 def _received(pictures: Uploads, compare: str, reference: Uploads) -> tuple[dict[str, Source], Item | None]:
     """The uploaded pictures by names of their own, and the reference image if they are compared with one."""
-    names = {name: source for source, name in named([service.received(path) for path, _ in pictures or []])}
+    names = {name: source for source, name in name_sources([service.received(path) for path, _ in pictures or []])}
     return names, _reference(reference) if compare == REFERENCE else None
 
 

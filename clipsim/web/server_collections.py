@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from gradio.utils import get_upload_folder
 
-from clipsim.embedding.pipeline import Item, Progress, named
+from clipsim.embedding.pipeline import Item, Progress, name_sources
 from clipsim.encoders.base import Encoder
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images.reading import SUFFIXES
-from clipsim.images.storage import Location, located
+from clipsim.images.storage import Location, locate
 from clipsim.options import Precision
 from clipsim.web import service
 
 if TYPE_CHECKING:
-    from clipsim.collections.collection import Collection, Filters, Hit, Recipe
+    from clipsim.collections.collection import Collection, EmbeddingConfig, Filters, Hit
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
 MOST = 100  # results
@@ -71,9 +71,9 @@ def folders() -> dict[str, Location]:
     Several are separated as in PATH (":" on Linux).
     """
     parts = re.split(f"{re.escape(os.pathsep)}(?!//)", os.environ.get(VARIABLE, ""))  # not within s3://
-    given = [located(part.strip()) for part in parts if part.strip()]
+    given = [locate(part.strip()) for part in parts if part.strip()]
     full = [path.absolute() if isinstance(path, Path) else path for path in given]
-    names = [name for _, name in named([(str(path), path.name) for path in full])]
+    names = [name for _, name in name_sources([(str(path), path.name) for path in full])]
     return dict(zip(names, full, strict=True))
 
 
@@ -143,19 +143,19 @@ def search(
         raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
     collection = opened(name)
     filters: Filters = {"path": path or None, "after": after or None, "before": before or None}
-    recipe = collection.manifest.recipe
+    config = collection.manifest.embedding
     if like:
         hits = collection.similar(like, top, thumbnails=True, **filters)
     else:
-        hits = collection.search(str(caption), _encoder(recipe), top, thumbnails=True, **filters)
-    return Found(name, len(collection), None if like else str(caption).strip(), like or None, recipe.model, hits)
+        hits = collection.search(str(caption), _encoder(config), top, thumbnails=True, **filters)
+    return Found(name, len(collection), None if like else str(caption).strip(), like or None, config.model, hits)
 
 
-def _encoder(recipe: Recipe) -> Encoder:
+def _encoder(config: EmbeddingConfig) -> Encoder:
     """The collection's model; where that is what the page runs on, not another time."""
     auto = service.encoder("auto")
-    same = (auto.name, auto.precision) == (recipe.model, recipe.options.precision)
-    return auto if same else service.encoder(recipe.origin, recipe.options.precision)
+    same = (auto.name, auto.precision) == (config.model, config.options.precision)
+    return auto if same else service.encoder(config.origin, config.options.precision)
 
 
 def keep(pictures: Sequence[Item], model: str, wanted: Precision = "auto", progress: Progress | None = None) -> str:
@@ -172,7 +172,7 @@ def keep(pictures: Sequence[Item], model: str, wanted: Precision = "auto", progr
     originals = folder / "pictures"
     originals.mkdir(parents=True)
     try:
-        for place, (source, title) in enumerate(named(list(pictures)), 1):
+        for place, (source, title) in enumerate(name_sources(list(pictures)), 1):
             _copied(source, originals, title, place)
         report = index_folder(originals, folder / "collection", service.encoder(model, wanted), progress=progress)
         if not report.added:

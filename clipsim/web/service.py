@@ -19,7 +19,7 @@ from clipsim.encoders.base import Encoder
 from clipsim.encoders.registry import load
 from clipsim.errors import ClipsimError, ImageError, LimitError, UsageError
 from clipsim.options import Options, Precision
-from clipsim.scoring.calibration import bank
+from clipsim.scoring.calibration import encode_background
 from clipsim.scoring.compare import CaptionTable, Comparison, compare_models, score_captions
 from clipsim.scoring.score import Result, score_images
 from clipsim.settings import Limits
@@ -59,7 +59,7 @@ def preload() -> None:
         try:
             one = encoder("auto")
             one.encode_texts(["a photo"])
-            bank(one)
+            encode_background(one)
         except ClipsimError:
             return  # the first request meets the same error and shows it
 

@@ -14,7 +14,7 @@ import pytest
 from clipsim.cli import main as cli
 from clipsim.collections.collection import Collection
 from clipsim.collections.indexing import index_folder
-from clipsim.collections.ray import Ray, part_size, shares
+from clipsim.collections.ray import Ray, cpu_share, part_size
 from clipsim.errors import ClipsimError
 
 
@@ -75,13 +75,13 @@ def test_a_cluster_that_is_not_there_is_a_sentence(
 
 def test_workers_fit_on_the_machines_that_there_are() -> None:
     small = {"CPU": 3.0}
-    assert shares([{"CPU": 16.0}], 0, "auto") == (4, {"num_cpus": 4})
-    assert shares([small, small], 0, "cpu") == (1, {"num_cpus": 3})  # six for one are on no machine
-    assert shares([small, small], 3, "cpu") == (3, {"num_cpus": 1})
-    assert shares([small, {"CPU": 8.0, "GPU": 2.0}], 0, "auto") == (2, {"num_cpus": 4, "num_gpus": 1})
-    assert shares([{"CPU": 8.0, "GPU": 2.0}], 2, "cpu") == (2, {"num_cpus": 4})
+    assert cpu_share([{"CPU": 16.0}], 0, "auto") == (4, {"num_cpus": 4})
+    assert cpu_share([small, small], 0, "cpu") == (1, {"num_cpus": 3})  # six for one are on no machine
+    assert cpu_share([small, small], 3, "cpu") == (3, {"num_cpus": 1})
+    assert cpu_share([small, {"CPU": 8.0, "GPU": 2.0}], 0, "auto") == (2, {"num_cpus": 4, "num_gpus": 1})
+    assert cpu_share([{"CPU": 8.0, "GPU": 2.0}], 2, "cpu") == (2, {"num_cpus": 4})
     with pytest.raises(ClipsimError, match="There are 6 cores for 7 workers"):
-        shares([small, small], 7, "cpu")
+        cpu_share([small, small], 7, "cpu")
 
 
 def test_a_number_of_workers_that_cannot_be_is_refused() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from clipsim.errors import ClipsimError
 from clipsim.images import storage
-from clipsim.images.storage import Location, located
+from clipsim.images.storage import Location, locate
 
 if TYPE_CHECKING:
     import faiss
@@ -80,11 +80,9 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
         raise ClipsimError("The vectors of a segment must be finite and of unit length: divide each by its length.")
     try:
         rows = table.select(schema().names).cast(schema())
-        return _written(located(folder) / FOLDER, rows, vectors)
+        return _written(locate(folder) / FOLDER, rows, vectors)
     except (pa.ArrowException, KeyError) as error:
-        raise ClipsimError(
-            f"These rows make no segment ({error}): see `segments.schema`."
-        ) from error
+        raise ClipsimError(f"These rows make no segment ({error}): see `segments.schema`.") from error
     except OSError as error:
         raise ClipsimError(f"{folder} cannot be written to ({error.strerror or error}): make room there.") from error
 
@@ -125,7 +123,7 @@ class Segment:
     def __init__(self, folder: str | Location, name: str) -> None:
         self.name = name
         self._asked = 0
-        place = located(folder) / FOLDER
+        place = locate(folder) / FOLDER
         self.vectors_path, self.rows_path = place / f"{name}.faiss", place / f"{name}.parquet"
 
     @cached_property

@@ -23,7 +23,7 @@ from PIL import Image
 import clipsim
 from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.cli import main as cli
-from clipsim.collections.collection import MANIFEST, Groups, Recipe, Writer
+from clipsim.collections.collection import MANIFEST, EmbeddingConfig, Groups, Writer
 from clipsim.collections.store.ann import PQ
 from clipsim.collections.store.segments import schema, write_segment
 from clipsim.embedding import cache
@@ -101,7 +101,7 @@ def unit(count: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def filled(folder: Path, vectors: np.ndarray, segments: int = 3, index: str | None = None) -> Collection:
-    with Writer(folder, Recipe("made-up", "", "full", vectors.shape[1])) as writer:
+    with Writer(folder, EmbeddingConfig("made-up", "", "full", vectors.shape[1])) as writer:
         first = 0
         for part in np.array_split(vectors, segments):
             writer.add(rows(len(part), first), part)
@@ -447,7 +447,7 @@ def test_damage_is_found_and_said(folder: Path, end: str, damage: str) -> None:
             Collection.open(folder).search(unit(1, 16)[0])
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "recipe": 3}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "config": 3}'])
 def test_a_damaged_manifest_is_one_sentence(folder: Path, text: str) -> None:
     filled(folder, unit(3, 4), segments=1)
     (folder / MANIFEST).write_text(text)
@@ -465,7 +465,10 @@ def test_a_later_format_and_foreign_folders_are_refused(folder: Path, tmp_path: 
         Collection.open(tmp_path / "nothing")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(ClipsimError, match="holds other files"), Writer(tmp_path / "mine", Recipe("m", "", "full", 4)):
+    with (
+        pytest.raises(ClipsimError, match="holds other files"),
+        Writer(tmp_path / "mine", EmbeddingConfig("m", "", "full", 4)),
+    ):
         pass
     assert (tmp_path / "mine" / "letter.txt").exists()
 

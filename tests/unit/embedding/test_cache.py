@@ -175,8 +175,8 @@ def test_each_treatment_has_vectors_of_its_own(counting: Any, chosen: dict[str, 
 
 def test_looks_are_made_anew_where_they_are_wanted_but_not_encoded(counting: Any) -> None:
     embed(paint(80, 40), counting)
-    (picture,) = embed(paint(80, 40), counting, keep_looks=True).pictures
-    assert picture.looks[0].image.size == (32, 32)
+    (picture,) = embed(paint(80, 40), counting, keep_views=True).pictures
+    assert picture.views[0].image.size == (32, 32)
     assert counting.pictures == 1
 
 

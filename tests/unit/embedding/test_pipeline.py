@@ -20,7 +20,18 @@ import clipsim
 import clipsim.embedding.pipeline
 from clipsim import ClipsimError, Encoder, EncoderError
 from clipsim.embedding.framing import encode, views
-from clipsim.embedding.pipeline import BATCH, BATCH_PIXELS, WORKERS, Gallery, Item, Rejected, Seen, embed, named, stream
+from clipsim.embedding.pipeline import (
+    BATCH,
+    BATCH_PIXELS,
+    WORKERS,
+    Gallery,
+    Item,
+    PictureInfo,
+    Rejected,
+    embed,
+    name_sources,
+    stream,
+)
 from clipsim.images.reading import Picture
 
 Colour = tuple[int, int, int]
@@ -87,9 +98,9 @@ def test_names_are_made_unique_and_the_first_keeps_its_own(given: list[str]) -> 
 
 
 def test_names_that_were_made_unique_stay_as_they_are() -> None:
-    once = named([(plain(RED), "a"), (plain(RED), "a"), plain(RED)])
+    once = name_sources([(plain(RED), "a"), (plain(RED), "a"), plain(RED)])
     assert [name for _, name in once] == ["a", "a (2)", "image 3"]
-    assert named(once) == once
+    assert name_sources(once) == once
 
 
 @pytest.mark.parametrize("form", ["path", "text", "bytes", "image"])
@@ -224,7 +235,9 @@ def test_the_best_look_counts_for_each_caption() -> None:
 
 def test_the_best_of_negative_cosines_is_the_least_negative() -> None:
     vectors = np.asarray([[-1, 0], [-0.6, 0.8], [0.8, -0.6]], np.float32)
-    gallery = Gallery((Seen("a", (), (1, 1), 1), Seen("b", (), (1, 1), 1)), vectors, np.asarray([0, 2]), ())
+    gallery = Gallery(
+        (PictureInfo("a", (), (1, 1), 1), PictureInfo("b", (), (1, 1), 1)), vectors, np.asarray([0, 2]), ()
+    )
     assert gallery.cosines(np.asarray([[1, 0], [0, 1]], np.float32)).tolist() == pytest.approx(
         np.asarray([[-0.6, 0.8], [0.8, -0.6]])
     )
@@ -232,15 +245,15 @@ def test_the_best_of_negative_cosines_is_the_least_negative() -> None:
 
 def test_rounding_never_lifts_a_cosine_above_one() -> None:
     vectors = np.asarray([[1.0000001, 0], [-1.0000001, 0], [0.6, 0.8]], np.float32)
-    gallery = Gallery(tuple(Seen(n, (), (1, 1), 1) for n in "abc"), vectors, np.arange(3), ())
+    gallery = Gallery(tuple(PictureInfo(n, (), (1, 1), 1) for n in "abc"), vectors, np.arange(3), ())
     cosine = gallery.cosines(vectors[:1])
     assert cosine[:, 0].tolist() == pytest.approx([1, -1, 0.6])
     assert np.abs(cosine).max() <= 1
 
 
 def test_looks_are_kept_only_if_they_are_wanted(clip: Encoder) -> None:
-    assert embed([paint(80, 40)], clip).pictures[0].looks == ()
-    (look,) = embed([paint(80, 40)], clip, keep_looks=True).pictures[0].looks
+    assert embed([paint(80, 40)], clip).pictures[0].views == ()
+    (look,) = embed([paint(80, 40)], clip, keep_views=True).pictures[0].views
     assert (look.image.size, look.box) == ((32, 32), (20, 0, 60, 40))
 
 
@@ -297,7 +310,7 @@ def test_however_many_pictures_come_few_are_held() -> None:
 
 def test_names_of_an_iterator_are_told_apart_as_they_come() -> None:
     given = ["a", "a", "a (2)", "b", "a"]
-    unique = [name for _, name in named((plain(RED), name) for name in given)]
+    unique = [name for _, name in name_sources((plain(RED), name) for name in given)]
     assert unique == ["a", "a (2)", "a (2) (2)", "b", "a (3)"]
 
 
@@ -348,10 +361,10 @@ def test_very_large_pictures_are_decoded_two_at_a_time(monkeypatch: pytest.Monke
 def test_large_jpegs_are_decoded_smaller_in_half_precision_only(
     tiny_clip: Path, picture_file: Callable[..., Path], precision: str, size: tuple[int, int]
 ) -> None:
-    """At least `DRAFT_MARGIN` times 32 pixels a side are left; boxes are in the pixels of what was decoded."""
+    """At min_side `DRAFT_MARGIN` times 32 pixels a side are left; boxes are in the pixels of what was decoded."""
     encoder: Any = clipsim.load(str(tiny_clip), "cpu", precision)
     jpeg = picture_file("a.jpg", size=(1600, 1200))
-    (picture,) = embed(jpeg, encoder, keep_looks=True).pictures
+    (picture,) = embed(jpeg, encoder, keep_views=True).pictures
     assert picture.size == size
     assert picture.share == pytest.approx(0.75, abs=0.02)
     full = embed(jpeg, clipsim.load(str(tiny_clip), "cpu", "full")).vectors

@@ -18,9 +18,9 @@ import clipsim
 from benchmarks.standin import NOTEBOOK
 from clipsim import Encoder, EncoderError, score_images
 from clipsim.embedding.prompts import PROMPTS, encode_captions
-from clipsim.encoders.conse import StandInEncoder, class_names
+from clipsim.encoders.conse import ConseEncoder, class_names
 from clipsim.images.reading import read
-from clipsim.scoring.calibration import bank, captions
+from clipsim.scoring.calibration import captions, encode_background
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_it_notes_a_picture_of_which_it_sees_less_than_half(stand_in: Encoder) -
 
 
 def test_the_class_embeddings_that_it_ships_are_those_of_its_class_names() -> None:
-    encoder = StandInEncoder("stand-in", "cpu")
+    encoder = ConseEncoder("stand-in", "cpu")
     shipped = np.load(Path(clipsim.__file__).parent / "data" / "imagenet_classes.npy")
     assert np.abs(encoder.class_embeddings().astype(np.float32) - shipped).max() < 1e-3
 
@@ -128,7 +128,7 @@ def test_the_class_embeddings_that_it_ships_are_those_of_its_class_names() -> No
 def test_the_background_captions_that_it_ships_are_those_of_the_list(stand_in: Encoder, prompt: str) -> None:
     """All of them as written; of each longer prompt every ninth, since there are thousands of sentences."""
     every = 1 if prompt == "as-written" else 9
-    shipped = bank(stand_in, prompt).vectors
+    shipped = encode_background(stand_in, prompt).vectors
     assert shipped.shape == (len(captions()), 384)
     assert np.linalg.norm(shipped, axis=1) == pytest.approx(np.ones(len(shipped)), abs=1e-6)
     assert shipped[::every] == pytest.approx(encode_captions(list(captions()[::every]), stand_in, prompt), abs=1e-3)

@@ -17,7 +17,7 @@ from conftest import paint
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
-from clipsim.images.sources import NO_FILE, UNKNOWN, File, contents, listed
+from clipsim.images.sources import NO_FILE, UNKNOWN, File, contents, list_files
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_text_file_names_pictures_from_where_it_lies(pictures: Path, tmp_path:
     text = tmp_path / "list.txt"
     entries = ["pictures/a.png", "", "  pictures/more/c d.png  ", "pictures/a.png", str(pictures / "b.png"), "none.png"]
     text.write_text("\n".join(entries), encoding="utf-8-sig")
-    files = list(listed(text))
+    files = list(list_files(text))
     assert [file.name for file in files] == [
         "pictures/a.png",
         "pictures/more/c d.png",
@@ -62,7 +62,7 @@ def test_a_column_of_a_parquet_file_names_pictures(
     entries = ["pictures/b.png", None, "memory://far/away.jpg"]
     table = {name: ["x"] * 3 if filled else entries for name, filled in columns.items()}
     pq.write_table(pa.table(table), tmp_path / "list.parquet")
-    near, far = listed(tmp_path / "list.parquet", asked)
+    near, far = list_files(tmp_path / "list.parquet", asked)
     assert near.path == pictures / "b.png" and near.size > 0
     assert (far.name, far.size) == ("memory://far/away.jpg", UNKNOWN)
 
@@ -83,19 +83,19 @@ def test_lists_that_cannot_be_read_are_sentences(tmp_path: Path) -> None:
         ("nowhere", None, "cannot be listed"),
     ):
         with pytest.raises(ClipsimError, match=sentence):
-            list(listed(tmp_path / name, column))
+            list(list_files(tmp_path / name, column))
 
 
 def test_an_entry_with_an_address_that_nothing_reads_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("nope://x/y.png\nx\0y.png\n")
-    first, second = listed(tmp_path / "list.txt")
+    first, second = list_files(tmp_path / "list.txt")
     assert "Unsupported" in first.problem and second.problem == NO_FILE
 
 
 def test_a_folder_at_an_address_is_listed_with_sizes_and_times(elsewhere: UPath) -> None:
     for name in ("z.png", "a b#?/ü.JPG", ".hidden/x.png", "a/.x.png", "readme.md"):
         (elsewhere / name).fs.pipe_file(f"{elsewhere.path}/{name}", b"12345")
-    files = list(listed(elsewhere))
+    files = list(list_files(elsewhere))
     assert [file.name for file in files] == ["a b#?/ü.JPG", "z.png"]
     assert all(file.size == 5 and file.times[0] > 10**18 for file in files)
     assert files[0].path.read_bytes() == b"12345"

@@ -19,7 +19,7 @@ from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.collections.collection import Writer
 from clipsim.collections.store.ann import PQ
 from clipsim.images import storage
-from clipsim.images.storage import located
+from clipsim.images.storage import locate
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +206,7 @@ def test_damage_at_an_address_is_found_behind_a_sound_copy(folder: UPath) -> Non
 
 
 def test_addresses_that_cannot_be_used_are_sentences(folder: UPath, tmp_path: Path) -> None:
-    assert located("file:///a/b") == Path("/a/b")
+    assert locate("file:///a/b") == Path("/a/b")
     with pytest.raises(ClipsimError, match="There is no collection in memory://"):
         Collection.open(str(folder))
     with pytest.raises(ClipsimError, match="nope://x is no address that can be used"):
@@ -221,4 +221,4 @@ def test_addresses_that_cannot_be_used_are_sentences(folder: UPath, tmp_path: Pa
 @pytest.mark.skipif(importlib.util.find_spec("gcsfs") is not None, reason="gcsfs is installed")
 def test_a_package_that_is_missing_is_named() -> None:
     with pytest.raises(ClipsimError, match=r"gs:// need another package .*gcsfs.*: install it"):
-        located("gs://bucket/collection")
+        locate("gs://bucket/collection")

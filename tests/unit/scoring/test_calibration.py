@@ -22,20 +22,20 @@ from PIL import Image
 import clipsim
 from benchmarks import calibrate
 from clipsim import Encoder, score_captions, score_images
-from clipsim.embedding.pipeline import Gallery, Seen
+from clipsim.embedding.pipeline import Gallery, PictureInfo
 from clipsim.embedding.prompts import PROMPTS
 from clipsim.scoring.calibration import (
     MATCH,
     NO_MATCH,
     NOTHING,
     WEAK,
-    Bank,
+    BackgroundCaptions,
     Calibration,
     Cutoffs,
-    Null,
-    bank,
+    NullDistribution,
     calibration,
     captions,
+    encode_background,
     neutral_weights,
     percentiles,
 )
@@ -90,7 +90,7 @@ SUBJECTS = [f"subject {n}" for n in range(COUNT)]
 
 
 def gallery(vectors: np.ndarray) -> Gallery:
-    pictures = tuple(Seen(f"p{n}", (), (9, 9), 1.0) for n in range(len(vectors)))
+    pictures = tuple(PictureInfo(f"p{n}", (), (9, 9), 1.0) for n in range(len(vectors)))
     return Gallery(pictures, vectors, np.arange(len(vectors)), ())
 
 
@@ -112,7 +112,7 @@ def strength(
     """Cosines and percentiles of every picture with every caption."""
     vectors = world.encode_texts(asked)
     shown = gallery(world.pictures() if pictures is None else pictures)
-    cosines, background = shown.cosines(vectors), bank(world)
+    cosines, background = shown.cosines(vectors), encode_background(world)
     return cosines, percentiles(cosines, vectors, shown.cosines(background.vectors), background, known)
 
 
@@ -156,8 +156,8 @@ def test_percentiles_rise_with_the_cosine_and_stay_between_0_and_100(
 ) -> None:
     cosines = np.linspace(-1, 1, 801)[None, :].repeat(3, axis=0)
     vectors = world.encode_texts(["subject 1"]).repeat(801, axis=0)
-    unrelated = gallery(world.pictures()[:3]).cosines(bank(world).vectors)
-    percent = percentiles(cosines, vectors, unrelated, bank(world), learned if calibrated else None)
+    unrelated = gallery(world.pictures()[:3]).cosines(encode_background(world).vectors)
+    percent = percentiles(cosines, vectors, unrelated, encode_background(world), learned if calibrated else None)
     assert percent.shape == (3, 801)
     assert (np.diff(percent, axis=1) >= 0).all()
     assert percent.min() >= 0
@@ -171,7 +171,7 @@ def test_percentiles_rise_with_the_cosine_and_stay_between_0_and_100(
 
 
 def test_beyond_what_was_seen_the_percentile_still_rises() -> None:
-    null = Null.of(np.random.default_rng(0).normal(size=5000))
+    null = NullDistribution.of(np.random.default_rng(0).normal(size=5000))
     percent = null.percentile(np.linspace(1, 8, 200))
     assert (np.diff(percent) > 0).all()
     assert percent[-1] < 100
@@ -179,13 +179,13 @@ def test_beyond_what_was_seen_the_percentile_still_rises() -> None:
 
 def test_percentiles_of_unrelated_pairs_are_spread_evenly() -> None:
     drawn = np.random.default_rng(1).normal(size=(2, 20_000))
-    percent = Null.of(drawn[0]).percentile(drawn[1])
+    percent = NullDistribution.of(drawn[0]).percentile(drawn[1])
     for share in (0.1, 0.5, 0.85, 0.95, 0.99):
         assert np.mean(percent < 100 * share) == pytest.approx(share, abs=0.02)
 
 
 def test_where_the_tail_begins_there_is_no_step() -> None:
-    null = Null.of(np.random.default_rng(2).normal(size=1000))
+    null = NullDistribution.of(np.random.default_rng(2).normal(size=1000))
     below, above = null.percentile(null.t[-1] + np.asarray([-1e-9, 1e-9]))
     assert above - below == pytest.approx(0, abs=1e-3)
     assert below == pytest.approx(90, abs=0.2)
@@ -193,7 +193,7 @@ def test_where_the_tail_begins_there_is_no_step() -> None:
 
 @pytest.mark.parametrize("t", [np.zeros(2), np.zeros(500), np.asarray([0.0, 1.0]), np.asarray([-1e9, 0.0, 1e9])])
 def test_a_spread_of_few_or_equal_values_gives_percentiles_too(t: np.ndarray) -> None:
-    percent = Null.of(t).percentile(np.linspace(-2e9, 2e9, 41))
+    percent = NullDistribution.of(t).percentile(np.linspace(-2e9, 2e9, 41))
     assert np.isfinite(percent).all()
     assert (np.diff(percent) >= 0).all()
     assert (percent.min(), percent.max()) == (pytest.approx(0, abs=1e-6), pytest.approx(100, abs=15))
@@ -225,7 +225,7 @@ def test_neutral_weights_add_up_to_one_and_shorten_the_mean(vectors: np.ndarray)
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_the_shipped_banks_weights_shorten_its_mean(stand_in: Encoder, prompt: str) -> None:
-    background = bank(stand_in, prompt)
+    background = encode_background(stand_in, prompt)
     check_weights(background.vectors)
     assert np.allclose(background.weights, neutral_weights(background.vectors))
     plain = np.linalg.norm(background.vectors.mean(axis=0))
@@ -327,7 +327,7 @@ def test_a_reference_image_needs_no_bank() -> None:
 def test_the_bank_of_an_encoder_that_is_gone_is_not_kept() -> None:
     before = len(module._BANKS)
     encoder = World()
-    bank(encoder)
+    encode_background(encoder)
     assert len(module._BANKS) == before + 1
     del encoder
     gc.collect()
@@ -424,7 +424,7 @@ def test_a_model_is_calibrated_from_a_folder_of_captioned_pictures(
     assert json.loads(text)["model"] == "tiny-clip"
     vectors = clip.encode_texts(["the dog"])
     shown = gallery(clip.encode_images([paint(40, 32, seed=n) for n in range(48)]))
-    background = bank(clip)
+    background = encode_background(clip)
     percent = percentiles(shown.cosines(vectors), vectors, shown.cosines(background.vectors), background, known)
     assert 0 <= percent.min() < percent.max() <= 100
 
@@ -450,6 +450,6 @@ def test_the_area_under_the_curve_is_how_often_a_true_pair_scores_higher() -> No
 
 
 def test_no_caption_at_all_gives_no_percentile() -> None:
-    background = Bank(np.eye(4, dtype=np.float32), np.full(4, 0.25))
+    background = BackgroundCaptions(np.eye(4, dtype=np.float32), np.full(4, 0.25))
     empty = percentiles(np.zeros((0, 2)), np.eye(4)[:2], np.zeros((0, 4)), background, None)
     assert empty.shape == (0, 2)

@@ -20,7 +20,7 @@ import clipsim
 from benchmarks import pointing
 from clipsim import Encoder, EncoderError
 from clipsim.embedding.framing import View
-from clipsim.embedding.pipeline import Seen, embed
+from clipsim.embedding.pipeline import PictureInfo, embed
 from clipsim.encoders.legrad import legrad
 from clipsim.encoders.torch_encoder import Box
 from clipsim.scoring.heatmaps import Heatmap, heatmaps, overlay, peak
@@ -174,11 +174,11 @@ def flat(grey: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
     return Image.new("RGB", size, (grey, grey, grey))
 
 
-def seen(size: tuple[int, int], looks: list[tuple[Image.Image, Box]]) -> Seen:
-    return Seen("picture", (), size, 1.0, tuple(View(image, box) for image, box in looks))
+def seen(size: tuple[int, int], looks: list[tuple[Image.Image, Box]]) -> PictureInfo:
+    return PictureInfo("picture", (), size, 1.0, tuple(View(image, box) for image, box in looks))
 
 
-def only(encoder: Any, picture: Seen) -> Heatmap:
+def only(encoder: Any, picture: PictureInfo) -> Heatmap:
     return heatmaps([picture], encoder, encoder.encode_texts(["bright"])[0])[0]
 
 
@@ -344,7 +344,7 @@ def test_a_view_within_the_picture_keeps_its_grid() -> None:
 @pytest.mark.parametrize(("size", "cells"), [((100, 50), (8, 4)), ((40, 80), (4, 8)), ((60, 60), (8, 8))])
 def test_padding_is_cut_off(size: tuple[int, int], cells: tuple[int, int]) -> None:
     picture = Image.linear_gradient("L").resize(size).convert("RGB")
-    gallery = embed(picture, Mapped(), framing="pad", keep_looks=True)
+    gallery = embed(picture, Mapped(), framing="pad", keep_views=True)
     heatmap = only(Mapped(), gallery.pictures[0])
     values = np.array(heatmap.values)
     assert heatmap.box == (0, 0, 1, 1)
@@ -355,7 +355,7 @@ def test_padding_is_cut_off(size: tuple[int, int], cells: tuple[int, int]) -> No
 
 
 def test_a_sliver_that_was_padded_keeps_one_cell() -> None:
-    gallery = embed(paint(400, 2), Mapped(), framing="pad", keep_looks=True)
+    gallery = embed(paint(400, 2), Mapped(), framing="pad", keep_views=True)
     heatmap = only(Mapped(), gallery.pictures[0])
     assert len(heatmap.values) == 1 and len(heatmap.values[0]) == 8
 
@@ -377,7 +377,7 @@ def test_tiles_are_joined_to_one_grid_of_their_maxima() -> None:
 
 def test_tiles_show_what_the_whole_picture_would() -> None:
     picture = with_patch((300, 200), (200, 100, 239, 139))
-    gallery = embed(picture, Mapped(), framing="tiles-best", keep_looks=True)
+    gallery = embed(picture, Mapped(), framing="tiles-best", keep_views=True)
     heatmap = only(Mapped(), gallery.pictures[0])
     values = np.array(heatmap.values)
     assert values.shape == (16, 24)
@@ -388,7 +388,7 @@ def test_tiles_show_what_the_whole_picture_would() -> None:
 
 @pytest.mark.parametrize("size", [(3000, 40), (40, 3000)])
 def test_gaps_between_the_tiles_of_a_strip_are_cold(size: tuple[int, int]) -> None:
-    gallery = embed(paint(*size), Mapped(), framing="tiles-best", keep_looks=True)
+    gallery = embed(paint(*size), Mapped(), framing="tiles-best", keep_views=True)
     values = np.array(only(Mapped(), gallery.pictures[0]).values)
     assert sorted(values.shape) == [1, 24]
     assert values.max() == 1 and values.min() == 0 and np.isfinite(values).all()
@@ -424,8 +424,8 @@ def test_all_looks_go_in_at_once_and_come_back_to_their_pictures() -> None:
 
 
 def test_looks_that_were_not_kept_are_asked_for() -> None:
-    with pytest.raises(ValueError, match="keep_looks"):
-        heatmaps([Seen("cat.jpg", (), (9, 9), 1.0)], Mapped(), np.array([1, 0], np.float32))
+    with pytest.raises(ValueError, match="keep_views"):
+        heatmaps([PictureInfo("cat.jpg", (), (9, 9), 1.0)], Mapped(), np.array([1, 0], np.float32))
 
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-best", "tiles-mean"])
@@ -434,7 +434,7 @@ def test_every_model_and_framing_gives_maps_of_the_promised_form(
     which: str, framing: str, request: pytest.FixtureRequest
 ) -> None:
     encoder: Any = request.getfixturevalue(which)
-    gallery = embed([paint(90, 60), paint(40, 70, seed=1)], encoder, framing=framing, keep_looks=True)
+    gallery = embed([paint(90, 60), paint(40, 70, seed=1)], encoder, framing=framing, keep_views=True)
     found = heatmaps(gallery.pictures, encoder, target_of(encoder))
     assert len(found) == 2
     for heatmap in found:
@@ -454,7 +454,7 @@ def test_every_model_and_framing_gives_maps_of_the_promised_form(
 def test_windows_find_a_bright_patch(corner: tuple[int, int]) -> None:
     column, row = corner
     picture = with_patch((160, 80), (20 + 80 * column, 10 + 40 * row, 59 + 80 * column, 29 + 40 * row))
-    gallery = embed(picture, Bright(), keep_looks=True)
+    gallery = embed(picture, Bright(), keep_views=True)
     heatmap = only(Bright(), gallery.pictures[0])
     assert heatmap.method == "windows"
     assert np.shape(heatmap.values) == (8, 8)
@@ -576,7 +576,7 @@ def test_the_stand_ins_map_lies_where_the_picture_does(stand_in: Any) -> None:
         both = Image.new("RGB", (520, 260))
         for picture, x in ((dog, 0 if left else 260), (snow, 260 if left else 0)):
             both.paste(picture.convert("RGB").resize((260, 260)), (x, 0))
-        heatmap = heatmaps(embed(both, stand_in, framing="pad", keep_looks=True).pictures, stand_in, target)[0]
+        heatmap = heatmaps(embed(both, stand_in, framing="pad", keep_views=True).pictures, stand_in, target)[0]
         values = np.array(heatmap.values)
         halves = values[:, :10].mean(), values[:, 10:].mean()
         assert (halves[0] > halves[1]) == left

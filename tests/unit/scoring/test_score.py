@@ -15,7 +15,7 @@ from PIL import Image
 import clipsim
 from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, Score, score_each, score_images
 from clipsim.embedding.pipeline import Item, Rejected
-from clipsim.scoring.score import clipscore, shares
+from clipsim.scoring.score import clipscore, softmax_share
 
 Colour = tuple[int, int, int]
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
@@ -98,9 +98,9 @@ def test_shares_are_the_softmax_of_the_scaled_cosines() -> None:
 
 
 def test_shares_survive_any_logit_scale() -> None:
-    share = shares(np.asarray([0.3, 0.2, -1.0], np.float32), 1e5)
+    share = softmax_share(np.asarray([0.3, 0.2, -1.0], np.float32), 1e5)
     assert share == pytest.approx([1, 0, 0])
-    assert shares(np.asarray([0.3, 0.2], np.float32), 0.0) == pytest.approx([0.5, 0.5])
+    assert softmax_share(np.asarray([0.3, 0.2], np.float32), 0.0) == pytest.approx([0.5, 0.5])
 
 
 @pytest.mark.parametrize(("cosine", "expected"), [(1, 2.5), (0.312, 0.78), (0, 0), (-0.4, 0), (-1, 0)])
