@@ -237,6 +237,7 @@ def _info(options: argparse.Namespace) -> int:
 
     collection = Collection.open(options.collection)
     manifest, recipe = collection.manifest, collection.manifest.recipe
+    files = [collection.folder / name for name in manifest.files()]
     facts = {
         "pictures": len(collection),
         "cannot be read": len(collection.rejected),
@@ -249,7 +250,7 @@ def _info(options: argparse.Namespace) -> int:
         "contrast": recipe.contrast,
         "segments": len(manifest.segments),
         "index": "approximate" if manifest.index else EXACT,
-        "bytes": sum(storage.size(collection.folder / name) for name in manifest.files()),
+        "bytes": sum(storage.size(file) for file in files if storage.exists(file)),
         "format": manifest.format,
     }
     if options.format == "json":
