@@ -241,6 +241,7 @@ def _info(options: argparse.Namespace) -> int:
 
     collection = Collection.open(options.collection)
     manifest, config = collection.manifest, collection.manifest.embedding
+    files = [collection.folder / name for name in manifest.files()]
     facts = {
         "pictures": len(collection),
         "cannot be read": len(collection.rejected),
@@ -253,7 +254,7 @@ def _info(options: argparse.Namespace) -> int:
         "contrast": config.options.contrast,
         "segments": len(manifest.segments),
         "index": "approximate" if manifest.index else EXACT,
-        "bytes": sum(storage.size(collection.folder / name) for name in manifest.files()),
+        "bytes": sum(storage.size(file) for file in files if storage.exists(file)),
         "format": manifest.format,
     }
     if options.format == "json":

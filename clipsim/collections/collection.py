@@ -33,7 +33,7 @@ from clipsim.scoring.score import clean_caption, options_used
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 1
+FORMAT = 2  # in 1, which is still read, vectors lay in flat indexes of FAISS
 MANIFEST, LOCK = "manifest.json", "lock"
 MERGED = 65_536  # rows that small segments are merged to: 128 MB of vectors of width 512
 SMALL = MERGED // 2  # rows below which a segment is merged with others
@@ -220,8 +220,8 @@ class Manifest:
         storage.synced(folder)
 
     def files(self) -> set[str]:
-        """Every file that counts, by its path in the collection."""
-        segments = {f"{FOLDER}/{name}.{end}" for name, _ in self.segments for end in ("faiss", "parquet")}
+        """Every file that counts, by its path in the collection: vectors by both names that they may have."""
+        segments = {f"{FOLDER}/{name}.{end}" for name, _ in self.segments for end in ("npy", "faiss", "parquet")}
         return {name for name in (self.removed, self.rejected) if name} | {part.file for part in self.index} | segments
 
 
@@ -323,6 +323,7 @@ class Writer:
         return not storage.here(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation
 
     def _put(self, manifest: Manifest) -> None:
+        manifest = replace(manifest, format=FORMAT)
         try:
             manifest.write(self.folder)
         except OSError as error:
@@ -441,7 +442,7 @@ class Writer:
 
 
 _OURS = re.compile(
-    r"(removed|rejected)-\d+\.json|index-([0-9a-f]{32}|\d+-\d+)\.faiss|[0-9a-f]{32}\.(faiss|parquet)|manifest\.json"
+    r"(removed|rejected)-\d+\.json|index-([0-9a-f]{32}|\d+-\d+)\.faiss|[0-9a-f]{32}\.(npy|faiss|parquet)|manifest\.json"
 )
 
 

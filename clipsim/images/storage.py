@@ -196,8 +196,8 @@ def copied(location: Location, *, anew: bool = False) -> Path:
 
 
 def forget_copies(folder: Location, kept: set[str]) -> None:
-    """Remove the copies of a folder's indexes at an address, but for those of these names."""
+    """Remove the copies of a folder's vectors and indexes at an address, but for those of these names."""
     if not here(folder):
-        for copy in own_folder(folder).glob("*.faiss"):
-            if copy.name not in kept:
+        for copy in own_folder(folder).iterdir():
+            if copy.suffix in (".npy", ".faiss") and copy.name not in kept:
                 copy.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ HEAVY = {
     "torch": {"distributed.py", "encoders.py", "fast.py", "legrad.py", "standin.py"},
     "transformers": {"encoders.py", "standin.py"},
     "gradio": {"ui.py", "search_tab.py", "api.py", "service.py", "shelf.py"},
-    "faiss": {"ann.py", "segments.py"},
+    "faiss": {"ann.py"},
 }
 IMPORT = """
 import sys, time

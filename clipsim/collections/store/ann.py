@@ -1,8 +1,9 @@
 """Which index for which size, and the candidates that it gives: places whose cosines are then taken from the vectors.
 
-Exact: every vector is compared, a segment at a time on every core, since FAISS runs a single query on one.
-Approximate: a product quantiser of four bits compares all pictures (Jégou et al. 2011, doi:10.1109/TPAMI.2010.57, by
-the fast scan of André et al. 2015, doi:10.14778/2856318.2856324), or those in the nearest lists of an inverted file.
+Exact: every vector is compared by NumPy, in blocks that are shared out over the cores, each with one thread of BLAS.
+Approximate: FAISS's product quantiser of four bits compares all pictures (Jégou et al. 2011,
+doi:10.1109/TPAMI.2010.57, by the fast scan of André et al. 2015, doi:10.14778/2856318.2856324), or those in the nearest
+lists of an inverted file.
 `KINDS` comes from `python -m benchmarks.index`.
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from clipsim.collections.store.segments import Segment
+from clipsim.embedding.pipeline import one_thread
 from clipsim.errors import ClipsimError
 from clipsim.images import storage
 from clipsim.images.storage import Location
@@ -34,6 +36,7 @@ WEAK_FILTER = (
     0.05  # share of the pictures that a filter must leave for the index to be of use: else all left are compared
 )
 THREADS = os.cpu_count() or 1
+BLOCK = 8_192  # vectors that are compared at once: enough to be quick, few enough to share out
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -175,8 +178,14 @@ class Searcher:
         return np.union1d(self._estimated(wanted, int(enough)), rest)
 
     def _compared(self, segments: Iterable[tuple[Segment, int, int]], wanted: Wanted) -> np.ndarray:
-        """The best of every one of these."""
-        return _best(_each(lambda one: _scan(one[0], one[1], one[2], wanted), segments), wanted.count)
+        """The best of all pictures in these."""
+        blocks = [
+            (segment, start, range(first, min(first + BLOCK, end - start)))
+            for segment, start, end in segments
+            for first in range(0, end - start, BLOCK)
+        ]
+        with one_thread():
+            return _best(_each(lambda block: _scan(*block, wanted), blocks), wanted.count)
 
     def _estimated(self, wanted: Wanted, count: int) -> np.ndarray:
         found = _each(lambda part: part.nearest(wanted, count), self._parts)
@@ -207,6 +216,9 @@ class _Loaded:
         return max(KINDS[kind].candidates, 4 * count)
 
     def nearest(self, wanted: Wanted, count: int) -> tuple[np.ndarray, np.ndarray]:
+        import faiss
+
+        faiss.omp_set_num_threads(1)  # of this thread alone: what other threads and torch use is left to them
         # all of `count`, not a part's share: pictures of one kind may lie in one part
         scores, numbers = self.index.search(wanted.target, min(count, len(self.places)))
         there = numbers[0] >= 0
@@ -221,18 +233,15 @@ class _Loaded:
             )
 
 
-def _scan(segment: Segment, start: int, end: int, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and places of the best of one segment."""
-    import faiss
-
-    chosen = wanted.chosen[start:end]
-    count = min(wanted.count, int(np.count_nonzero(chosen)))
-    if not count:
-        return np.zeros(0, np.float32), np.zeros(0, np.int64)
-    bits = np.packbits(chosen, bitorder="little")
-    only = None if chosen.all() else faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
-    cosines, rows = segment.index.search(wanted.target, count, params=only)
-    return cosines[0], rows[0] + start
+def _scan(segment: Segment, start: int, rows: range, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and places of the best of some rows of a segment, whose first place is `start`."""
+    chosen = np.flatnonzero(wanted.chosen[start + rows.start : start + rows.stop])
+    if not len(chosen):
+        return np.zeros(0, np.float32), chosen
+    vectors = segment.vectors[rows.start : rows.stop]
+    if len(chosen) < len(rows):
+        vectors = vectors[chosen]
+    return _highest(vectors @ wanted.target[0], chosen + start + rows.start, wanted.count)
 
 
 def _best(found: list[tuple[np.ndarray, np.ndarray]], count: int) -> np.ndarray:
@@ -240,10 +249,15 @@ def _best(found: list[tuple[np.ndarray, np.ndarray]], count: int) -> np.ndarray:
     if not found:
         return np.zeros(0, np.int64)
     scores, places = (np.concatenate(column) for column in zip(*found, strict=True))
-    if len(places) > count:
-        places = places[np.argpartition(-scores, count)[:count]]
-    ordered: np.ndarray = np.sort(places)
-    return ordered
+    return np.sort(_highest(scores, places, count)[1])
+
+
+def _highest(scores: np.ndarray, places: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The highest scores, in no order, with their places."""
+    if len(scores) <= count:
+        return scores, places
+    best = np.argpartition(scores, -count)[-count:]
+    return scores[best], places[best]
 
 
 def _each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -254,7 +268,4 @@ def _each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    import faiss
-
-    # one thread of OpenMP for each of these, which leaves alone what other threads and torch use
-    return ThreadPoolExecutor(THREADS, "search", initializer=faiss.omp_set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(THREADS, "search")

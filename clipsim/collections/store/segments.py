@@ -1,4 +1,4 @@
-"""A part of a collection on disk: the vectors of some pictures in a FAISS index, their rows in Parquet.
+"""A part of a collection on disk: the vectors of some pictures in a NumPy file, their rows in Parquet.
 
 Vectors are written first: where there are rows, there are vectors. Nothing is changed after that. Rows carry the digest
 of the vectors' file, and Parquet keeps checksums of its own pages, so that damage is found.
@@ -10,6 +10,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from clipsim.images import storage
 from clipsim.images.storage import Location, locate
 
 if TYPE_CHECKING:
-    import faiss
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -30,6 +30,8 @@ OFTEN = 8  # rows of a segment that are read one by one; then all of `LIGHT` is,
 LIGHT = ["path", "size", "mtime_ns", "width", "height", "notes", "seen"]
 OFF_UNIT = 1e-3  # by how much a vector's length may differ from 1
 _DIGEST = b"clipsim.vectors.sha256"
+# the header of a FAISS `IndexFlatIP`, which format 1 kept vectors in; they follow it
+_FLAT = np.dtype([("kind", "S4"), ("width", "<i4"), ("rows", "<i8"), ("others", "V29")])
 
 
 def schema() -> pa.Schema:
@@ -88,15 +90,14 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
 
 
 def _written(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
-    import faiss
     import pyarrow.parquet as pq
 
     storage.make(folder)
     name = uuid.uuid4().hex
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
-    data = faiss.serialize_index(index).data
-    storage.write(folder / f"{name}.faiss", data)
+    content = BytesIO()
+    np.save(content, vectors, allow_pickle=False)
+    data = content.getbuffer()
+    storage.write(folder / f"{name}.npy", data)
     with storage.writing(folder / f"{name}.parquet") as file:
         pq.write_table(
             rows.replace_schema_metadata({_DIGEST: hashlib.sha256(data).hexdigest().encode()}),
@@ -123,29 +124,25 @@ class Segment:
     def __init__(self, folder: str | Location, name: str) -> None:
         self.name = name
         self._asked = 0
-        place = locate(folder) / FOLDER
-        self.vectors_path, self.rows_path = place / f"{name}.faiss", place / f"{name}.parquet"
+        self._folder = locate(folder) / FOLDER
+        self.rows_path = self._folder / f"{name}.parquet"
 
     @cached_property
-    def _local(self) -> Path:
-        with _readable(self.vectors_path):
-            return storage.copied(self.vectors_path)
-
-    @cached_property
-    def index(self) -> faiss.IndexFlat:
-        """The vectors, mapped into memory."""
-        import faiss
-
-        with _readable(self.vectors_path):
-            return faiss.read_index(str(self._local), faiss.IO_FLAG_MMAP_IFC)
+    def vectors_path(self) -> Location:
+        """The file of the vectors: NumPy's, or FAISS's flat index where format 1 wrote it."""
+        new, old = (self._folder / f"{self.name}.{end}" for end in ("npy", "faiss"))
+        copies = storage.own_folder(self._folder)  # looked into first: at an address every look costs a request
+        if (copies / new.name).exists():
+            return new
+        with _readable(old):
+            return old if (copies / old.name).exists() or storage.exists(old) else new
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        """The vectors, float32 of shape (n, width), mapped into memory. They do not start at a multiple of four bytes:
-        NumPy copies what it calculates with."""
-        rows, width = self.index.ntotal, self.index.d
-        before = self._local.stat().st_size - 4 * rows * width  # FAISS writes them last
-        mapped = np.memmap(self._local, np.float32, "r", before, (rows, width))
+        """The vectors, float32 of shape (n, width), mapped into memory."""
+        with _readable(self.vectors_path):
+            path = storage.copied(self.vectors_path)
+            mapped: np.ndarray = _flat(path) if path.suffix == ".faiss" else np.load(path, mmap_mode="r")
         return mapped.view(np.ndarray)  # which is quicker to take rows from
 
     @cached_property
@@ -195,7 +192,7 @@ class Segment:
             table = self.table()
             with _readable(self.vectors_path):
                 data = storage.copied(self.vectors_path, anew=True).read_bytes()
-            shape = (self.index.ntotal, self.index.d)
+            shape = self.vectors.shape
         except ClipsimError as error:
             yield str(error)
             return
@@ -210,6 +207,15 @@ class Segment:
             yield f"{self.vectors_path.name} has vectors that are not finite or not of unit length."
 
 
+def _flat(path: Path) -> np.ndarray:
+    """Map the vectors of a FAISS flat index. They do not start at a multiple of four bytes: NumPy calculates with a
+    copy of what it is given."""
+    width, rows = (int(np.fromfile(path, _FLAT, 1)[name].item()) for name in ("width", "rows"))
+    if path.stat().st_size != _FLAT.itemsize + 4 * rows * width:
+        raise ValueError(f"{rows} vectors of width {width} would take another size")
+    return np.memmap(path, np.float32, "r", _FLAT.itemsize, (rows, width))
+
+
 class _readable:  # noqa: N801  # reads as a context
     """What a library raises about a file becomes one sentence."""
 
@@ -221,7 +227,7 @@ class _readable:  # noqa: N801  # reads as a context
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         import pyarrow as pa
 
-        if not isinstance(error, OSError | RuntimeError | pa.ArrowException):
+        if not isinstance(error, OSError | RuntimeError | ValueError | EOFError | pa.ArrowException):
             return
         if isinstance(error, FileNotFoundError) or (storage.here(self.path) and not self.path.exists()):
             raise ClipsimError(

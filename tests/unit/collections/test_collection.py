@@ -429,7 +429,7 @@ def test_groups_are_joined_by_chains() -> None:
     assert [group.tolist() for group in groups.several()] == [[0, 1, 4, 5]]
 
 
-@pytest.mark.parametrize("end", ["faiss", "parquet"])
+@pytest.mark.parametrize("end", ["npy", "parquet"])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_damage_is_found_and_said(folder: Path, end: str, damage: str) -> None:
     collection = filled(folder, unit(300, 16), segments=1)
@@ -542,7 +542,7 @@ def test_the_commands_index_search_describe_and_verify(source: Path, folder: Pat
     assert json.loads(out)["pictures"] == 12 and json.loads(out)["model"] == "tiny-clip"
     assert "tiny-clip" in run("info", folder)[1]
     assert run("verify", folder)[:2] == (0, f"{folder} is sound: 12 pictures.\n")
-    next((folder / "segments").glob("*.faiss")).write_bytes(b"x")
+    next((folder / "segments").glob("*.npy")).write_bytes(b"x")
     status, _, err = run("verify", folder)
     assert status == 1 and "damaged" in err and "Traceback" not in err
 

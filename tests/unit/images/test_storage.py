@@ -197,7 +197,7 @@ def test_vectors_are_copied_once_and_forgotten_when_they_no_longer_count(folder:
 def test_damage_at_an_address_is_found_behind_a_sound_copy(folder: UPath) -> None:
     collection = filled(folder, unit(20, 8), segments=1)
     collection.search(unit(1, 8)[0])
-    vectors = next((folder / "segments").glob("*.faiss"))
+    vectors = next((folder / "segments").glob("*.npy"))
     content = bytearray(vectors.read_bytes())
     content[-3] ^= 1
     vectors.write_bytes(bytes(content))
