@@ -5,7 +5,7 @@ embeddings resemble), are searched one query at a time on all cores: exactly, se
 and by every approximate index of FAISS that is in question, sharded, with candidates re-scored from the vectors.
 Printed are the seconds to build it, the median of the milliseconds a query takes from vector to re-scored hits, recall
 at 10 against the exact answer, and the bytes that the index keeps of a vector in memory.
-`clipsim.collections.store.ann.KINDS` follows from it.
+`clipsim.collections.store.KINDS` follows from it.
 
 At the end the random vectors are written as a collection, and a process of its own asks it, as any program would, by
 `Collection.search`: milliseconds from vector to hits with their rows, recall, and the memory of that process.
@@ -28,9 +28,11 @@ import faiss
 import numpy as np
 import pyarrow as pa
 
-from clipsim.collections.collection import MERGED, Collection, EmbeddingConfig, Writer
+from clipsim.collections import Collection, EmbeddingConfig
+from clipsim.collections.store import Writer
 from clipsim.collections.store.ann import PQ, THREADS, TRAINING
 from clipsim.collections.store.segments import schema
+from clipsim.collections.store.writer import MERGED
 from clipsim.report.text import aligned
 
 QUERIES = 60

@@ -18,8 +18,7 @@ from clipsim.scoring.compare import CaptionTable, Comparison, compare_models, sc
 from clipsim.scoring.score import Result, Score, score_each, score_images
 
 if TYPE_CHECKING:
-    from clipsim.collections.collection import Collection
-    from clipsim.collections.indexing import index_folder
+    from clipsim.collections import Collection, index_folder
 
 __version__ = "0.1.0"
 __all__ = [
@@ -49,11 +48,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """What collections need is imported once it is asked for."""
     if name == "Collection":
-        from clipsim.collections.collection import Collection
+        from clipsim.collections import Collection
 
         return Collection
     if name == "index_folder":
-        from clipsim.collections.indexing import index_folder
+        from clipsim.collections import index_folder
 
         return index_folder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

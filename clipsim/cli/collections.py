@@ -20,8 +20,7 @@ from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, Choices
 from clipsim.report import text as report
 
 if TYPE_CHECKING:
-    from clipsim.collections.collection import Collection, Hit
-    from clipsim.collections.indexing import Engine
+    from clipsim.collections import Collection, Engine, Hit
 
 COLUMNS = ("rank", "path", "cosine", "percentile", "verdict", "width", "height", "file_size", "modified", "model")
 DONE, NOTHING = 0, 1
@@ -118,7 +117,7 @@ def _positive(text: str) -> int:
 
 def _index(options: argparse.Namespace) -> int:
     from clipsim.cli.main import progress_bar, say
-    from clipsim.collections.indexing import index_folder
+    from clipsim.collections import index_folder
 
     engine = _engine(options)
     chosen: Choices = {"precision": options.precision}
@@ -161,7 +160,7 @@ def _engine(options: argparse.Namespace) -> Engine | None:
 
 def _search(options: argparse.Namespace) -> int:
     from clipsim.cli.main import say
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
 
     if sum(one is not None for one in (options.caption, options.image, options.duplicates)) != 1:
         raise CaptionError("Give a caption, or --image, or --duplicates: one of them.")
@@ -237,7 +236,7 @@ def _cells(hit: Hit) -> list[str]:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
 
     collection = Collection.open(options.collection)
     manifest, config = collection.manifest, collection.manifest.embedding
@@ -266,7 +265,7 @@ def _info(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from clipsim.cli.main import say
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
 
     collection = Collection.open(options.collection)
     problems = collection.verify()

@@ -35,7 +35,7 @@ def add_command(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from clipsim.cli.main import progress_bar, say
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
 
     collection = Collection.open(options.collection)
     encoder = collection.manifest.embedding.load(options.device)

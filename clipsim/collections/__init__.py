@@ -1,1 +1,18 @@
 """Pictures on disk: embedded once, searched many times."""
+
+from clipsim.collections.collection import Collection, Filters, Hit
+from clipsim.collections.indexing import Engine, Report, index_folder
+from clipsim.collections.store import EXACT, KINDS, EmbeddingConfig, Manifest
+
+__all__ = [
+    "EXACT",
+    "KINDS",
+    "Collection",
+    "EmbeddingConfig",
+    "Engine",
+    "Filters",
+    "Hit",
+    "Manifest",
+    "Report",
+    "index_folder",
+]

@@ -1,4 +1,4 @@
-"""Collections: pictures as vectors on disk, embedded once, asked for ever, with the scores that a gallery would show.
+"""A collection that is read: searched, compared, verified.
 
 A collection is a folder, here or at an address (docs/collections.md). `manifest.json` says which files count; all
 others are written before it and only removed after it, and it is replaced at once, so that a reader sees one state or
@@ -8,41 +8,41 @@ the next and a process may be killed at any moment. One process writes at a time
 from __future__ import annotations
 
 import fnmatch
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
+import pyarrow as pa
 
-from clipsim.collections.store import ann
-from clipsim.collections.store.segments import FOLDER, LIGHT, Segment, write_segment
+from clipsim.collections.duplicates import group_duplicates
+from clipsim.collections.store import (
+    FOLDER,
+    LIGHT,
+    Manifest,
+    Query,
+    Searcher,
+    Segment,
+    read_rejected,
+    read_removed,
+    schema,
+)
 from clipsim.embedding.pipeline import Gallery, PictureInfo, Rejected, embed
 from clipsim.embedding.prompts import encode_captions
 from clipsim.encoders.base import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
 from clipsim.images import storage
-from clipsim.images.storage import UNKNOWN, Location, locate
-from clipsim.options import Choices, Options, Prompt
+from clipsim.images.storage import Location, locate
+from clipsim.options import Prompt
 from clipsim.scoring.judge import judge
-from clipsim.scoring.score import clean_caption, options_used
+from clipsim.scoring.score import clean_caption
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-FORMAT = 2  # in 1, which is still read, vectors lay in flat indexes of FAISS
-MANIFEST, LOCK = "manifest.json", "lock"
-MERGED = 65_536  # rows that small segments are merged to: 128 MB of vectors of width 512
-SMALL = MERGED // 2  # rows below which a segment is merged with others
-FEW_REMOVED = 0.05  # share of a large segment's rows that may be removed before it is written anew
 SPARE = 32  # hits beyond those asked for that are re-scored: single precision may order the last ones otherwise
 NEAR = 0.97  # cosine from which pictures count as near duplicates
-BLOCK = 4_096  # vectors a side of the products in which near duplicates are looked for
 _NAMELESS = PictureInfo("", (), (0, 0), 1.0)  # a gallery calculates without names
-_LATER = "written by a later version of clipsim"
 When = str | date | datetime
 
 
@@ -58,426 +58,6 @@ class Filters(TypedDict, total=False):
     path: str | None
     after: When | None
     before: When | None
-
-
-@dataclass(frozen=True)
-class EmbeddingConfig:
-    """How the vectors of a collection came about; those of another config have no place in it.
-
-    Attributes:
-        model: name of the encoder.
-        revision: of its weights; "" where it has none.
-        width: length of a vector.
-        origin: what `clipsim.load` takes to load the model again; "" for an encoder of the caller's own.
-        options: framing and contrast of the pictures, and the precision: "full" or "half".
-    """
-
-    model: str
-    revision: str
-    width: int
-    origin: str = ""
-    options: Options = Options(precision="full")
-
-    @classmethod
-    def of(cls, encoder: Encoder, options: Options = Options()) -> EmbeddingConfig:
-        """That of an encoder; its weights are loaded.
-
-        Raises:
-            ClipsimError: the framing gives several vectors a picture, or a choice is not known.
-            EncoderError: the model cannot be loaded.
-        """
-        if options.framing == "tiles-best":
-            raise UsageError(
-                "A collection holds one vector a picture, and framing tiles-best makes several: use crop, pad or "
-                "tiles-mean."
-            )
-        return cls(encoder.name, encoder.revision, encoder.width, _origin(encoder), options_used(options, encoder))
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> EmbeddingConfig:
-        """Read what a manifest holds; older ones have the options among the other fields."""
-        options = Options.from_dict(plain.get("options", plain))
-        return cls(plain["model"], plain["revision"], int(plain["width"]), plain["origin"], options)
-
-    def load(self, device: str = "auto") -> Encoder:
-        """The encoder again.
-
-        Raises:
-            EncoderError: it cannot be had.
-            ClipsimError: it is not what it was, or was the caller's own.
-        """
-        from clipsim.encoders.registry import load
-
-        if not self.origin:
-            raise ClipsimError(f"The collection's model {self.model} is not one that can be loaded: pass the encoder.")
-        encoder = load(self.origin, device, self.options.precision)
-        self.check(encoder)
-        return encoder
-
-    def check(self, encoder: Encoder) -> None:
-        """Raise a `ClipsimError` unless the encoder's captions can be compared with these vectors."""
-        if encoder.name != self.model:
-            raise ClipsimError(
-                f"The collection was made with {self.model}, not with {encoder.name}: use that model, or make another "
-                "collection."
-            )
-        if encoder.revision != self.revision:
-            raise ClipsimError(
-                f"The weights of {self.model} have changed since the collection was made (revision "
-                f"{self.revision or 'unknown'}, now {encoder.revision or 'unknown'}): make another collection."
-            )
-
-    def check_same(self, other: EmbeddingConfig) -> None:
-        """Raise a `ClipsimError` that names both unless vectors of the other config may be added."""
-        theirs = other._facts()
-        for what, ours in self._facts().items():
-            self.check_choice(what, theirs[what], ours)
-
-    def check_options(self, **choices: Unpack[Choices]) -> None:
-        """Raise a `UsageError` that names both where another choice is given than was made."""
-        for what, choice in choices.items():
-            self.check_choice(what, choice, self.options.to_dict()[what])
-
-    def _facts(self) -> dict[str, Any]:
-        """Return what vectors must share to be compared, by the words of an error."""
-        return {"model": self.model, "revision": self.revision, "width": self.width, **self.options.to_dict()}
-
-    @staticmethod
-    def check_choice(what: str, choice: Any, ours: Any) -> None:
-        """Raise a `UsageError` that names both where another choice was made than the collection's."""
-        if choice != ours:
-            raise UsageError(
-                f"The collection was made with {what} {ours}, not {choice}: use that one, or make another collection."
-            )
-
-
-def _origin(encoder: Encoder) -> str:
-    from clipsim.encoders.registry import MODELS
-
-    if any(encoder.name == model.name for model in MODELS) or "/" in encoder.name:
-        return encoder.name
-    return str(encoder.folder.resolve()) if encoder.folder else ""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a collection consists of.
-
-    Attributes:
-        embedding: how its vectors came about.
-        source: where the pictures lie; "" where that is not one folder.
-        segments: id and number of rows of each, in the collection's order.
-        removed: name of the file that says which of these rows are removed; "" if none are.
-        rejected: name of the file with the pictures that could not be read; "" if there are none.
-        index: files of the approximate index, each with the segments that it covers.
-        rows: pictures in the collection.
-        generation: how often it was written to.
-        format: version of all this.
-    """
-
-    embedding: EmbeddingConfig
-    source: str = ""
-    segments: tuple[tuple[str, int], ...] = ()
-    removed: str = ""
-    rejected: str = ""
-    index: tuple[ann.Part, ...] = ()
-    rows: int = 0
-    generation: int = 0
-    format: int = FORMAT
-
-    @classmethod
-    def read(cls, folder: Location) -> Manifest:
-        """That of a folder.
-
-        Raises:
-            ClipsimError: there is none, or it is damaged, or of a later version.
-        """
-        try:
-            plain = json.loads(storage.read(folder / MANIFEST))
-            config = plain.pop("recipe", None) or plain["embedding"]  # "recipe" until format 1
-            if plain["format"] > FORMAT:
-                raise ClipsimError(f"The collection in {folder} was {_LATER}: update this one.")
-            return cls(
-                **plain
-                | {
-                    "embedding": EmbeddingConfig.from_dict(config),
-                    "segments": tuple((str(name), int(rows)) for name, rows in plain["segments"]),
-                    "index": tuple(ann.Part(part["file"], tuple(part["segments"])) for part in plain["index"]),
-                }
-            )
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ClipsimError(f"There is no collection in {folder}: make one with index.") from error
-        except OSError as error:
-            raise ClipsimError(f"{folder / MANIFEST} cannot be read ({error}): see that it can be reached.") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ClipsimError(
-                f"{folder / MANIFEST} is damaged ({error}): index the pictures anew into an empty folder."
-            ) from error
-
-    def write(self, folder: Location) -> None:
-        """Make this the state of the collection, at once."""
-        storage.write(folder / MANIFEST, json.dumps(asdict(self), indent=1).encode())
-        storage.synced(folder)
-
-    def files(self) -> set[str]:
-        """Every file that counts, by its path in the collection: vectors by both names that they may have."""
-        segments = {f"{FOLDER}/{name}.{end}" for name, _ in self.segments for end in ("npy", "faiss", "parquet")}
-        return {name for name in (self.removed, self.rejected) if name} | {part.file for part in self.index} | segments
-
-
-@dataclass(frozen=True)
-class FailedFile:
-    """A picture that could not be read; while size and times are the same it is not tried again.
-
-    Attributes:
-        name, reason: as `clipsim.embedding.pipeline.Rejected`.
-        size: bytes.
-        times: when its content, and when its content or rights were last changed, nanoseconds since 1970.
-    """
-
-    name: str
-    reason: str
-    size: int = UNKNOWN
-    times: tuple[int, int] = (-1, -1)
-
-    @property
-    def rejected(self) -> Rejected:
-        """What a person is told of it."""
-        return Rejected(self.name, self.reason)
-
-
-class Writer:
-    """The one that may change a collection, made if it is missing: a context, in which other writers are refused."""
-
-    def __init__(
-        self, folder: str | Location, config: EmbeddingConfig | None = None, source: str | None = None
-    ) -> None:
-        """
-        Args:
-            folder: of the collection, here or at an address.
-            config: how what is added was made; None for that of the collection, which there must be then.
-            source: where the pictures lie; None leaves what the manifest says.
-        """
-        self.folder = locate(folder)
-        self._config, self._source = config, source
-
-    def __enter__(self) -> Writer:
-        """
-        Raises:
-            ClipsimError: another process writes, the folder is no collection or cannot be written, or it was made by
-                another config.
-        """
-        self._claim()
-        try:
-            self.manifest = self._opened()
-            self._before = self.manifest.files()
-            self._sweep(set())
-        except BaseException:
-            self._lock.release()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._sweep(self._before)  # whoever read these when this began may go on
-        finally:
-            self._lock.release()
-
-    def _claim(self) -> None:
-        from filelock import FileLock, Timeout
-
-        try:
-            storage.make(self.folder)
-            if not storage.exists(self.folder / MANIFEST) and _foreign(self.folder):
-                raise ClipsimError(f"{self.folder} holds other files: give the collection an empty folder.")
-            self._lock = FileLock(storage.own_folder(self.folder) / LOCK, timeout=0)
-            self._lock.acquire()
-        except Timeout as error:
-            raise ClipsimError(f"Another process writes to {self.folder}: wait until it is done.") from error
-        except (OSError, NotImplementedError) as error:
-            raise ClipsimError(f"{self.folder} cannot be written to ({error}): give another folder.") from error
-
-    def _opened(self) -> Manifest:
-        exists = storage.exists(self.folder / MANIFEST)
-        if exists or self._config is None:
-            manifest = Manifest.read(self.folder)
-            if self._config is not None:
-                manifest.embedding.check_same(self._config)
-        else:
-            manifest = Manifest(self._config)
-        if self._source is not None:
-            manifest = replace(manifest, source=self._source)
-        if not exists:
-            self._put(manifest)
-        return manifest
-
-    def _write(self, manifest: Manifest) -> None:
-        if self._overtaken():
-            raise ClipsimError(
-                f"Another machine has written to {self.folder} meanwhile: let one of them write, and run this again."
-            )
-        self._put(manifest)
-
-    def _overtaken(self) -> bool:
-        """Whether another machine has written to an address, for which a lock holds on one machine only."""
-        return not storage.here(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation
-
-    def _put(self, manifest: Manifest) -> None:
-        manifest = replace(manifest, format=FORMAT)
-        try:
-            manifest.write(self.folder)
-        except OSError as error:
-            raise ClipsimError(f"{self.folder} cannot be written to ({error}): make room there.") from error
-        self.manifest = manifest
-
-    def add(self, table: pa.Table, vectors: np.ndarray) -> str:
-        """Add pictures: `write_segment` and `commit`. Once this returns they are there whatever happens."""
-        name = write_segment(self.folder, table, vectors)
-        self.commit(name)
-        return name
-
-    def commit(
-        self,
-        *segments: str,
-        removed: Mapping[str, Iterable[int]] | None = None,
-        rejected: Sequence[FailedFile] | None = None,
-    ) -> None:
-        """Make segments that were written part of the collection, and rows of older ones no longer part of it, at once.
-
-        Args:
-            segments: ids from `write_segment`.
-            removed: rows to remove by the segment's id, counted from 0.
-            rejected: all pictures that could not be read, instead of those listed so far; None leaves these.
-        """
-        manifest = replace(self.manifest, generation=self.manifest.generation + 1)
-        added = tuple((name, len(Segment(self.folder, name))) for name in segments)
-        manifest = replace(
-            manifest, segments=manifest.segments + added, rows=manifest.rows + sum(rows for _, rows in added)
-        )
-        if removed:
-            gone = {name: set(rows.tolist()) for name, rows in read_removed(self.folder, self.manifest).items()}
-            for name, rows in removed.items():
-                gone[name] = gone.get(name, set()) | {int(row) for row in rows}
-            manifest = self._with_removed(manifest, gone)
-        if rejected is not None:
-            file = f"rejected-{manifest.generation}.json" if rejected else ""
-            if file:
-                storage.write(self.folder / file, json.dumps([asdict(bad) for bad in rejected]).encode())
-            manifest = replace(manifest, rejected=file)
-        self._write(manifest)
-
-    def _with_removed(self, manifest: Manifest, gone: Mapping[str, set[int]]) -> Manifest:
-        gone = {name: rows for name, rows in gone.items() if rows}
-        file = f"removed-{manifest.generation}.json" if gone else ""
-        if file:
-            plain = {name: sorted(rows) for name, rows in gone.items()}
-            storage.write(self.folder / file, json.dumps(plain).encode())
-        total = sum(rows for _, rows in manifest.segments) - sum(map(len, gone.values()))
-        return replace(manifest, removed=file, rows=total)
-
-    def merge(self) -> None:
-        """Write small segments, and those with many removed rows, anew as few large ones without them."""
-        gone = read_removed(self.folder, self.manifest)
-        old = [
-            (name, rows)
-            for name, rows in self.manifest.segments
-            if rows < SMALL or len(gone.get(name, ())) > FEW_REMOVED * rows
-        ]
-        if len(old) < 2 and not any(name in gone for name, _ in old):
-            return
-        new = list(self._merged(old, gone))
-        left = {name for name, _ in old}
-        kept = tuple(segment for segment in self.manifest.segments if segment[0] not in left)
-        manifest = replace(self.manifest, segments=kept + tuple(new), generation=self.manifest.generation + 1)
-        self._write(
-            self._with_removed(manifest, {name: set(rows.tolist()) for name, rows in gone.items() if name not in left})
-        )
-
-    def _merged(self, old: list[tuple[str, int]], gone: Mapping[str, np.ndarray]) -> Iterator[tuple[str, int]]:
-        """Segments of up to `MERGED` rows; about two of them are held at once."""
-        import pyarrow as pa
-
-        tables: list[pa.Table] = []
-        vectors: list[np.ndarray] = []
-        for name, rows in old:
-            segment = Segment(self.folder, name)
-            live = np.delete(np.arange(rows), gone.get(name, []))
-            if sum(map(len, vectors)) + len(live) > MERGED and vectors:
-                yield self._joined(tables, vectors)
-                tables, vectors = [], []
-            if len(live):
-                tables.append(segment.table().take(pa.array(live)))
-                vectors.append(segment.vectors[live])
-        if vectors:
-            yield self._joined(tables, vectors)
-
-    def _joined(self, tables: list[pa.Table], vectors: list[np.ndarray]) -> tuple[str, int]:
-        import pyarrow as pa
-
-        together = np.concatenate(vectors)
-        return write_segment(self.folder, pa.concat_tables(tables), together), len(together)
-
-    def build_index(self, kind: str | None = None) -> None:
-        """Build an approximate index over all segments, or take it away where the size needs none.
-
-        Args:
-            kind: a key of `clipsim.collections.store.ann.KINDS`, or None for what suits the size.
-        """
-        kind = kind or ann.suitable(self.manifest.rows)
-        parts: tuple[ann.Part, ...] = ()
-        if kind != ann.EXACT:
-            parts = ann.build(self.folder, self.manifest.segments, self.manifest.embedding.width, kind)
-        self._write(replace(self.manifest, index=parts, generation=self.manifest.generation + 1))
-
-    def _sweep(self, kept: set[str]) -> None:
-        """Remove files that do not count: what a killed process left, what was merged or replaced."""
-        if self._overtaken():  # what this one does not know of may count
-            return
-        kept = kept | self.manifest.files() | {MANIFEST, LOCK}
-        for inside in ("", FOLDER):
-            folder = self.folder / inside if inside else self.folder
-            for name in storage.names(folder):
-                if f"{inside}/{name}".lstrip("/") not in kept and _ours(name):
-                    storage.remove(folder / name)
-
-
-_OURS = re.compile(
-    r"(removed|rejected)-\d+\.json|index-([0-9a-f]{32}|\d+-\d+)\.faiss|[0-9a-f]{32}\.(npy|faiss|parquet)|manifest\.json"
-)
-
-
-def _ours(name: str) -> bool:
-    return bool(_OURS.fullmatch(name.removesuffix(".partial")))
-
-
-def _foreign(folder: Location) -> bool:
-    """Whether the folder holds what no collection left there."""
-    return any(name not in (LOCK, FOLDER) and not _ours(name) for name in storage.names(folder))
-
-
-def read_removed(folder: Location, manifest: Manifest) -> dict[str, np.ndarray]:
-    """Removed rows, rising, by the segment's id."""
-    plain = _json(folder, manifest.removed) or {}
-    return {name: np.array(rows, np.int64) for name, rows in plain.items()}
-
-
-def read_rejected(folder: Location, manifest: Manifest) -> list[FailedFile]:
-    """Pictures that could not be read."""
-    return [
-        FailedFile(bad["name"], bad["reason"], bad["size"], tuple(bad["times"]))
-        for bad in _json(folder, manifest.rejected) or []
-    ]
-
-
-def _json(folder: Location, name: str) -> Any:
-    if not name:
-        return None
-    try:
-        return json.loads(storage.read(folder / name))
-    except (OSError, ValueError) as error:
-        raise ClipsimError(
-            f"{folder / name} cannot be read ({error}): open the collection again, or see verify."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -548,9 +128,6 @@ class Collection:
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         """Rows of the pictures, with the columns of `segments.schema`, in the order of `vectors`."""
-        import pyarrow as pa
-
-        from clipsim.collections.store.segments import schema
 
         if not self._segments:
             return schema().empty_table().select(columns or schema().names)
@@ -652,18 +229,18 @@ class Collection:
         self, target: np.ndarray, top: int, chosen: np.ndarray, exact: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Places, cosines and vectors of the best, re-scored as a gallery scores them."""
-        wanted = ann.Wanted(target, top + SPARE, chosen)
+        wanted = Query(target, top + SPARE, chosen)
         places = self._searcher.candidates(wanted, exact=exact)
-        vectors = self._gathered(places)
+        vectors = self._read_vectors(places)
         cosines = _nameless(vectors).cosines(target)[:, 0]
         order = np.lexsort((places, -cosines))[:top]
         return places[order], cosines[order], vectors[order]
 
     @cached_property
-    def _searcher(self) -> ann.Searcher:
-        return ann.Searcher(self.folder, self._segments, self._ends, self.manifest.index)
+    def _searcher(self) -> Searcher:
+        return Searcher(self.folder, self._segments, self._ends, self.manifest.index)
 
-    def _gathered(self, places: np.ndarray) -> np.ndarray:
+    def _read_vectors(self, places: np.ndarray) -> np.ndarray:
         """The vectors at places, shape (n, width)."""
         vectors = np.empty((len(places), self.manifest.embedding.width), np.float32)
         owners = np.searchsorted(self._ends, places, "right") - 1
@@ -688,7 +265,7 @@ class Collection:
         place = next((i for i, one in enumerate(paths) if one == path and self._live[i]), None)
         if place is None:
             raise ClipsimError(f"{path} is not in the collection: use a path as its results give them.")
-        hits = self.search(self._gathered(np.array([place]))[0], None, top + 1, thumbnails=thumbnails, **filters)
+        hits = self.search(self._read_vectors(np.array([place]))[0], None, top + 1, thumbnails=thumbnails, **filters)
         others = [hit for hit in hits if hit.path != path][:top]
         return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]
 
@@ -708,24 +285,14 @@ class Collection:
         return vector
 
     def duplicates(self, threshold: float = NEAR) -> list[list[str]]:
-        """Groups of near duplicates, the largest first: pictures that a chain of cosines of `threshold` or more joins.
+        """Find groups of near duplicates, the largest first: a chain of cosines of `threshold` or more joins them.
 
         Every pair is compared, a block at a time: 10,000 pictures take seconds, 100,000 some minutes.
         """
         places = np.flatnonzero(self._live)
-        groups = Groups(len(places))
-        for i in range(0, len(places), BLOCK):
-            ours = self._gathered(places[i : i + BLOCK])
-            for j in range(i, len(places), BLOCK):
-                theirs = ours if i == j else self._gathered(places[j : j + BLOCK])
-                groups.join(
-                    *(
-                        side + start
-                        for side, start in zip(np.nonzero(ours @ theirs.T >= threshold), (i, j), strict=True)
-                    )
-                )
+        groups = group_duplicates(len(places), lambda rows: self._read_vectors(places[rows]), threshold)
         paths = self._filters[0]
-        found = [[paths[places[member]] for member in members] for members in groups.several()]
+        found = [[paths[places[member]] for member in members] for members in groups]
         return sorted(found, key=lambda group: (-len(group), group))
 
     def verify(self) -> list[str]:
@@ -758,39 +325,6 @@ def _forget_copies(folder: Location, manifest: Manifest) -> None:
     names = {name.rpartition("/")[2] for name in manifest.files()}
     for inside in (folder, folder / FOLDER):
         storage.forget_copies(inside, names)
-
-
-class Groups:
-    """Numbers in groups that are joined pair by pair."""
-
-    def __init__(self, size: int) -> None:
-        """Each of 0 to size - 1 by itself."""
-        self._group = np.arange(size)
-
-    def join(self, left: np.ndarray, right: np.ndarray) -> None:
-        """Put each number of `left` into one group with that of `right`."""
-        pairs = np.unique(np.stack([self._group[left], self._group[right]], axis=1), axis=0)
-        for one, other in pairs[pairs[:, 0] != pairs[:, 1]]:
-            first, second = sorted((self._root(one), self._root(other)))
-            self._group[second] = first
-        self._group = self._flat()
-
-    def _root(self, member: int) -> int:
-        while self._group[member] != member:
-            member = int(self._group[member])
-        return int(member)
-
-    def _flat(self) -> np.ndarray:
-        flat = self._group
-        while (flat != flat[flat]).any():
-            flat = flat[flat]
-        return flat
-
-    def several(self) -> list[np.ndarray]:
-        """The groups of two and more."""
-        order = np.argsort(self._group, kind="stable")
-        parts = np.split(order, np.flatnonzero(np.diff(self._group[order])) + 1)
-        return [part for part in parts if len(part) > 1]
 
 
 def _hit(row: Mapping[str, Any], rank: int, cosine: float, percentile: float | None, verdict: str | None) -> Hit:

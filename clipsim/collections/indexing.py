@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+import pyarrow as pa
 
-from clipsim.collections.collection import (
+from clipsim.collections.store import (
+    EXACT,
     MANIFEST,
     EmbeddingConfig,
     FailedFile,
     Manifest,
+    Segment,
     Writer,
     read_rejected,
     read_removed,
+    schema,
+    suitable_kind,
+    write_segment,
 )
-from clipsim.collections.store import ann
-from clipsim.collections.store.segments import Segment, schema, write_segment
 from clipsim.embedding.framing import seen_part
 from clipsim.embedding.pipeline import Embedded, Progress, Rejected, stream
 from clipsim.encoders.base import Encoder
@@ -104,7 +108,7 @@ def index_folder(
         device: as `clipsim.load` takes it, where encoder is a name.
         column: that names the pictures where the source is a Parquet file.
         moved: whether the pictures of the collection lie here now, which else is an error.
-        index: a key of `clipsim.collections.store.ann.KINDS`; None for what suits the size.
+        index: a key of `clipsim.collections.store.KINDS`; None for what suits the size.
         engine: what encodes and writes segments, such as `clipsim.collections.ray.Ray`; None for this process.
         progress: called with (pictures done, pictures in all), done being those that are safe on the disk.
         choices: framing (but for tiles-best), contrast and precision, of a new collection; what is left out is that of
@@ -249,8 +253,6 @@ def _sources(
 
 
 def _written(folder: Location, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[FailedFile]) -> Part:
-    import pyarrow as pa
-
     segment = ""
     if rows:
         segment = write_segment(folder, pa.Table.from_pylist(rows, schema()), np.concatenate(vectors))
@@ -283,8 +285,6 @@ class _Run:
 
     def _refreshed(self, files: list[File]) -> str:
         """A segment with the rows of files that were touched, as they are now, and their vectors."""
-        import pyarrow as pa
-
         tables, vectors = [], []
         for name, places in _by_segment([self.rows[file.name] for file in files]).items():
             segment = Segment(self.writer.folder, name)
@@ -328,10 +328,10 @@ class _Run:
         """Merge small segments, and see that there is the index that is wanted."""
         self.writer.merge()
         manifest = self.writer.manifest
-        kind = index or ann.suitable(manifest.rows)
+        kind = index or suitable_kind(manifest.rows)
         there = {name for part in manifest.index for name in part.segments}
         covered = sum(rows for name, rows in manifest.segments if name in there)
-        if (kind == ann.EXACT and manifest.index) or (kind != ann.EXACT and covered < (1 - STALE) * manifest.rows):
+        if (kind == EXACT and manifest.index) or (kind != EXACT and covered < (1 - STALE) * manifest.rows):
             self.writer.build_index(kind)
 
     def report(self, seconds: float) -> Report:

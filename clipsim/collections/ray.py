@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from clipsim.collections.collection import EmbeddingConfig
 from clipsim.collections.indexing import AT_ONCE, Part, encoded
+from clipsim.collections.store import EmbeddingConfig
 from clipsim.encoders.base import BATCH
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.images.sources import File

@@ -20,7 +20,7 @@ from clipsim.evaluation.caption_files import Captioned, read_captions, some
 from clipsim.options import Options, Prompt
 
 if TYPE_CHECKING:
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
     from clipsim.embedding.pipeline import Progress
     from clipsim.encoders.base import Encoder
 

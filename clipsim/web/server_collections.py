@@ -27,7 +27,7 @@ from clipsim.options import Precision
 from clipsim.web import service
 
 if TYPE_CHECKING:
-    from clipsim.collections.collection import Collection, EmbeddingConfig, Filters, Hit
+    from clipsim.collections import Collection, EmbeddingConfig, Filters, Hit
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
 MOST = 100  # results
@@ -92,7 +92,7 @@ def opened(name: str) -> Collection:
     Raises:
         ClipsimError: the name is not known, or the collection is damaged.
     """
-    from clipsim.collections.collection import Collection, Manifest
+    from clipsim.collections import Collection, Manifest
 
     folder = _folder(name)
     with _opening:
@@ -164,7 +164,7 @@ def keep(pictures: Sequence[Item], model: str, wanted: Precision = "auto", progr
     Raises:
         ClipsimError: none of the pictures can be read, or there are too many.
     """
-    from clipsim.collections.indexing import index_folder
+    from clipsim.collections import index_folder
 
     service.check_size(pictures, [])
     name = f"own-{secrets.token_hex(16)}"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipsim.cli import main as cli
-from clipsim.collections.collection import Collection
+from clipsim.collections import Collection
 from clipsim.collections.indexing import index_folder
 from clipsim.collections.ray import Ray, cpu_share, part_size
 from clipsim.errors import ClipsimError

@@ -65,7 +65,7 @@ KINDS = {
 }
 
 
-def suitable(rows: int) -> str:
+def suitable_kind(rows: int) -> str:
     """The kind of index for so many pictures, a key of `KINDS`."""
     return next(name for name, kind in KINDS.items() if rows <= kind.up_to)
 
@@ -79,7 +79,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Query:
     """A query.
 
     Attributes:
@@ -168,7 +168,7 @@ class Searcher:
         covered = {name for part in parts if all(one in places for one in part.segments) for name in part.segments}
         self._uncovered = [one for one in self._segments if one[0].name not in covered]
 
-    def candidates(self, wanted: Wanted, *, exact: bool) -> np.ndarray:
+    def candidates(self, wanted: Query, *, exact: bool) -> np.ndarray:
         """Places that may be among the best, rising: with `exact`, or where there is no index, surely the best."""
         share = np.count_nonzero(wanted.chosen) / max(1, len(wanted.chosen))
         if exact or not self._parts or share < WEAK_FILTER:
@@ -177,7 +177,7 @@ class Searcher:
         rest = self._compared(self._uncovered, wanted)
         return np.union1d(self._estimated(wanted, int(enough)), rest)
 
-    def _compared(self, segments: Iterable[tuple[Segment, int, int]], wanted: Wanted) -> np.ndarray:
+    def _compared(self, segments: Iterable[tuple[Segment, int, int]], wanted: Query) -> np.ndarray:
         """The best of all pictures in these."""
         blocks = [
             (segment, start, range(first, min(first + BLOCK, end - start)))
@@ -187,7 +187,7 @@ class Searcher:
         with one_thread():
             return _best(_each(lambda block: _scan(*block, wanted), blocks), wanted.count)
 
-    def _estimated(self, wanted: Wanted, count: int) -> np.ndarray:
+    def _estimated(self, wanted: Query, count: int) -> np.ndarray:
         found = _each(lambda part: part.nearest(wanted, count), self._parts)
         return _best(found, count)
 
@@ -215,7 +215,7 @@ class _Loaded:
         kind = IVF_PQ if hasattr(self.index, "nlist") else PQ
         return max(KINDS[kind].candidates, 4 * count)
 
-    def nearest(self, wanted: Wanted, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, wanted: Query, count: int) -> tuple[np.ndarray, np.ndarray]:
         import faiss
 
         faiss.omp_set_num_threads(1)  # of this thread alone: what other threads and torch use is left to them
@@ -233,7 +233,7 @@ class _Loaded:
             )
 
 
-def _scan(segment: Segment, start: int, rows: range, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
+def _scan(segment: Segment, start: int, rows: range, wanted: Query) -> tuple[np.ndarray, np.ndarray]:
     """Cosines and places of the best of some rows of a segment, whose first place is `start`."""
     chosen = np.flatnonzero(wanted.chosen[start + rows.start : start + rows.stop])
     if not len(chosen):

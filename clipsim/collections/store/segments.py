@@ -12,17 +12,15 @@ from collections.abc import Iterator
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from clipsim.errors import ClipsimError
 from clipsim.images import storage
 from clipsim.images.storage import Location, locate
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 FOLDER = "segments"
 GROUP = 256  # rows that Parquet keeps together: what must be read, thumbnails included, to show one of them
@@ -41,8 +39,6 @@ def schema() -> pa.Schema:
     nanoseconds since 1970. digest: SHA-256 of its content in hexadecimal digits. width, height: pixels. notes and seen:
     as `clipsim.Score`. thumbnail: a JPEG of what the model saw.
     """
-    import pyarrow as pa
-
     columns = {
         "path": pa.string(),
         "size": pa.int64(),
@@ -73,8 +69,6 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
     Raises:
         ClipsimError: rows and vectors do not fit together, or cannot be written.
     """
-    import pyarrow as pa
-
     vectors = np.ascontiguousarray(vectors, np.float32)
     if vectors.ndim != 2 or len(vectors) != len(table) or not len(vectors):
         raise ClipsimError(f"{len(table)} rows and vectors of shape {vectors.shape} make no segment: give as many.")
@@ -90,8 +84,6 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
 
 
 def _written(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
-    import pyarrow.parquet as pq
-
     storage.make(folder)
     name = uuid.uuid4().hex
     content = BytesIO()
@@ -148,8 +140,6 @@ class Segment:
     @cached_property
     def file(self) -> pq.ParquetFile:
         """The rows."""
-        import pyarrow.parquet as pq
-
         with _readable(self.rows_path):
             if isinstance(self.rows_path, Path):
                 return pq.ParquetFile(self.rows_path, memory_map=True, page_checksum_verification=True)
@@ -225,8 +215,6 @@ class _readable:  # noqa: N801  # reads as a context
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        import pyarrow as pa
-
         if not isinstance(error, OSError | RuntimeError | ValueError | EOFError | pa.ArrowException):
             return
         if isinstance(error, FileNotFoundError) or (storage.here(self.path) and not self.path.exists()):

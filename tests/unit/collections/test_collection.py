@@ -15,18 +15,19 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from conftest import paint
 from PIL import Image
+from support_collections import Counting, filled, rows, unit
 
 import clipsim
 from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.cli import main as cli
-from clipsim.collections.collection import MANIFEST, EmbeddingConfig, Groups, Writer
+from clipsim.collections.duplicates import group_duplicates
+from clipsim.collections.store import MANIFEST, EmbeddingConfig, Writer
 from clipsim.collections.store.ann import PQ
-from clipsim.collections.store.segments import schema, write_segment
-from clipsim.embedding import cache
+from clipsim.collections.store.segments import write_segment
+from clipsim.embedding.cache import cache_of
 
 RUN = """
 import sys
@@ -55,60 +56,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "collection"
 
 
-class Counting:
-    """An encoder that counts the pictures that it is given."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder, self.count = encoder, 0
-        self.name, self.width, self.device = encoder.name, encoder.width, encoder.device
-        self.logit_scale, self.revision = encoder.logit_scale, encoder.revision  # type: ignore[attr-defined]
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        self.count += len(images)
-        return self._encoder.encode_images(images)
-
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return self._encoder.encode_texts(texts)
-
-
 def by_path(collection: Collection) -> dict[str, np.ndarray]:
     return dict(zip(collection.table(["path"])["path"].to_pylist(), np.array(collection.vectors()), strict=True))
-
-
-def rows(count: int, first: int = 0) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {
-                "path": f"{first + i}.jpg",
-                "size": 1,
-                "mtime_ns": (first + i) * 10**9,
-                "digest": "",
-                "width": 1,
-                "height": 1,
-                "notes": [],
-                "seen": 1.0,
-                "thumbnail": b"",
-            }
-            for i in range(count)
-        ],
-        schema(),
-    )
-
-
-def unit(count: int, width: int, seed: int = 0) -> np.ndarray:
-    vectors = np.random.default_rng(seed).standard_normal((count, width), np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def filled(folder: Path, vectors: np.ndarray, segments: int = 3, index: str | None = None) -> Collection:
-    with Writer(folder, EmbeddingConfig("made-up", "", "full", vectors.shape[1])) as writer:
-        first = 0
-        for part in np.array_split(vectors, segments):
-            writer.add(rows(len(part), first), part)
-            first += len(part)
-        if index:
-            writer.build_index(index)
-    return Collection.open(folder)
 
 
 def test_the_scores_are_those_of_a_gallery(source: Path, folder: Path, stand_in: Encoder) -> None:
@@ -150,7 +99,7 @@ def test_what_was_added_changed_and_removed_is_found(source: Path, folder: Path,
     paint(48, 40, 51).save(source / "03.png")
     (source / "04.png").unlink()
     os.utime(source / "05.png", (1, 1))
-    cache.current().clear()
+    cache_of(encoder).clear()
     report = index_folder(source, folder, encoder)
     assert (report.added, report.changed, report.removed, report.unchanged) == (1, 1, 1, 10)
     assert encoder.count == 14
@@ -412,21 +361,19 @@ def test_more_like_this_leaves_it_out(source: Path, folder: Path, clip: Encoder)
         collection.similar("99.png")
 
 
-def test_near_duplicates_are_grouped_across_blocks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipsim.collections.collection.BLOCK", 7)
+def test_near_duplicates_are_grouped(folder: Path) -> None:
     vectors = unit(40, 64)
     vectors[[3, 20, 39]] = vectors[3]
     vectors[30] = vectors[11]
-    assert filled(folder, vectors).duplicates() == [["20.jpg", "3.jpg", "39.jpg"], ["11.jpg", "30.jpg"]] or sorted(
-        map(sorted, Collection.open(folder).duplicates())
-    ) == [["11.jpg", "30.jpg"], ["20.jpg", "3.jpg", "39.jpg"]]
+    assert filled(folder, vectors).duplicates() == [["3.jpg", "20.jpg", "39.jpg"], ["11.jpg", "30.jpg"]]
 
 
-def test_groups_are_joined_by_chains() -> None:
-    groups = Groups(6)
-    groups.join(np.array([0, 4]), np.array([1, 5]))
-    groups.join(np.array([1]), np.array([5]))
-    assert [group.tolist() for group in groups.several()] == [[0, 1, 4, 5]]
+@pytest.mark.parametrize("block", [1, 7, 40, 4_096])
+def test_duplicates_are_joined_by_chains_across_blocks(block: int) -> None:
+    angles = np.deg2rad([0, 90, 10, 180, 20, 91])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    groups = group_duplicates(6, lambda rows: vectors[rows], np.cos(np.deg2rad(11)), block)
+    assert [group.tolist() for group in groups] == [[0, 2, 4], [1, 5]]
 
 
 @pytest.mark.parametrize("end", ["npy", "parquet"])
@@ -467,7 +414,7 @@ def test_a_later_format_and_foreign_folders_are_refused(folder: Path, tmp_path: 
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with (
         pytest.raises(ClipsimError, match="holds other files"),
-        Writer(tmp_path / "mine", EmbeddingConfig("m", "", "full", 4)),
+        Writer(tmp_path / "mine", EmbeddingConfig("m", "", 4)),
     ):
         pass
     assert (tmp_path / "mine" / "letter.txt").exists()

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from clipsim.segments import schema
-from clipsim.storage import Location
 from upath import UPath
 
-from clipsim import ClipsimError, Collection, Encoder, storage
-from clipsim.collections import MANIFEST, Writer
+from clipsim import ClipsimError, Collection, Encoder
+from clipsim.collections.store import MANIFEST, Writer, schema
+from clipsim.images import storage
+from clipsim.images.storage import Location
 
 HERE = Path(__file__).parent
 CAPTION = "a golden retriever standing in the snow"

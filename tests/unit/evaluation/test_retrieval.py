@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clipsim import Encoder
 from clipsim.cli.main import main
-from clipsim.collections.collection import Collection
+from clipsim.collections import Collection
 from clipsim.collections.indexing import index_folder
 from clipsim.evaluation import retrieval as evaluation
 from clipsim.evaluation.retrieval import bootstrap, match, ranks, retrieval, wilson

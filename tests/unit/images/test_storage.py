@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from conftest import paint
 from fsspec.implementations.memory import MemoryFileSystem
-from test_collections import filled, unit
+from support_collections import filled, unit
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
-from clipsim.collections.collection import Writer
+from clipsim.collections.store import Writer
 from clipsim.collections.store.ann import PQ
 from clipsim.images import storage
 from clipsim.images.storage import locate

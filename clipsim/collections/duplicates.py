@@ -1,0 +1,41 @@
+"""Near duplicates: pictures that a chain of high cosines joins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+BLOCK = 4_096  # vectors a side of the products in which near duplicates are looked for
+
+
+def group_duplicates(
+    count: int, read_vectors: Callable[[slice], np.ndarray], threshold: float, block: int = BLOCK
+) -> list[np.ndarray]:
+    """Group vectors that a chain of cosines of `threshold` or more joins; every pair is compared, a block at a time.
+
+    Args:
+        count: how many vectors there are.
+        read_vectors: returns those of a range, unit length, shape (n, width).
+        threshold: -1 to 1.
+        block: how many are compared with how many at once.
+
+    Returns:
+        The groups of two and more, each as rising positions.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    groups: np.ndarray = np.arange(count)
+    blocks = [slice(start, min(start + block, count)) for start in range(0, count, block)]
+    for i, rows in enumerate(blocks):
+        ours = read_vectors(rows)
+        for columns in blocks[i:]:
+            theirs = ours if columns == rows else read_vectors(columns)
+            left, right = np.nonzero(ours @ theirs.T >= threshold)
+            pairs = np.unique(np.stack([groups[left + rows.start], groups[right + columns.start]]), axis=1)
+            joined = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(count, count))
+            groups = connected_components(joined, directed=False)[1][groups]
+    order = np.argsort(groups, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return [part for part in parts if len(part) > 1]
