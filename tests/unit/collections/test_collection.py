@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import paint
 from PIL import Image
+from support import paint
 
 import clipsim
 from clipsim import ClipsimError, Collection, Encoder, index_folder

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import paint
 from fsspec.implementations.memory import MemoryFileSystem
+from support import paint
 from test_collections import filled, unit
 from upath import UPath
 
