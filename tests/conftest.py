@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from PIL import Image
+from support import CHROMIUM, FLAGS, Server, paint, serving
 
 import clipsim
 from clipsim import Encoder
@@ -27,16 +18,6 @@ from clipsim.embedding.cache import cache_of
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Before torch is imported: on a busy machine threads that wait for each other make small products ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What models leave on disk between runs goes into a folder that goes with the tests, before huggingface_hub loads.
@@ -48,10 +29,10 @@ VISION = {**TEXT, "image_size": 32, "patch_size": 8}
 WORDS = ["cat", "dog", "the", "snow", "photo"]  # these are one token each, all else is spelled
 
 
-def paint(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Soft random colours: an upright RGB picture in which every region differs."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of its folder."""
+    for item in items:
+        item.add_marker(item.path.relative_to(Path(__file__).parent).parts[0])
 
 
 def word_merges(end: str = "") -> list[tuple[str, str]]:
@@ -170,56 +151,11 @@ def picture_file(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-@dataclass(frozen=True)
-class Server:
-    """The app as a process of its own: `url` to call it, `uploads` where it keeps what it is sent."""
-
-    url: str
-    uploads: Path
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`python app.py`, as a user starts it, without a network to the model hub."""
     with serving(tmp_path_factory) as served:
         yield served
-
-
-@contextmanager
-def serving(folders: pytest.TempPathFactory, settings: dict[str, str] | None = None) -> Iterator[Server]:
-    """The same with settings in its environment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uploads = folders.mktemp("uploads")
-    log = folders.mktemp("log") / "app.log"
-    environment = os.environ | {
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(uploads),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(folders.mktemp("no-models")),
-        **(settings or {}),
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 120
-        while not _answers(url):
-            assert process.poll() is None and time.monotonic() < until, log.read_text()
-            time.sleep(0.2)
-        yield Server(url, uploads)
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -233,16 +169,3 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
-
-
-def call(server: Server, endpoint: str, data: list[Any]) -> str:
-    """What the endpoint answers to raw data, as text; the way of curl."""
-    request = urllib.request.Request(
-        f"{server.url}/gradio_api/call/{endpoint}",
-        json.dumps({"data": data}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        event = json.load(response)["event_id"]
-    with urllib.request.urlopen(f"{server.url}/gradio_api/call/{endpoint}/{event}", timeout=60) as response:
-        return str(response.read().decode())

@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Server
 from playwright.sync_api import Browser, Page, expect
+from support import Server
 from test_page import EXAMPLES, WAIT, example, labels, opened, upload
-
-pytestmark = pytest.mark.browser
 
 RETRIEVER = "a golden retriever standing in the snow"
 # Gradio's templates put a button into a button in two places: the upload of a filled gallery into its toolbar button,

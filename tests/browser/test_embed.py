@@ -12,10 +12,8 @@ from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, Server
 from playwright.sync_api import Browser, Locator, Page, expect
-
-pytestmark = pytest.mark.browser
+from support import ROOT, Server
 
 DOCS = ROOT / "docs"
 GUIDE = (DOCS / "embed.md").read_text(encoding="utf-8")

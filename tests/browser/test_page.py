@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Server
 from playwright.sync_api import Browser, Page, expect
-
-pytestmark = pytest.mark.browser
+from support import ROOT, Server
 
 EXAMPLES = ROOT / "examples"
 SCREENSHOTS = ROOT / "tests" / "screenshots"

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support import ROOT
 
 import clipsim
 from clipsim import Encoder
-
-pytestmark = pytest.mark.checkpoint
 
 CAPTION = "a golden retriever standing in the snow"
 PUBLISHED_ORDER = ["hiking-golden-retriever", "cat-in-rucksack", "children-playing-in-snow", "snowy-street-at-night"]

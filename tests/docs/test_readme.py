@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import EXAMPLES, ROOT
+from support import EXAMPLES, ROOT
 
 from clipsim.encoders.registry import MODELS
 from clipsim.settings import Limits

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Server, call
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from support import Server, call
 
 import clipsim
 from clipsim.encoders.torch_encoder import Encoder

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import Image
 from support_collections import Counting, filled, rows, unit
 

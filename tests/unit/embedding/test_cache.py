@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import Image
+from support import paint
 
 import clipsim
 from clipsim import ClipsimError, Encoder, score_images

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import Image
+from support import paint
 
 from clipsim import ClipsimError, Encoder, score_images
 from clipsim.embedding.framing import (

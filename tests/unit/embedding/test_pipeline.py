@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import Image
+from support import paint
 
 import clipsim
 import clipsim.embedding.pipeline

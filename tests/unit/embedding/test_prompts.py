@@ -6,8 +6,8 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import Image
+from support import paint
 
 from clipsim import ClipsimError, Encoder, score_images
 from clipsim.embedding.prompts import PROMPTS, check_prompt, encode_captions

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import paint
+from support import paint
 
 import clipsim
 from benchmarks.standin import NOTEBOOK

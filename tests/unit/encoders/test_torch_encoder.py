@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import paint
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from support import paint
 from torch.nn.functional import normalize
 
 import clipsim

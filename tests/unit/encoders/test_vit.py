@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import paint
+from support import paint
 from torch.nn.functional import normalize
 
 import clipsim

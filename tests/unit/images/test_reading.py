@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import ExifTags, Image, ImageOps
+from support import paint
 
 from clipsim import ImageError
 from clipsim.images.reading import MAX_PIXELS, read

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import paint
+from support import paint
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder

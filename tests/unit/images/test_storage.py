@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import paint
 from fsspec.implementations.memory import MemoryFileSystem
 from support_collections import filled, unit
 from upath import UPath

@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from conftest import paint
+from support import paint
 
 from clipsim import CaptionTable, Comparison, Encoder, Result, Score, compare_models, score_captions, score_images
 from clipsim.report.text import (

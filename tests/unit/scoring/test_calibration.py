@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, paint
 from PIL import Image
+from support import ROOT, paint
 
 import clipsim
 from benchmarks import calibrate

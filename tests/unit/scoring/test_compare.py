@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, paint
 from PIL import Image
+from support import ROOT, paint
 
 from clipsim import CaptionError, CaptionTable, ClipsimError, Encoder, compare_models, score_captions, score_images
 

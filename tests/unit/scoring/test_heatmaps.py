@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import Image, ImageDraw
+from support import paint
 
 import clipsim
 from benchmarks import pointing

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import paint
 from PIL import Image
+from support import paint
 
 import clipsim
 from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, Score, score_each, score_images

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, paint
 from PIL import Image
+from support import ROOT, paint
 
 from clipsim import Encoder, score_images
 from clipsim.scoring.words import MOST, SHUFFLES, UNREAD, bag_of_words, joined, left_out, shuffled, split

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import EXAMPLES, Server, call, serving
+from support import EXAMPLES, Server, call, serving
 from test_accessibility import grave
 
 from clipsim import ClipsimError, Encoder, score_images

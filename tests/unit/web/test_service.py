@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import paint
+from support import paint
 
 from clipsim import CaptionError, ClipsimError, EncoderError, ImageError
 from clipsim.settings import LIMITS

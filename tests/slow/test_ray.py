@@ -18,7 +18,6 @@ from clipsim.collections.ray import Ray, cpu_share, part_size
 from clipsim.errors import ClipsimError
 
 
-@pytest.mark.slow  # Ray starts twice
 def test_ray_gives_the_collection_that_one_process_gives(
     tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,7 +44,6 @@ def test_parts_are_whole_batches_and_all_workers_have_several() -> None:
     assert [part_size(files, 2) for files in (1, 200, 1_000, 1_000_000)] == [16, 16, 32, 256]
 
 
-@pytest.mark.slow  # Ray starts
 def test_the_command_indexes_a_parquet_of_paths_on_ray(
     tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
