@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import paint
 from support_collections import Counting, filled, rows, unit
 
 import clipsim

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from support import paint
 from support_collections import filled, unit
 from upath import UPath
 
