@@ -32,7 +32,7 @@ WORKERS = min(8, os.cpu_count() or 1)  # threads that read pictures
 LARGE = 16_000_000  # pixels; of still larger pictures only two are decoded at once, each may take 400 MB
 _LARGE_AT_ONCE = Semaphore(2)
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
-DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at min_side in half precision
+DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
 MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
 
 S = TypeVar("S", bound=Source)
@@ -259,7 +259,7 @@ def _read(source: Source, image: Image.Image, name: str, chosen: _Treatment) -> 
 
 
 def _least(encoder: Encoder) -> int | None:
-    """How many pixels a side must have at min_side, where half precision lets a JPEG be decoded at a smaller size."""
+    """How many pixels a side must have at least, where half precision lets a JPEG be decoded at a smaller size."""
     return DRAFT_MARGIN * max(encoder.input_size) if encoder.precision == "half" else None
 
 
@@ -312,7 +312,7 @@ def collect_sources(items: Iterable[Item] | Source) -> Iterable[tuple[Source, st
     ahead = iter(pairs)
     first = list(islice(ahead, 1))
     if not first:
-        raise ClipsimError("There are no pictures to score: add at min_side one.")
+        raise ClipsimError("There are no pictures to score: add at least one.")
     return pairs if isinstance(pairs, list) else chain(first, ahead)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 EDGE, CROP = 297, 260  # EfficientNet-Lite2 looks at 260 pixels, which are 87.5 % of the shorter side
 LIKELIEST = 10  # classes that take part, as in the paper's best setting
 # Logits of one place spread wider than their mean over the picture, which the softmax was made for; of 1, 2, 3, 4, 6
-# and 8 this one pointed best (benchmarks/pointing.py).
+# and 8 this one pointed best (benchmarks/quality/pointing.py).
 PLACE_TEMPERATURE = 4.0
 # By its "same" padding, place i of the network's last grid looks at the pixels around 32 i + 3.5: in places, the view
 # reaches from the first to the second of these.
@@ -44,7 +44,7 @@ FRAME = (0.5 - 3.5 / 32, 0.5 + (CROP - 3.5) / 32)
 MAP_SIDE = 20  # cells along a side of a map
 MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was tuned to read
 # No training gave a scale; of 5, 8, 10, 15, 20, 30 and 50 this one gave photographs and their class names the lowest
-# cross-entropy (benchmarks/standin.py).
+# cross-entropy (benchmarks/quality/standin.py).
 LOGIT_SCALE = 20.0
 IMAGE_WEIGHTS = "9656183e"  # beginning of the file's sha256, which its publishers put into its name
 TEXT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -45,7 +45,7 @@ def banner(note: str) -> str:
 
 def scores(result: Result, known: Calibration | None) -> str:
     """The table of scores, and how far its verdicts can be trusted."""
-    heads = ["Rank", "Picture", "Cosine", "Better than", "Verdict", "CLIPScore", "Share", "PictureInfo"]
+    heads = ["Rank", "Picture", "Cosine", "Better than", "Verdict", "CLIPScore", "Share", "Seen"]
     body = [
         [
             str(score.rank),

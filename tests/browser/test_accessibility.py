@@ -164,7 +164,7 @@ def test_a_screen_reader_hears_the_status_and_finds_its_way_in_the_table(light: 
         "Better than",
         "Verdict",
         "Share",
-        "PictureInfo",
+        "Seen",
     ]
     expect(table.get_by_role("rowheader", name="hiking-golden-retriever")).to_have_attribute("scope", "row")
     expect(table.get_by_role("rowheader")).to_have_count(4)

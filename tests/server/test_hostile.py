@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import clipsim
-from benchmarks.load import Caller, QueueFullError, Served, ServerError, serving
+from benchmarks.performance.load import Caller, QueueFullError, Served, ServerError, serving
 from clipsim.encoders.torch_encoder import Encoder
 from clipsim.errors import CaptionError
 from clipsim.settings import LIMITS

@@ -4,7 +4,7 @@ Exact: every vector is compared by NumPy, in blocks that are shared out over the
 Approximate: FAISS's product quantiser of four bits compares all pictures (Jégou et al. 2011,
 doi:10.1109/TPAMI.2010.57, by the fast scan of André et al. 2015, doi:10.14778/2856318.2856324), or those in the nearest
 lists of an inverted file.
-`KINDS` comes from `python -m benchmarks.index`.
+`KINDS` comes from `python -m benchmarks.performance.index`.
 """
 
 from __future__ import annotations

@@ -361,7 +361,7 @@ def test_very_large_pictures_are_decoded_two_at_a_time(monkeypatch: pytest.Monke
 def test_large_jpegs_are_decoded_smaller_in_half_precision_only(
     tiny_clip: Path, picture_file: Callable[..., Path], precision: str, size: tuple[int, int]
 ) -> None:
-    """At min_side `DRAFT_MARGIN` times 32 pixels a side are left; boxes are in the pixels of what was decoded."""
+    """At least `DRAFT_MARGIN` times 32 pixels a side are left; boxes are in the pixels of what was decoded."""
     encoder: Any = clipsim.load(str(tiny_clip), "cpu", precision)
     jpeg = picture_file("a.jpg", size=(1600, 1200))
     (picture,) = embed(jpeg, encoder, keep_views=True).pictures

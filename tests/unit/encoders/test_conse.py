@@ -15,7 +15,7 @@ import pytest
 from support import paint
 
 import clipsim
-from benchmarks.standin import NOTEBOOK
+from benchmarks.quality.standin import NOTEBOOK
 from clipsim import Encoder, EncoderError, score_images
 from clipsim.embedding.prompts import PROMPTS, encode_captions
 from clipsim.encoders.conse import ConseEncoder, class_names

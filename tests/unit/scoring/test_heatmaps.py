@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from support import paint
 
 import clipsim
-from benchmarks import pointing
+from benchmarks.quality import pointing
 from clipsim import Encoder, EncoderError
 from clipsim.embedding.framing import View
 from clipsim.embedding.pipeline import PictureInfo, embed

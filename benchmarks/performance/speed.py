@@ -1,4 +1,6 @@
-"""How fast are pictures scored, beside others? `python -m benchmarks.speed PHOTOS [--only NAME ...] [--json]`
+"""How fast are pictures scored, beside others?
+
+`python -m benchmarks.performance.speed PHOTOS [--only NAME ...] [--json]`
 
 Each contestant is a process of its own that reads the same files, from disk to scores. They take turns, one at a time,
 round after round, so that a machine whose speed drifts treats all alike. Printed are images a second (median and
@@ -33,7 +35,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import checkpoint
+from benchmarks.performance import checkpoint
 
 CAPTION = "a golden retriever standing in the snow"
 OTHER = "a street at night"

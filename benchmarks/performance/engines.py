@@ -1,4 +1,6 @@
-"""Is Ray as fast as processes started by hand? `python -m benchmarks.engines PHOTOS [--model NAME] [--workers N]`
+"""Is Ray as fast as processes started by hand?
+
+`python -m benchmarks.performance.engines PHOTOS [--model NAME] [--workers N]`
 
 A folder of photographs is indexed by N processes, each with its share of the pictures and of the cores, and by
 `--engine ray --workers N`; each at two sizes, so that what both cost to start shows apart from what a picture costs.

@@ -1,4 +1,6 @@
-"""Which treatment helps with bad pictures? `python -m benchmarks.robustness PHOTOS [--model NAME] [--limit N] [--json]`
+"""Which treatment helps with bad pictures?
+
+`python -m benchmarks.quality.robustness PHOTOS [--model NAME] [--limit N] [--json]`
 
 PHOTOS is a folder with photographs and a `labels.csv` (columns file, label). Of each photograph bad copies are made, in
 memory and the same ones each time. For each kind of copy and each treatment two tables, in Markdown, say how often the

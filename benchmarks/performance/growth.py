@@ -1,4 +1,6 @@
-"""How do time and memory grow with the pictures? `python -m benchmarks.growth [--pictures 10000] [--model NAME]`
+"""How do time and memory grow with the pictures?
+
+`python -m benchmarks.performance.growth [--pictures 10000] [--model NAME]`
 
 Paints as many different pictures of 500 x 400 as JPEGs, one by one as they are asked for, and scores them in one call.
 Painting is not counted. Linux, for its /proc.

@@ -1,4 +1,6 @@
-"""What does the server bear? `python -m benchmarks.load [--clients 16] [--requests 200] [--pictures 4] [--json]`
+"""What does the server bear?
+
+`python -m benchmarks.performance.load [--clients 16] [--requests 200] [--pictures 4] [--json]`
 
 Starts app.py on a free port of this machine, sends it a fixed count of requests to /similarity from that many clients
 at once, each with its uploads, holds every answer to the scores that Python gives, and ends it. Linux, for its /proc.
@@ -29,7 +31,7 @@ import numpy as np
 import clipsim
 from clipsim.settings import LIMITS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
 CAPTIONS = (
     "a golden retriever standing in the snow",

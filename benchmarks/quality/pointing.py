@@ -1,4 +1,6 @@
-"""Do the heatmaps point at the right place? `python -m benchmarks.pointing PHOTOS`
+"""Do the heatmaps point at the right place?
+
+`python -m benchmarks.quality.pointing PHOTOS`
 
 PHOTOS is a folder with photographs and a `labels.csv` (columns file, label). Four of different labels become a mosaic,
 two by two; its caption is one of the labels, and the map is right where its peak is in that label's quarter. By chance

@@ -1,4 +1,6 @@
-"""Where does the time go? `python -m benchmarks.profile PHOTOS [--pictures 64] [--precision full]`
+"""Where does the time go?
+
+`python -m benchmarks.performance.profile PHOTOS [--pictures 64] [--precision full]`
 
 Milliseconds for each photograph, stage by stage (reading on one thread, the network on all), and the shares of the
 network's operations, with random weights in the shape of CLIP ViT-B/32.
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import clipsim
-from benchmarks import checkpoint
+from benchmarks.performance import checkpoint
 from clipsim.encoders.torch_encoder import TransformersEncoder
 from clipsim.images.reading import read
 

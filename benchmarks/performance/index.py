@@ -1,4 +1,6 @@
-"""Which index for which size? `python -m benchmarks.index [--rows N] [--width D] [--json]`
+"""Which index for which size?
+
+`python -m benchmarks.performance.index [--rows N] [--width D] [--json]`
 
 Unit vectors, random (the worst case: no vector is much nearer than the others) and clustered (a mixture, which real
 embeddings resemble), are searched one query at a time on all cores: exactly, segment by segment as a collection does,

@@ -1,9 +1,11 @@
-"""How long does an answer take? `python -m benchmarks.latency PHOTOS [--rounds 5] [--model clip-vit-b-32] [--json]`
+"""How long does an answer take?
+
+`python -m benchmarks.performance.latency PHOTOS [--rounds 5] [--model clip-vit-b-32] [--json]`
 
 Milliseconds, median and range, of a request with 4, 16 and 64 pictures: in Python, and as a client of `app.py` sees it,
 uploads included. Cold means pictures that were never seen; repeated means the same pictures with another caption, which
 come from the cache. Then seconds from the start of a process to its first score, files warm. The checkpoint has random
-weights (`benchmarks/checkpoint.py`), the caption's background is encoded before. Linux.
+weights (`benchmarks/performance/checkpoint.py`), the caption's background is encoded before. Linux.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import checkpoint
-from benchmarks.load import Caller, serving
+from benchmarks.performance import checkpoint
+from benchmarks.performance.load import Caller, serving
 
 SIZES = (4, 16, 64)
 Files = list[tuple[str, bytes]]

@@ -1,4 +1,6 @@
-"""Is the word that a picture shows the one that carries its caption? `python -m benchmarks.words PHOTOS [--model NAME]`
+"""Is the word that a picture shows the one that carries its caption?
+
+`python -m benchmarks.quality.words PHOTOS [--model NAME]`
 
 PHOTOS is a folder with photographs and a `labels.csv` (columns file, label). Each label is put into several sentences.
 The top word of a sentence is the one that adds most to the cosine with the label's own photograph, and it is right
@@ -11,9 +13,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from robustness import labelled
 
 import clipsim
+from benchmarks.quality.robustness import labelled
 from clipsim.embedding.pipeline import embed
 from clipsim.embedding.prompts import encode_captions
 from clipsim.encoders.torch_encoder import Encoder

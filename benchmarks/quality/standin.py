@@ -1,4 +1,6 @@
-"""How good is the stand-in? `python -m benchmarks.standin [PHOTOS]`
+"""How good is the stand-in?
+
+`python -m benchmarks.quality.standin [PHOTOS]`
 
 Prints how many captions of OpenAI's CLIP notebook it puts on the right picture (needs scikit-image, which ships them)
 and, for a folder with photographs and a `labels.csv` (columns file, label), how many are found by their label among all

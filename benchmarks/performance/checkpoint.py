@@ -1,8 +1,8 @@
 """Random weights in the shape of a published CLIP, for timing where the real ones cannot be had.
 
-Speed does not depend on what the weights are. `python -m benchmarks.checkpoint FOLDER [--model clip-vit-b-32]` saves a
-whole checkpoint (weights, tokenizer, processor) that clipsim and others load as any other; a caption is spelled letter
-by letter, since the vocabulary has no words.
+`python -m benchmarks.performance.checkpoint FOLDER [--model clip-vit-b-32]` saves a whole checkpoint (weights,
+tokenizer, processor) that clipsim and others load as any other; a caption is spelled letter by letter, since the
+vocabulary has no words. Speed does not depend on what the weights are.
 """
 
 from __future__ import annotations
