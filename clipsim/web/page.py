@@ -39,7 +39,9 @@ from clipsim.web.api import sentences
 from clipsim.web.service import LIMITS
 
 CAPTION, REFERENCE = "caption", "reference image"
-EXAMPLES = Path(__file__).parents[2] / "examples"
+PACKAGE = Path(__file__).parents[1]
+# Inside the package where it is installed (see setup.py), beside it in the repository.
+EXAMPLES = next(home / "examples" for home in (PACKAGE, PACKAGE.parent) if (home / "examples").is_dir())
 SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
 FIRST_SHOWN, PATIENCE = 16, 1.0  # pictures, and seconds of work, after which the best so far are shown
 OUTPUTS = 14  # of `score`
@@ -235,7 +237,7 @@ def _examples() -> tuple[list[list[Any]], list[str], dict[str, float]]:
     labels: list[str] = []
     published: dict[str, float] = {}
     listing = EXAMPLES / "examples.json"
-    for entry in json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else []:
+    for entry in json.loads(listing.read_text(encoding="utf-8")):
         home = Path(str(files(entry["package"]))) if "package" in entry else EXAMPLES
         pictures = [str(home / image) for image in entry["images"]]
         for caption in entry["captions"]:
