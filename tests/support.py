@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,8 +189,13 @@ class Server:
 
 
 @contextmanager
-def serving(folders: pytest.TempPathFactory, settings: dict[str, str] | None = None) -> Iterator[Server]:
-    """The same with settings in its environment."""
+def serving(
+    folders: pytest.TempPathFactory,
+    settings: dict[str, str] | None = None,
+    command: Sequence[str | Path] = (sys.executable, "app.py"),
+    place: Path = ROOT,
+) -> Iterator[Server]:
+    """Serve the app as a process of its own, started in `place` with `settings` in its environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -204,7 +209,7 @@ def serving(folders: pytest.TempPathFactory, settings: dict[str, str] | None = N
         **(settings or {}),
     }
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=place, env=environment, stdout=output, stderr=output)
     try:
         url = f"http://127.0.0.1:{port}"
         until = time.monotonic() + 120
