@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOCS.glob("*.md"))]
 FENCE = re.compile(r"^( *)```(\S*)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+NAMES = ("Score", "Result", "Encoder", "Collection", "score_images", "load", "errors.ClipsimError")
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -207,7 +208,7 @@ class Assets(html.parser.HTMLParser):
 
 def test_the_site_has_the_public_names(site: Path) -> None:
     page = (site / "reference" / "index.html").read_text(encoding="utf-8")
-    assert all(f'id="clipsim.{name}"' in page for name in ("Score", "Result", "Encoder", "score_images", "load"))
+    assert all(f'id="clipsim.{name}"' in page for name in NAMES)
 
 
 def test_the_site_fetches_nothing_from_other_hosts(site: Path) -> None:
