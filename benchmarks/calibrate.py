@@ -23,7 +23,7 @@ import numpy as np
 import clipsim
 from clipsim.embedding.pipeline import Gallery, embed
 from clipsim.embedding.prompts import encode_captions
-from clipsim.encoders.torch_encoder import Encoder
+from clipsim.encoders import Encoder
 from clipsim.scoring.calibration import (
     NOTHING,
     BackgroundCaptions,

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import clipsim
 from benchmarks.performance import checkpoint
-from clipsim.encoders.torch_encoder import TransformersEncoder
+from clipsim.encoders.checkpoint import CheckpointEncoder
 from clipsim.images.reading import read
 
 ROUNDS = 5
 MOST = 8  # operations
 
 
-def stages(encoder: TransformersEncoder, paths: list[Path]) -> dict[str, float]:
+def stages(encoder: CheckpointEncoder, paths: list[Path]) -> dict[str, float]:
     pictures = [read(path, path.name).image for path in paths]
     views = [encoder.view(picture) for picture in pictures]
     steps: dict[str, Callable[[], object]] = {
@@ -45,7 +45,7 @@ def _median(step: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def operations(encoder: TransformersEncoder, paths: list[Path]) -> dict[str, float]:
+def operations(encoder: CheckpointEncoder, paths: list[Path]) -> dict[str, float]:
     """Share of the network's time by operation, percent, largest first."""
     from torch.profiler import profile
 
@@ -66,7 +66,7 @@ def main() -> None:
     paths = sorted(options.photos.glob("*.jpg"))[: options.pictures]
     with tempfile.TemporaryDirectory() as folder:
         encoder = clipsim.load(str(checkpoint.save(Path(folder) / "checkpoint")), "cpu", options.precision)
-        assert isinstance(encoder, TransformersEncoder)
+        assert isinstance(encoder, CheckpointEncoder)
         encoder.ensure_loaded()
         print("| stage | ms a picture |\n| --- | ---: |")
         print("\n".join(f"| {name} | {took:.1f} |" for name, took in stages(encoder, paths).items()))

@@ -24,7 +24,7 @@ from PIL import Image, ImageOps
 import clipsim
 from clipsim.embedding.framing import FRAMINGS
 from clipsim.embedding.pipeline import embed
-from clipsim.encoders.torch_encoder import Encoder
+from clipsim.encoders import Encoder
 from clipsim.images.reading import read
 from clipsim.scoring.heatmaps import heatmaps, peak
 

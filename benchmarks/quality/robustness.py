@@ -28,7 +28,7 @@ import clipsim
 from clipsim.embedding.framing import GREY, View, encode, views
 from clipsim.embedding.pipeline import Gallery, PictureInfo, unit_mean
 from clipsim.embedding.prompts import PROMPTS, encode_captions
-from clipsim.encoders.torch_encoder import Encoder
+from clipsim.encoders import Encoder
 from clipsim.images.reading import read
 
 BRIGHTNESS = 0.08  # of every pixel, in sRGB; a picture keeps about 20 of 256 levels

@@ -18,7 +18,7 @@ import clipsim
 from benchmarks.quality.robustness import labelled
 from clipsim.embedding.pipeline import embed
 from clipsim.embedding.prompts import encode_captions
-from clipsim.encoders.torch_encoder import Encoder
+from clipsim.encoders import Encoder
 from clipsim.scoring.words import left_out, split
 
 SENTENCES = (

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipsim.collections.store.ann import EXACT, KINDS
+from clipsim.encoders import check_device
 from clipsim.encoders.registry import check_name
-from clipsim.encoders.torch_encoder import check_device_name
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images import storage
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, Choices
@@ -65,9 +65,7 @@ def _add_index(commands: Any) -> None:
     index.add_argument("--model", type=checked(check_name), help="of a new collection; see `models`; default: auto")
     index.add_argument("--framing", choices=FRAMINGS, help="of a new collection, not tiles-best; default: crop")
     index.add_argument("--contrast", choices=CONTRASTS, help="of a new collection; default: as-is")
-    index.add_argument(
-        "--device", default="auto", type=checked(check_device_name), help="auto, cpu, cuda, cuda:N or mps"
-    )
+    index.add_argument("--device", default="auto", type=checked(check_device), help="auto, cpu, cuda, cuda:N or mps")
     index.add_argument("--precision", default="auto", choices=PRECISIONS, help="as for `score`")
     index.add_argument("--moved", action="store_true", help="the collection's pictures lie in FOLDER now")
     index.add_argument(

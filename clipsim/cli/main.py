@@ -20,9 +20,9 @@ from clipsim.cli import collections as collection_cli
 from clipsim.cli import evaluate as evaluation_cli
 from clipsim.embedding.cache import VectorCache, use_cache
 from clipsim.embedding.pipeline import Progress, Rejected, name_sources
+from clipsim.encoders import check_device
 from clipsim.encoders.base import Encoder
 from clipsim.encoders.registry import MODELS, check_name, load
-from clipsim.encoders.torch_encoder import check_device_name
 from clipsim.errors import CaptionError, ChoiceError, ClipsimError, UsageError
 from clipsim.images.reading import SUFFIXES, read
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options
@@ -107,9 +107,7 @@ def _add_model_options(score: argparse.ArgumentParser) -> None:
         type=model,
         help="compare --model with this one, side by side; may be given several times",
     )
-    score.add_argument(
-        "--device", default="auto", type=checked(check_device_name), help="auto, cpu, cuda, cuda:N or mps"
-    )
+    score.add_argument("--device", default="auto", type=checked(check_device), help="auto, cpu, cuda, cuda:N or mps")
     score.add_argument(
         "--precision",
         default="auto",

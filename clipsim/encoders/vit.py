@@ -8,22 +8,24 @@ another way is left to its own forward. Saved are:
 3. Of CLIP's last layer only the class token is used, so that the others are not computed there.
 4. On x86 processors that are not Intel's, oneDNN multiplies, which torch carries too; MKL is slow on them.
 
-And a picture's vector has the same bits whatever else is in the batch. A product of few rows would be summed in another
-order, so that where each picture has one row there are never fewer than `STEADY` rows, nor queries.
+A picture's vector has the same bits whatever else is in the batch. A product of few rows would be summed in another
+order, so that where each picture has one row there are never fewer than `MIN_ROWS` rows, nor queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache, partial
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
+from torch.nn.functional import pad as pad_with_zeros
 
-STEADY = 32  # rows; MKL treats 10 and fewer differently
+from clipsim.encoders.devices import read_capabilities
+
+MIN_ROWS = 32  # rows; MKL treats 10 and fewer differently
 _NEEDED = attrgetter(
     *("layer_norm1", "layer_norm2", "mlp.activation_fn", "mlp.fc1", "mlp.fc2", "self_attn.num_heads"),
     "self_attn.out_proj",
@@ -31,8 +33,8 @@ _NEEDED = attrgetter(
 )
 
 
-def knows(model: Any) -> bool:
-    """Whether the model's layers are built as they have to be."""
+def can_arrange(model: Any) -> bool:
+    """Return whether the model's layers are built as `arrange` needs them."""
     try:
         return all(_NEEDED(layer) for layer in model.vision_model.encoder.layers)
     except AttributeError:
@@ -40,9 +42,7 @@ def knows(model: Any) -> bool:
 
 
 def arrange(model: Any) -> None:
-    """Prepare a model that `knows` and that is on its device; its own forward works as before, on the same weights."""
-    import torch
-
+    """Prepare a model, on its device, that `can_arrange`; its own forward works as before, on the same weights."""
     for tower in (model.vision_model, model.text_model):
         if tower.config.hidden_act == "quick_gelu":
             for layer in tower.encoder.layers:
@@ -62,101 +62,88 @@ def arrange(model: Any) -> None:
             part.forward = partial(_linear, part=part)  # type: ignore[method-assign]
 
 
-def image_vectors(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
-    """Projected vectors of any length, float32 of shape (n, width), by a model that was arranged."""
-    vision, count = model.vision_model, len(pixel_values)
-    tokens = vision.embeddings(pixel_values)
+def encode_clip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
+    """Return projected vectors of any length, float32 of shape (n, width), by a CLIP model that was arranged."""
+    vision = model.vision_model
     *layers, last = vision.encoder.layers
-    if hasattr(vision, "head"):  # SigLIP
-        for layer in (*layers, last):
-            tokens = _layer(layer, tokens)
-        vectors: torch.Tensor = _pooled(vision.head, vision.post_layernorm(tokens)).float()
-    else:
-        tokens = vision.pre_layrnorm(tokens)
-        for layer in layers:
-            tokens = _layer(layer, tokens)
-        tokens = _layer(last, tokens, only_first=True)
-        vectors = model.visual_projection(vision.post_layernorm(tokens[:, 0]).float())
-    return vectors[:count]
+    tokens = vision.pre_layrnorm(vision.embeddings(pixel_values))
+    for layer in layers:
+        tokens = _run_layer(layer, tokens)
+    tokens = _run_layer(last, tokens, only_first=True)
+    vectors: torch.Tensor = model.visual_projection(vision.post_layernorm(tokens[:, 0]).float())
+    return vectors[: len(pixel_values)]
 
 
-def text_vectors(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
-    """Projected vectors of any length, shape (n, width), by the model's own text tower."""
-    read = model.text_model(input_ids)
-    if hasattr(model.text_model, "head"):  # SigLIP reads the last of its padded tokens
-        vectors: torch.Tensor = model.text_model.head(_steady(read.last_hidden_state[:, -1]))
-    else:
-        vectors = model.text_projection(_steady(read.pooler_output))
+def encode_siglip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
+    """Return pooled vectors of any length, float32 of shape (n, width), by a SigLIP model that was arranged."""
+    vision = model.vision_model
+    tokens = vision.embeddings(pixel_values)
+    for layer in vision.encoder.layers:
+        tokens = _run_layer(layer, tokens)
+    return _pool(vision.head, vision.post_layernorm(tokens)).float()[: len(pixel_values)]
+
+
+def encode_clip_texts(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
+    """Return projected vectors of any length, shape (n, width), by a CLIP model's own text tower."""
+    vectors: torch.Tensor = model.text_projection(_fill_rows(model.text_model(input_ids).pooler_output))
     return vectors[: len(input_ids)]
 
 
-def _steady(rows: torch.Tensor) -> torch.Tensor:
-    """The rows along the first dimension, and rows of zeros up to `STEADY`."""
-    from torch.nn.functional import pad
+def encode_siglip_texts(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
+    """Return projected vectors of any length, shape (n, width), of the last of a SigLIP model's padded tokens."""
+    vectors: torch.Tensor = model.text_model.head(_fill_rows(model.text_model(input_ids).last_hidden_state[:, -1]))
+    return vectors[: len(input_ids)]
 
-    return pad(rows, (0, 0) * (rows.dim() - 1) + (0, max(0, STEADY - len(rows))))
+
+def _fill_rows(rows: torch.Tensor) -> torch.Tensor:
+    """Append rows of zeros, along the first dimension, up to `MIN_ROWS`."""
+    return pad_with_zeros(rows, (0, 0) * (rows.dim() - 1) + (0, max(0, MIN_ROWS - len(rows))))
 
 
-def _layer(layer: Any, tokens: torch.Tensor, only_first: bool = False) -> torch.Tensor:
-    """What the layer makes of tokens of shape (n, count, width): all of them, or the first one (`_steady`)."""
+def _run_layer(layer: Any, tokens: torch.Tensor, only_first: bool = False) -> torch.Tensor:
+    """Return the layer's output for tokens of shape (n, count, width): for all, or for the first (by `_fill_rows`)."""
     block, mlp = layer.self_attn, layer.mlp
-    mixed = _mixed(block.num_heads, *_linear(layer.layer_norm1(tokens), block.joined).chunk(3, dim=-1))
+    mixed = _attend(block.num_heads, *_linear(layer.layer_norm1(tokens), block.joined).chunk(3, dim=-1))
     if only_first:
-        mixed, tokens = _steady(mixed[:, :1]), _steady(tokens[:, :1])
+        mixed, tokens = _fill_rows(mixed[:, :1]), _fill_rows(tokens[:, :1])
     tokens = _linear(mixed, block.out_proj).add_(tokens)
     hidden = mlp.activation_fn(_linear(layer.layer_norm2(tokens), mlp.fc1))
     return _linear(hidden, mlp.fc2).add_(tokens)
 
 
 def _linear(values: torch.Tensor, part: Any) -> torch.Tensor:
-    """Values times the part's weight, plus its bias."""
-    import torch
-
-    if values.device.type == "cpu" and values.dtype == torch.float32 and _mkl_is_slow():
+    """Return values times the part's weight, plus its bias."""
+    if values.device.type == "cpu" and values.dtype == torch.float32 and _is_mkl_slow():
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(values, part.weight, part.bias, "none", [], "")
         return product
-    return torch.nn.functional.linear(values, part.weight, part.bias)
+    return linear(values, part.weight, part.bias)
 
 
 @cache
-def _mkl_is_slow() -> bool:
-    import torch
-
-    x86 = capabilities().get("architecture") == "x86_64" and "Intel" not in capabilities()["cpu_name"]
+def _is_mkl_slow() -> bool:
+    known = read_capabilities()
+    x86 = known.get("architecture") == "x86_64" and "Intel" not in known["cpu_name"]
     mkldnn: Any = torch.backends.mkldnn
     return x86 and mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def capabilities() -> Mapping[str, Any]:
-    """What torch knows of the processor; of older releases of torch nothing."""
-    import torch
-
-    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return known
-
-
-def _pooled(head: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """SigLIP's attention pooling of tokens (n, count, width): shape (n, width), but `_steady`."""
+def _pool(head: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Return SigLIP's attention pooling of tokens (n, count, width): shape (n, width), by `_fill_rows`."""
     block, sizes = head.attention, (tokens.shape[-1], 2 * tokens.shape[-1])
     joined = zip(block.in_proj_weight.split(sizes), block.in_proj_bias.split(sizes), strict=True)
     of_query, of_others = (SimpleNamespace(weight=weight, bias=bias) for weight, bias in joined)
-    query = _linear(head.probe, of_query).expand(len(tokens), STEADY, -1)
-    mixed = _mixed(block.num_heads, query, *_linear(tokens, of_others).chunk(2, dim=-1))
-    mixed = block.out_proj(_steady(mixed[:, :1]))
+    query = _linear(head.probe, of_query).expand(len(tokens), MIN_ROWS, -1)
+    mixed = _attend(block.num_heads, query, *_linear(tokens, of_others).chunk(2, dim=-1))
+    mixed = block.out_proj(_fill_rows(mixed[:, :1]))
     pooled: torch.Tensor = (head.mlp(head.layernorm(mixed)) + mixed)[:, 0]
     return pooled
 
 
-def _mixed(heads: int, *query_key_value: Any) -> torch.Tensor:
-    """Values of shape (n, count, width) mixed by attention: shape (n, queries, width)."""
-    from torch.nn.functional import scaled_dot_product_attention as attention
-
-    parts = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in query_key_value)
-    mixed: torch.Tensor = attention(*parts)
-    return mixed.transpose(1, 2).flatten(2)
+def _attend(heads: int, *query_key_value: Any) -> torch.Tensor:
+    """Mix values of shape (n, count, width) by attention: shape (n, queries, width)."""
+    query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in query_key_value)
+    return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 
 
 def _quick_gelu(values: torch.Tensor) -> torch.Tensor:
-    from torch.nn.functional import silu
-
     return silu(values.mul_(1.702), inplace=True).mul_(1 / 1.702)

@@ -23,8 +23,8 @@ from mcp.types import CallToolResult, TextContent, Tool
 from support import ROOT, Server, call
 
 import clipsim
+from clipsim.encoders import Encoder
 from clipsim.encoders.registry import MODELS
-from clipsim.encoders.torch_encoder import Encoder
 from clipsim.scoring.score import Rejected, Result, Score
 from clipsim.settings import LIMITS
 

@@ -14,7 +14,7 @@ from PIL import Image
 from support import Server, call
 
 import clipsim
-from clipsim.encoders.torch_encoder import Encoder
+from clipsim.encoders import Encoder
 from clipsim.settings import LIMITS
 
 STATUS, RANKED, BARS, TABLE, CSV, JSON, NOTES, PUBLISHED, BANNER = range(9)

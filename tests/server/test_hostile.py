@@ -27,7 +27,7 @@ from PIL import Image
 
 import clipsim
 from benchmarks.performance.load import Caller, QueueFullError, Served, ServerError, serving
-from clipsim.encoders.torch_encoder import Encoder
+from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError
 from clipsim.settings import LIMITS
 from clipsim.web.page import CACHE_SECONDS

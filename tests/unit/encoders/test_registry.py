@@ -18,8 +18,9 @@ from typing import ClassVar
 import pytest
 
 import clipsim
-from clipsim import Encoder, EncoderError
-from clipsim.encoders.registry import DEFAULT, MODELS, STAND_IN, fetch
+from clipsim import ChoiceError, Encoder, EncoderError
+from clipsim.encoders import DEFAULT, MODELS, STAND_IN
+from clipsim.encoders.hub import fetch
 
 COMMIT = "0123456789" * 4
 BY_NAME = {model.name: model for model in MODELS}
@@ -55,7 +56,7 @@ def test_every_model_has_a_family_a_licence_and_a_name_of_its_own() -> None:
     "name", ["clip", "vit b 32", "", "a/b/c", "/no/such/folder", "stand in", pytest.param("x" * 5000, id="long")]
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
-    with pytest.raises(EncoderError, match="is not known") as caught:
+    with pytest.raises(ChoiceError, match="is not known") as caught:
         clipsim.load(name)
     assert all(known in str(caught.value) for known in ["auto", *BY_NAME])
 
@@ -65,7 +66,7 @@ def test_auto_without_a_network_is_the_stand_in_within_a_second(no_network: Path
     encoder = clipsim.load("auto", "cpu")
     assert time.perf_counter() - start < 1.0
     assert encoder.name == "stand-in"
-    (note,) = getattr(encoder, "notes", ())
+    (note,) = encoder.notes
     assert "not CLIP" in note
     assert DEFAULT.hub_id in note
     assert "offline" in note.lower()
@@ -89,7 +90,7 @@ def test_a_model_asked_for_by_name_is_never_replaced(no_network: Path, name: str
 
 
 def test_the_stand_in_asked_for_by_name_says_that_it_is_not_clip() -> None:
-    (note,) = getattr(clipsim.load("stand-in", "cpu"), "notes", ())
+    (note,) = clipsim.load("stand-in", "cpu").notes
     assert "not CLIP" in note
 
 
@@ -118,7 +119,7 @@ def test_auto_takes_clip_from_the_cache(no_network: Path, tiny_clip: Path) -> No
     cached(no_network, tiny_clip)
     encoder = clipsim.load("auto", "cpu")
     assert encoder.name == DEFAULT.name
-    assert getattr(encoder, "notes", None) == ()
+    assert encoder.notes == ()
     assert encoder.encode_texts(["the cat"]).shape == (1, 24)
 
 
@@ -162,8 +163,7 @@ def silent_hub() -> Iterator[str]:
 
 
 ASK = """
-import time, clipsim
-from huggingface_hub import HfApi, snapshot_download
+import time, clipsim, clipsim.encoders.conse, clipsim.encoders.hub
 start = time.perf_counter()
 encoder = clipsim.load("auto", "cpu")
 print(encoder.name, time.perf_counter() - start)
@@ -290,4 +290,4 @@ def test_a_hub_that_breaks_off_leaves_the_stand_in_and_the_reason(hub: type[Hub]
     (hub.folder / "model.safetensors").mkdir()  # listed, and not to be had
     encoder = clipsim.load("auto", "cpu")
     assert encoder.name == "stand-in"
-    assert DEFAULT.hub_id in getattr(encoder, "notes", ("",))[0]
+    assert DEFAULT.hub_id in encoder.notes[0]

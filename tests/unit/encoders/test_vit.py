@@ -14,7 +14,8 @@ from support import paint
 from torch.nn.functional import normalize
 
 import clipsim
-from clipsim.encoders import vit as fast
+from clipsim.encoders import vit
+from clipsim.encoders.checkpoint import FAMILIES
 
 SIZES = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4}
 IDS = torch.randint(4, 90, (9, 16), generator=torch.Generator().manual_seed(1))
@@ -50,11 +51,11 @@ KINDS = [("clip", "quick_gelu"), ("clip", "gelu"), ("siglip", "gelu_pytorch_tanh
 def test_vectors_are_those_of_transformers(family: str, hidden_act: str) -> None:
     plain = model(family, hidden_act)
     arranged = copy.deepcopy(plain)
-    fast.arrange(arranged)
+    vit.arrange(arranged)
     with torch.inference_mode():
         for pair in (
-            (fast.image_vectors(arranged, pixels()), plain.get_image_features(pixels()).pooler_output),
-            (fast.text_vectors(arranged, IDS), plain.get_text_features(IDS).pooler_output),
+            (FAMILIES[family].image_vectors(arranged, pixels()), plain.get_image_features(pixels()).pooler_output),
+            (FAMILIES[family].text_vectors(arranged, IDS), plain.get_text_features(IDS).pooler_output),
         ):
             ours, theirs = (normalize(vectors, dim=-1) for vectors in pair)
             assert (ours - theirs).abs().max() < 1e-5
@@ -64,11 +65,11 @@ def test_vectors_are_those_of_transformers(family: str, hidden_act: str) -> None
 @pytest.mark.parametrize(("family", "hidden_act"), KINDS)
 def test_a_vector_has_the_same_bits_whatever_else_is_in_the_batch(family: str, hidden_act: str) -> None:
     arranged = model(family, hidden_act)
-    fast.arrange(arranged)
+    vit.arrange(arranged)
     with torch.inference_mode():
         for encode, items in (
-            (lambda batch: fast.image_vectors(arranged, batch), pixels(17)),
-            (lambda batch: fast.text_vectors(arranged, batch), IDS),
+            (lambda batch: FAMILIES[family].image_vectors(arranged, batch), pixels(17)),
+            (lambda batch: FAMILIES[family].text_vectors(arranged, batch), IDS),
         ):
             whole = encode(items)
             for size in (1, 2, 3, 5, 16):
@@ -79,7 +80,7 @@ def test_a_vector_has_the_same_bits_whatever_else_is_in_the_batch(family: str, h
 def test_the_models_own_forward_works_as_before_on_the_same_weights(family: str, hidden_act: str) -> None:
     plain = model(family, hidden_act)
     arranged = copy.deepcopy(plain)
-    fast.arrange(arranged)
+    vit.arrange(arranged)
     with torch.inference_mode():
         ours, theirs = (one.get_image_features(pixels()).pooler_output for one in (arranged, plain))
     assert ours.numpy() == pytest.approx(theirs.numpy(), abs=1e-4)
@@ -90,7 +91,7 @@ def test_the_models_own_forward_works_as_before_on_the_same_weights(family: str,
 
 def test_there_is_no_second_copy_of_the_weights() -> None:
     arranged = model("clip")
-    fast.arrange(arranged)
+    vit.arrange(arranged)
     for layer in arranged.vision_model.encoder.layers:
         block = layer.self_attn
         storage = block.joined.weight.untyped_storage().data_ptr()
@@ -106,8 +107,8 @@ def test_a_model_that_is_built_in_another_way_is_left_to_its_own_forward(
     other: Any = clipsim.load(str(tiny_clip), "cpu")
     stranger = model("clip")
     del stranger.vision_model.encoder.layers[1].self_attn.q_proj
-    assert not fast.knows(stranger)
-    monkeypatch.setattr("clipsim.encoders.vit.knows", lambda _: False)
+    assert not vit.can_arrange(stranger)
+    monkeypatch.setattr("clipsim.encoders.vit.can_arrange", lambda _: False)
     other.ensure_loaded()
     assert not hasattr(other._model.vision_model.encoder.layers[0].self_attn, "joined")
     monkeypatch.undo()
@@ -124,10 +125,10 @@ def test_narrow_towers_come_close(family: str) -> None:
     narrow = copy.deepcopy(wide)
     narrow.vision_model.to(torch.bfloat16)
     for one in (wide, narrow):
-        fast.arrange(one)
+        vit.arrange(one)
     with torch.inference_mode():
-        exact = normalize(fast.image_vectors(wide, pixels()), dim=-1)
-        rough = fast.image_vectors(narrow, pixels().bfloat16())
+        exact = normalize(FAMILIES[family].image_vectors(wide, pixels()), dim=-1)
+        rough = FAMILIES[family].image_vectors(narrow, pixels().bfloat16())
     assert rough.dtype == torch.float32
     off = np.abs(normalize(rough, dim=-1).numpy() - exact.numpy()).max()
     assert 1e-6 < off < 0.02

@@ -1,0 +1,241 @@
+"""CLIP and SigLIP checkpoints, loaded by transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ftfy
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+
+from clipsim.encoders import legrad, vit
+from clipsim.encoders.base import Box
+from clipsim.encoders.devices import find_half_format
+from clipsim.encoders.hub import find_missing_part
+from clipsim.encoders.preprocessing import compute_crop_box, crop_centre, pad, resize
+from clipsim.encoders.torch_encoder import Tensors, TorchEncoder
+from clipsim.errors import EncoderError
+
+_NO_HALF = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
+
+
+def clean_web_text(text: str) -> str:
+    """Clean a caption as openai/CLIP's `basic_clean` does: text from the web may be escaped twice."""
+    return html.unescape(html.unescape(ftfy.fix_text(text)))
+
+
+@dataclass(frozen=True)
+class Family:
+    """What one family of models needs; a new family is a new entry of `FAMILIES`.
+
+    Attributes:
+        model: its class in transformers.
+        processor: the class of its image processor, on Pillow.
+        clean: cleans a caption as the training pipeline did before the tokenizer.
+        pad_fully: whether captions are padded to the full length, as in training; else to a multiple of `TEXT_STEP`.
+        image_vectors: vectors of pixel values, for a model that `vit.arrange` prepared.
+        text_vectors: vectors of token ids. No mask goes with them: SigLIP was trained without one, and in CLIP no token
+            attends to those behind it.
+        relevance: LeGrad's relevance of each patch.
+    """
+
+    model: Any
+    processor: Any
+    clean: Callable[[str], str]
+    pad_fully: bool
+    image_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
+    text_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
+    relevance: legrad.Relevance
+
+
+FAMILIES = {  # by the `model_type` of config.json
+    "clip": Family(
+        model=transformers.CLIPModel,
+        processor=transformers.CLIPImageProcessorPil,
+        clean=clean_web_text,
+        pad_fully=False,
+        image_vectors=vit.encode_clip_images,
+        text_vectors=vit.encode_clip_texts,
+        relevance=legrad.explain_clip,
+    ),
+    "siglip": Family(
+        model=transformers.SiglipModel,
+        processor=transformers.SiglipImageProcessorPil,
+        clean=str.lower,
+        pad_fully=True,
+        image_vectors=vit.encode_siglip_images,
+        text_vectors=vit.encode_siglip_texts,
+        relevance=legrad.explain_siglip,
+    ),
+}
+
+
+class CheckpointEncoder(TorchEncoder):
+    """A CLIP or SigLIP checkpoint in a folder, as `save_pretrained` writes it and the hub serves it."""
+
+    map_method = "legrad"
+
+    def __init__(
+        self, name: str, folder: Path, device: str = "auto", notes: tuple[str, ...] = (), precision: str = "auto"
+    ) -> None:
+        """Read which family it is, but no weights; see `clipsim.encoders.load` for the arguments.
+
+        Raises:
+            EncoderError: the folder holds no model of a known family, or the device is not on this machine.
+        """
+        super().__init__(name, device, notes, precision)
+        self.folder: Path = folder
+        self.family = _read_family(folder, name)
+        self._family = FAMILIES[self.family]
+        # the hub's cache keeps each commit in a folder of its own; other folders may be written over
+        self.revision = folder.name if folder.parent.name == "snapshots" else _digest_state(folder)
+        if precision == "half" and self.device == "cpu" and not find_half_format("cpu"):
+            self.notes = (*notes, _NO_HALF)
+
+    @property
+    def width(self) -> int:
+        """Length of every vector."""
+        self.ensure_loaded()
+        config = self._model.config
+        return int(config.projection_dim if self.family == "clip" else config.vision_config.hidden_size)
+
+    @property
+    def logit_scale(self) -> float:  # type: ignore[override]  # it lies with the weights, which are read late
+        """The scale that the checkpoint was trained with."""
+        self.ensure_loaded()
+        return float(self._model.logit_scale.float().exp())
+
+    @property
+    def input_size(self) -> tuple[int, int]:  # type: ignore[override]
+        """Width and height, in pixels, that the checkpoint's processor makes."""
+        self.ensure_loaded()
+        size = self._processor.crop_size if self._crops else self._processor.size
+        return size.width, size.height
+
+    def crop_box(self, size: tuple[int, int]) -> Box:
+        """Return what is kept of a picture of `size`: the middle if the processor crops, else all of it."""
+        return compute_crop_box(size, self._edge, self.input_size) if self._crops else super().crop_box(size)
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """Frame a picture as the checkpoint's processor says."""
+        self.ensure_loaded()
+        if self._crops:
+            return crop_centre(image, self._edge, self.input_size, self._processor.resample)
+        return resize(image, self.input_size, self._processor.resample)
+
+    @property
+    def _crops(self) -> bool:
+        self.ensure_loaded()
+        return bool(self._processor.do_center_crop and self._edge)
+
+    @property
+    def _edge(self) -> int:
+        edge: int = self._processor.size.shortest_edge
+        return edge
+
+    def _load(self) -> None:
+        missing = find_missing_part(self.folder)
+        if missing:
+            raise EncoderError(f"{self.name} is not complete: its folder lacks {missing}, fetch it again")
+        try:
+            with hide_loading_bar():
+                self._processor = self._family.processor.from_pretrained(self.folder, local_files_only=True)
+                self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+                model, report = self._family.model.from_pretrained(
+                    self.folder,
+                    dtype=torch.float32,
+                    local_files_only=True,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # reported like missing ones
+                )
+        except Exception as error:  # missing, damaged and foreign files raise a dozen types; the cause is kept
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise EncoderError(f"{self.name} could not be loaded: {reason}") from error
+        # transformers fills such gaps with random numbers and goes on
+        gaps = sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])])
+        if gaps:
+            raise EncoderError(f"{self.name} lacks {len(gaps)} of its weights, {gaps[0]} among them: fetch it again")
+        if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
+            raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
+        self._max_tokens = model.config.text_config.max_position_embeddings
+        self._prepare(model)
+
+    def _prepare(self, model: Any) -> None:
+        """Put the model on the device, in its precision, and arrange it for speed where that is possible."""
+        self._arranged = vit.can_arrange(model)
+        if self._arranged and self.precision == "half":
+            # the pictures' tower only: what follows it, and captions, cost next to nothing
+            model.vision_model.to(find_half_format(self.device))
+        self._model = model.to(self.device).eval().requires_grad_(False)
+        if self._arranged:
+            vit.arrange(self._model)
+        processor = self._processor
+        scale = processor.rescale_factor if processor.do_rescale else 1.0
+        mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0] * 3, [1.0] * 3)
+        # (scale * pixel - mean) / std as one product and one sum
+        self._factor = (scale / torch.tensor(std)).view(3, 1, 1).to(self.device)
+        self._offset = (-torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1).to(self.device)
+
+    def _pixel_values(self, pixels: torch.Tensor) -> torch.Tensor:
+        values = pixels.float().mul_(self._factor).add_(self._offset)
+        return values.to(self._model.vision_model.dtype)
+
+    def _image_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self._arranged:
+            return self._family.image_vectors(self._model, self._pixel_values(pixels))
+        vectors: torch.Tensor = self._model.get_image_features(self._pixel_values(pixels)).pooler_output
+        return vectors
+
+    def _padded_length(self, length: int) -> int:
+        return self._max_tokens if self._family.pad_fully else super()._padded_length(length)
+
+    def _text_inputs(self, tokens: list[np.ndarray], size: int) -> Tensors:
+        return {"input_ids": pad(tokens, size, self._tokenizer.pad_token_id)}
+
+    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
+        return self._family.text_vectors(self._model, inputs["input_ids"])
+
+    def _relevance(self, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return legrad.explain(self._family.relevance, self._model, self._pixel_values(pixels), target)
+
+    def _clean(self, text: str) -> str:
+        return self._family.clean(text)
+
+
+@contextmanager
+def hide_loading_bar() -> Iterator[None]:
+    """Keep transformers from drawing a bar of its own on the terminal while it loads weights."""
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _digest_state(folder: Path) -> str:
+    """Return a digest that changes when files of the folder are written: of their names, sizes and times."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    listing = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(listing).encode()).hexdigest()
+
+
+def _read_family(folder: Path, name: str) -> str:
+    try:
+        family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise EncoderError(f"{name} is not a model: its folder has no readable config.json") from error
+    if family not in FAMILIES:
+        raise EncoderError(f"{name} is of the family {family!r}: use a CLIP or SigLIP checkpoint")
+    return str(family)

@@ -1,0 +1,91 @@
+"""Checkpoints from the model hub: from its local cache, else downloaded."""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+from clipsim.errors import EncoderError
+
+# What a checkpoint's folder must hold, each in one of these forms.
+PARTS = (
+    ("config.json",),
+    ("preprocessor_config.json", "processor_config.json"),
+    ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model"),
+    ("model*.safetensors", "pytorch_model*.bin"),
+)
+T = TypeVar("T")
+
+
+def fetch(hub_id: str, patience: float) -> Path:
+    """Return the folder with a hub repository's files: from the local cache, else downloaded.
+
+    Args:
+        hub_id: "owner/name".
+        patience: seconds to wait for the hub's first answer. A download that has begun takes as long as it takes.
+
+    Raises:
+        EncoderError: neither the cache nor the hub has the files; the message says what was tried.
+    """
+    cached = _find_cached(hub_id)
+    if cached:
+        return cached
+    try:
+        info = _call_within(patience, lambda: HfApi().model_info(hub_id))
+        files = {sibling.rfilename for sibling in info.siblings or []}
+        # one copy of the weights: repositories also carry them for other libraries
+        weights = "model*.safetensors" if fnmatch.filter(files, "model*.safetensors") else "pytorch_model*"
+        wanted = ["*.json", "*.txt", "*.model", weights]
+        return Path(snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
+    except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
+        raise EncoderError(
+            f"{hub_id} is not on this machine and could not be had from the model hub ({explain_failure(error)}): "
+            "check the name and the network, give the folder of a checkpoint, or use stand-in"
+        ) from error
+
+
+def find_missing_part(folder: Path) -> str:
+    """Return what a checkpoint's folder lacks, or "" if it is whole."""
+    for forms in PARTS:
+        if not any(any(folder.glob(form)) for form in forms):
+            return " or ".join(forms)
+    return ""
+
+
+def explain_failure(error: BaseException) -> str:
+    """Return the first sentence of what a library says went wrong."""
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set"
+    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
+
+
+def _call_within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what `call` returns, if in time; a library's own time-outs bound each step of each try, not the whole."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()  # a thread of a pool would keep the process from ending
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+
+
+def _find_cached(hub_id: str) -> Path | None:
+    try:
+        folder = Path(snapshot_download(hub_id, local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError):
+        return None
+    return None if find_missing_part(folder) else folder  # an interrupted download leaves a folder that lacks some
