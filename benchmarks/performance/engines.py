@@ -20,7 +20,7 @@ from pathlib import Path
 
 from clipsim.collections.ray import cores_here
 from clipsim.images.reading import SUFFIXES
-from clipsim.report.text import aligned
+from clipsim.report import TextTable
 
 
 def copied(photos: list[Path], folders: list[Path], count: int) -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     speeds = [one / other for one, other in zip(seconds["processes"], seconds["ray"], strict=True)]
     table.append(["ray / processes", *(f"{speed:.2f}" for speed in speeds), f"{rates['ray'] / rates['processes']:.2f}"])
     print(f"{options.workers} workers on {cores_here()} cores, {options.model}\n")
-    print(aligned(table, "<>>>"))
+    print(TextTable(table[0], table[1:], "<>>>"))
 
 
 if __name__ == "__main__":

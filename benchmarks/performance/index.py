@@ -35,7 +35,7 @@ from clipsim.collections.store import Writer
 from clipsim.collections.store.ann import BLOCK, PQ, THREADS, TRAINING
 from clipsim.collections.store.segments import schema
 from clipsim.collections.store.writer import MERGED
-from clipsim.report.text import aligned
+from clipsim.report import TextTable
 
 QUERIES = 60
 SEED = 0
@@ -257,7 +257,7 @@ def main() -> None:
         del vectors
     if not options.json:
         print(f"{options.rows:,} vectors of width {options.width}, {THREADS} threads\n")
-        print(aligned(table, "<<>>>>>"))
+        print(TextTable(table[0], table[1:], "<<>>>>>"))
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import python_type_to_json_schema  # type: ignore[import-untyped]
 from starlette.middleware import Middleware
 
+from clipsim import report
 from clipsim.embedding.pipeline import Item, name_sources
 from clipsim.encoders.registry import MODELS, STAND_IN
 from clipsim.errors import ClipsimError
 from clipsim.images.reading import Source, read
 from clipsim.options import PROMPTS, Options, Precision
-from clipsim.report import text as report
 from clipsim.scoring.calibration import Calibration, calibration
 from clipsim.scoring.compare import CaptionTable, Comparison
 from clipsim.scoring.heatmaps import overlay

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlencode
 
+from clipsim import report
 from clipsim.encoders.registry import STAND_IN
-from clipsim.report import text as report
 from clipsim.scoring.calibration import MATCH, NOTHING, Calibration
 from clipsim.scoring.compare import CaptionTable, Comparison
 from clipsim.scoring.score import Result, Score
@@ -45,18 +45,9 @@ def banner(note: str) -> str:
 
 def scores(result: Result, known: Calibration | None) -> str:
     """The table of scores, and how far its verdicts can be trusted."""
-    heads = ["Rank", "Picture", "Cosine", "Better than", "Verdict", "CLIPScore", "Share", "Seen"]
+    heads = [f"{column.title[0].upper()}{column.title[1:]}" for column in report.SCORE_COLUMNS]
     body = [
-        [
-            str(score.rank),
-            title,
-            f"{score.cosine:.3f}",
-            "" if score.percentile is None else report.percentile(score.percentile),
-            score.verdict or "",
-            "" if score.clipscore is None else f"{score.clipscore:.3f}",
-            "" if score.share is None else report.percent(score.share),
-            f"{score.seen:.0%}".replace("%", " %"),
-        ]
+        [title if column.name == "name" else column.cell(score) for column in report.SCORE_COLUMNS]
         for score, title in _titled(result)
     ]
     trust = "" if result.reference is not None else f'<p class="cs-fine">{escape(report.trust(result, known))}</p>'

@@ -10,10 +10,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from clipsim import report
 from clipsim.embedding.pipeline import Item
 from clipsim.errors import ClipsimError
 from clipsim.options import Precision
-from clipsim.report import text as report
 from clipsim.web import render as markup
 from clipsim.web import server_collections as shelf
 from clipsim.web.api import sentences

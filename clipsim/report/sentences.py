@@ -1,0 +1,205 @@
+"""Results in words: the answer, how far to trust it, what else to know, and figures as people read them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+
+from clipsim.encoders.registry import STAND_IN
+from clipsim.images.reading import SUFFIXES
+from clipsim.options import Options
+from clipsim.scoring.calibration import MATCH, NO_MATCH, WEAK, Calibration
+from clipsim.scoring.compare import CaptionTable, Comparison
+from clipsim.scoring.score import Result, Score
+
+TREATMENT = ("framing", "contrast", "prompt")
+NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
+_GALLERIES = "galleries of {} {} a fitting picture called nothing here matches"  # as calibration files name the rates
+
+
+def titles(names: Sequence[str]) -> list[str]:
+    """Return each picture's name without its file ending, or whole where that would make two alike."""
+    short = [PurePath(name).stem if PurePath(name).suffix.lower() in SUFFIXES else name for name in names]
+    count = Counter(short)
+    return [
+        title if count[title] == 1 and title not in names else name for title, name in zip(short, names, strict=True)
+    ]
+
+
+def label(rank: int, title: str, cosine: float) -> str:
+    """Return what stands under a picture: rank, name and cosine, such as `1 · hiking-golden-retriever · 0.312`."""
+    return f"{rank} · {title} · {cosine:.3f}"
+
+
+def labels(result: Result) -> list[str]:
+    """Return a label for every score, best first."""
+    names = titles([score.name for score in result.scores])
+    return [label(score.rank, title, score.cosine) for score, title in zip(result.scores, names, strict=True)]
+
+
+def model_title(result: Result | CaptionTable) -> str:
+    """Return the model's name, with the warning that belongs to the stand-in."""
+    return f"{result.model} (not CLIP)" if result.model == STAND_IN.name else result.model
+
+
+def figures(score: Score) -> str:
+    """Return every figure of one picture in one line, without those that are not defined."""
+    parts = [f"cosine {score.cosine:.3f}"]
+    if score.percentile is not None:
+        parts.append(f"better than {_of_a_hundred(score.percentile)}")
+    if score.verdict is not None:
+        parts.append(score.verdict)
+    if score.clipscore is not None:
+        parts.append(f"CLIPScore {score.clipscore:.3f}")
+    if score.share is not None:
+        parts.append(f"share {percent(score.share)}")
+    return " · ".join(parts)
+
+
+def answer(result: Result) -> str:
+    """Return one sentence that answers the question; "" where nothing was scored."""
+    if not result.scores:
+        return ""
+    chosen, title = _find_answer(result)
+    alone = len(result.scores) == 1
+    if result.reference is not None:
+        return f"{title} has the cosine {chosen.cosine:.3f}." if alone else f"Most alike: {title}."
+    if chosen.percentile is None:
+        return f"Best: {title}."
+    fits = f"fits better than {_of_a_hundred(chosen.percentile)} of unrelated captions"
+    if result.verdict is None:
+        best = "" if alone else "Best: "
+        return f"{best}{title} {fits}; this model has no cut-offs yet, so that there is no verdict."
+    return f"{_answer_for_one(chosen, title) if alone else _answer_for_several(result, chosen, title)} ({fits})."
+
+
+def _answer_for_one(score: Score, title: str) -> str:
+    if score.verdict == MATCH:
+        return f"It matches: {title}"
+    return f"It does not match: {title}{' is weak' if score.verdict == WEAK else ''}"
+
+
+def _answer_for_several(result: Result, chosen: Score, title: str) -> str:
+    if result.verdict != MATCH:
+        return f"Nothing here matches: the best, {title}, is {chosen.verdict}"
+    count, total = sum(score.verdict == MATCH for score in result.scores), len(result.scores)
+    if count == 1:
+        return f"1 of {total} pictures matches: {title}"
+    return f"{'All' if count == total else f'{count} of'} {total} pictures match, best {title}"
+
+
+def _find_answer(result: Result) -> tuple[Score, str]:
+    """Return the picture that the answer is about, with its title: the first in rank of those with the best verdict."""
+    order = [MATCH, WEAK, NO_MATCH, None]
+    place = min(range(len(result.scores)), key=lambda i: order.index(result.scores[i].verdict))
+    return result.scores[place], titles([score.name for score in result.scores])[place]
+
+
+def trust(result: Result, known: Calibration | None) -> str:
+    """Return how often such verdicts were right and wrong, in one to three sentences; "" with a reference image.
+
+    Args:
+        result: its framing, contrast and prompt say which rates apply, its number of pictures which gallery.
+        known: what `clipsim.scoring.calibration.calibration` says of the model.
+    """
+    if result.reference is not None:
+        return ""
+    if known is None:
+        return "There are no cut-offs for this model yet: only the percentile counts."
+    rates = known.rates.get(" ".join(result.options.to_dict()[name] for name in TREATMENT))
+    if rates is None:
+        return (
+            f"How often the verdicts are wrong was not measured for this combination ({treatment(result)}); the "
+            f"cut-offs were learned on {known.origin}."
+        )
+    return f"Measured on {known.origin}: {_rates_of_pairs(rates)}{_rates_of_galleries(rates, len(result.scores))}"
+
+
+def _rates_of_pairs(rates: Mapping[str, float]) -> str:
+    true, either, random, any_random = (
+        percentile(100 * rates[f"{kind} pairs called {verdict}"])
+        for kind in ("true", "random")
+        for verdict in ("match", "match or weak")
+    )
+    return (
+        f"of pairs that belong together {true} were called match and {either} match or weak, of random pairs {random} "
+        f"and {any_random}."
+    )
+
+
+def _rates_of_galleries(rates: Mapping[str, float], pictures: int) -> str:
+    """Return the sentence on galleries of about that size; "" for a single picture, or if there are no such rates."""
+    sizes = [int(size) for name in rates for size in re.findall(_GALLERIES.format(r"(\d+)", "without"), name)]
+    if pictures < 2 or not sizes:
+        return ""
+    size = min(sizes, key=lambda size: abs(size - pictures))
+    right, wrong = (percentile(100 * rates[_GALLERIES.format(size, kind)]) for kind in ("without", "with"))
+    return (
+        f" Of galleries of {size} pictures without a fitting one {right} were rightly said to hold no match, of those "
+        f"with one {wrong} wrongly."
+    )
+
+
+def treatment(result: Result | CaptionTable, only_unusual: bool = False) -> str:
+    """Return the options that shape a score, such as "framing crop, contrast as-is, prompt photo"."""
+    usual, chosen = Options().to_dict(), result.options.to_dict()
+    return ", ".join(f"{name} {chosen[name]}" for name in TREATMENT if not only_unusual or chosen[name] != usual[name])
+
+
+def status(result: Result | CaptionTable) -> str:
+    """Return one line: how many pictures, which model, on which device, in what time."""
+    count = len(result.scores if isinstance(result, Result) else result.pictures)
+    where = f"{result.device}, half precision" if result.options.precision == "half" else result.device
+    return f"{count} picture{'s' * (count != 1)} · {model_title(result)} · {where} · {result.seconds:.2f} s"
+
+
+def remarks(result: Result | CaptionTable | Comparison) -> list[str]:
+    """Return what a reader should know beside the figures: notes on all, notes on pictures, rejected files.
+
+    With several models each note names its model, and what concerns a picture is said once.
+    """
+    if isinstance(result, Comparison):
+        notes = [f"{one.model}: {note}" for one in result.results for note in one.notes]
+        return list(dict.fromkeys([*notes, *(r for one in result.results for r in remarks(replace(one, notes=())))]))
+    scores = result.scores if isinstance(result, Result) else ()
+    return [
+        *result.notes,
+        *(f"{score.name}: {'; '.join(score.notes)}" for score in scores if score.notes),
+        *(f"{rejected.name} {rejected.reason}." for rejected in result.rejected),
+    ]
+
+
+def agreement(comparison: Comparison) -> str:
+    """Return how much alike the first two models rank the pictures, in one sentence."""
+    value = comparison.agreement
+    if value is None:
+        return "With fewer than three pictures it cannot be said how much alike the models rank them."
+    first, second = (result.model for result in comparison.results[:2])
+    words = {0.999: "in the same order", 0.7: "much alike", 0.3: "partly alike", -0.3: "with little in common"}
+    alike = next((text for least, text in words.items() if value >= least), "in rather opposite orders")
+    return f"{first} and {second} rank the pictures {alike} (rank correlation {value:.2f})."
+
+
+def percent(share: float) -> str:
+    """Return a share, 0 to 1, as a percentage with one decimal."""
+    return f"{share:.1%}".replace("%", " %")
+
+
+def whole_percent(share: float) -> str:
+    """Return a share, 0 to 1, as a whole percentage; 0 only if it is nothing."""
+    return "< 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+
+
+def percentile(value: float) -> str:
+    """Return a percentile, 0 to 100: whole, but near the top as exact as need be, and never 0 or 100."""
+    if value >= 99.95:
+        return "> 99.9 %"
+    return "< 1 %" if value <= 0.5 else f"{value:.1f} %" if value >= 99.5 else f"{value:.0f} %"
+
+
+def _of_a_hundred(value: float) -> str:
+    """Return a percentile as it reads after "better than"."""
+    return percentile(value).replace("> ", "").replace("<", "less than")
