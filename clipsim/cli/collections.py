@@ -25,8 +25,7 @@ from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.options import Choices, Contrast, Framing
 
 if TYPE_CHECKING:
-    from clipsim.collections.collection import Hit
-    from clipsim.collections.indexing import Engine
+    from clipsim.collections import Engine, Hit
 
 COLUMNS = ("rank", "path", "cosine", "percentile", "verdict", "width", "height", "file_size", "modified", "model")
 ALIKE = 0.97  # cosine of near duplicates
@@ -71,7 +70,7 @@ def index(
     What is new or changed is encoded, what is gone is forgotten, the rest is left. A run that was killed goes on where
     it stopped. Exit status: 0 done, 1 not done or nothing could be read, 2 wrong use.
     """
-    from clipsim.collections.indexing import index_folder
+    from clipsim.collections import index_folder
 
     chosen: Choices = {"precision": precision}
     if framing is not None:
@@ -158,7 +157,7 @@ def search(
 
     Exit status: 0 found, 1 nothing found, 2 wrong use.
     """
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
 
     if sum(one is not None for one in (caption, image, duplicates)) != 1:
         raise CaptionError("Give a caption, or --image, or --duplicates: one of them.")
@@ -227,12 +226,13 @@ def _row(hit: Hit, model: str) -> dict[str, Any]:
 
 def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:
     """Say what a collection holds."""
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
     from clipsim.images import storage
     from clipsim.report import TextTable
 
     collection = Collection.open(folder)
     manifest, config = collection.manifest, collection.manifest.embedding
+    files = [collection.folder / name for name in manifest.files()]
     facts = {
         "pictures": len(collection),
         "cannot be read": len(collection.rejected),
@@ -245,7 +245,7 @@ def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:
         "contrast": config.options.contrast,
         "segments": len(manifest.segments),
         "index": "approximate" if manifest.index else "exact",
-        "bytes": sum(storage.size(collection.folder / name) for name in manifest.files()),
+        "bytes": sum(storage.size(file) for file in files if storage.exists(file)),
         "format": manifest.format,
     }
     if format == "json":
@@ -256,7 +256,7 @@ def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:
 
 def verify(folder: CollectionArgument) -> None:
     """Read all of a collection and say what is wrong with it; the exit status is 1 if anything is."""
-    from clipsim.collections.collection import Collection
+    from clipsim.collections import Collection
 
     collection = Collection.open(folder)
     problems = collection.verify()

@@ -29,7 +29,7 @@ def check_model(name: str | None) -> str | None:
 
 def check_models(names: list[str]) -> list[str]:
     """Return the names of models; raise a `ChoiceError` that lists the known ones if one can be none."""
-    from clipsim.encoders.registry import check_name
+    from clipsim.encoders import check_name
 
     for name in names:
         check_name(name)
@@ -38,9 +38,9 @@ def check_models(names: list[str]) -> list[str]:
 
 def check_device(name: str) -> str:
     """Return the name of a device; raise a `ChoiceError` that lists the known ones if it is none."""
-    from clipsim.encoders.torch_encoder import check_device_name
+    from clipsim.encoders import check_device as check
 
-    check_device_name(name)
+    check(name)
     return name
 
 

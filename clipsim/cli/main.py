@@ -74,7 +74,7 @@ def models(format: TableOrJson = "table") -> None:
     from dataclasses import asdict
     from importlib.resources import files
 
-    from clipsim.encoders.registry import MODELS
+    from clipsim.encoders import MODELS
     from clipsim.report import TextTable
 
     if format == "json":

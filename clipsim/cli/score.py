@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from clipsim.embedding.pipeline import Rejected
-    from clipsim.encoders.base import Encoder
+    from clipsim.encoders import Encoder
     from clipsim.scoring.compare import CaptionTable, Comparison
     from clipsim.scoring.score import Result, Score
 
@@ -252,7 +252,7 @@ def _read_captions(source: str) -> list[str]:
 
 def _load_encoders(models: Sequence[str], device: str, precision: Precision, cache: str | None) -> list[Encoder]:
     from clipsim.embedding.cache import VectorCache, use_cache
-    from clipsim.encoders.registry import load
+    from clipsim.encoders import load
 
     try:
         vectors = None if cache is None else VectorCache(FILE_BYTES, Path(cache))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
-from clipsim.encoders.registry import STAND_IN
+from clipsim.encoders import STAND_IN
 from clipsim.images.reading import SUFFIXES
 from clipsim.options import Options
 from clipsim.scoring.calibration import MATCH, NO_MATCH, WEAK, Calibration
