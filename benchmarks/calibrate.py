@@ -21,18 +21,15 @@ from pathlib import Path
 import numpy as np
 
 import clipsim
-from clipsim.embedding.pipeline import Gallery, embed
-from clipsim.embedding.prompts import encode_captions
+from clipsim.embedding import Gallery, embed, encode_captions
 from clipsim.encoders import Encoder
+from clipsim.scoring import NOTHING, Calibration, encode_background
 from clipsim.scoring.calibration import (
-    NOTHING,
     BackgroundCaptions,
-    Calibration,
     Cutoffs,
     NullDistribution,
-    encode_background,
-    percentiles,
-    strengths,
+    compute_percentiles,
+    compute_strengths,
 )
 
 SENTENCES = (
@@ -123,20 +120,22 @@ class Pairs:
             cutoffs=Cutoffs(100, 100, 0),
             rates={},
             origin="",
-            null=NullDistribution.of(np.array([0.0, 1.0])),
+            null=NullDistribution.fit(np.array([0.0, 1.0])),
             mean=mean,
             directions=directions[:kept] * lengths[:kept, None],
             rest=float((lengths[kept:] ** 2).sum() / len(mean)),
         )
-        _, t = strengths(self.cosines[learn][:, :1], self.vectors[:1], self.unrelated[learn], self.bank, moments)
-        null = NullDistribution.of(t.ravel())
+        _, t = compute_strengths(
+            self.cosines[learn][:, :1], self.vectors[:1], self.unrelated[learn], self.bank, moments
+        )
+        null = NullDistribution.fit(t.ravel())
         places = np.linspace(0, len(null.t) - 1, QUANTILES).round().astype(int)
         return replace(moments, null=NullDistribution(null.t[places], null.below[places], null.excess))
 
-    def percentiles(self, learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
+    def compute_percentiles(self, learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
         """Of the pictures `judge` with every caption, by what was learned from the pictures `learn`."""
         known = self.calibration(learn)
-        return percentiles(self.cosines[judge], self.vectors, self.unrelated[judge], self.bank, known)
+        return compute_percentiles(self.cosines[judge], self.vectors, self.unrelated[judge], self.bank, known)
 
     def cross_validated(self, cuts: list[Cutoffs] | None = None) -> tuple[np.ndarray, list[Cutoffs]]:
         """Percentiles of every pair, and the cut-offs of each fold: learned from the others, unless they are given."""

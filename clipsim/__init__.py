@@ -1,26 +1,76 @@
-"""clipsim: how well does this caption fit these pictures?"""
+"""clipsim: how well does this caption fit these pictures?
 
-from typing import TYPE_CHECKING, Any
+`clipsim.score("photos/", "a dog in the snow")` is the short way: it loads a model and scores. `load` and `score_images`
+are the same in two steps, for programs that score more than once.
+"""
 
-from clipsim.encoders.base import Encoder
-from clipsim.encoders.registry import load
-from clipsim.errors import (
-    CaptionError,
-    ChoiceError,
-    ClipsimError,
-    EncoderError,
-    ImageError,
-    LimitError,
-    UsageError,
-)
-from clipsim.options import Options
-from clipsim.scoring.compare import CaptionTable, Comparison, compare_models, score_captions
-from clipsim.scoring.score import Result, Score, score_each, score_images
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+# The one lazy door of the package: a name is imported when it is used, so that `import clipsim` costs nothing.
+_HOMES = {
+    "CaptionError": "clipsim.errors",
+    "CaptionTable": "clipsim.scoring",
+    "ChoiceError": "clipsim.errors",
+    "ClipsimError": "clipsim.errors",
+    "Collection": "clipsim.collections",
+    "Comparison": "clipsim.scoring",
+    "Encoder": "clipsim.encoders",
+    "EncoderError": "clipsim.errors",
+    "ImageError": "clipsim.errors",
+    "LimitError": "clipsim.errors",
+    "Options": "clipsim.options",
+    "Result": "clipsim.scoring",
+    "Score": "clipsim.scoring",
+    "UsageError": "clipsim.errors",
+    "compare_models": "clipsim.scoring",
+    "index_folder": "clipsim.collections",
+    "load": "clipsim.encoders",
+    "score": "clipsim.scoring.score",
+    "score_captions": "clipsim.scoring",
+    "score_each": "clipsim.scoring",
+    "score_images": "clipsim.scoring",
+}
 
 if TYPE_CHECKING:
     from clipsim.collections import Collection, index_folder
+    from clipsim.encoders import Encoder, load
+    from clipsim.errors import (
+        CaptionError,
+        ChoiceError,
+        ClipsimError,
+        EncoderError,
+        ImageError,
+        LimitError,
+        UsageError,
+    )
+    from clipsim.options import Options
+    from clipsim.scoring import (
+        CaptionTable,
+        Comparison,
+        Result,
+        Score,
+        compare_models,
+        score_captions,
+        score_each,
+        score_images,
+    )
+    from clipsim.scoring.score import score
+else:  # so that a type checker still finds a name that is not there
 
-__version__ = "0.1.0"
+    def __getattr__(name: str) -> object:
+        """Import a public name from its room."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
 __all__ = [
     "CaptionError",
     "CaptionTable",
@@ -39,20 +89,8 @@ __all__ = [
     "compare_models",
     "index_folder",
     "load",
+    "score",
     "score_captions",
     "score_each",
     "score_images",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """What collections need is imported once it is asked for."""
-    if name == "Collection":
-        from clipsim.collections import Collection
-
-        return Collection
-    if name == "index_folder":
-        from clipsim.collections import index_folder
-
-        return index_folder
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ from support import CHROMIUM, FLAGS, Server, paint, serving
 
 import clipsim
 from clipsim import Encoder
-from clipsim.embedding.cache import cache_of
+from clipsim.embedding import cache_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -22,11 +22,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import clipsim
-from clipsim.embedding.framing import FRAMINGS
-from clipsim.embedding.pipeline import embed
+from clipsim.embedding import embed
 from clipsim.encoders import Encoder
 from clipsim.images.reading import read
-from clipsim.scoring.heatmaps import heatmaps, peak
+from clipsim.options import FRAMINGS
+from clipsim.scoring.heatmaps import compute_heatmaps, find_peak
 
 QUARTER = 260  # pixels
 QUARTERS = ((0, 0), (1, 0), (0, 1), (1, 1))  # column and row
@@ -125,8 +125,8 @@ def pointing(
     for mosaic, target in zip(mosaics, targets, strict=True):
         picture = pasted([squares[name] for name in mosaic.files])
         gallery = embed(picture, encoder, framing=framing, keep_views=True)
-        heatmap = heatmaps(gallery.pictures, encoder, target)[0]
-        x, y = peak(heatmap)
+        heatmap = compute_heatmaps(gallery.pictures, encoder, target)[0]
+        x, y = find_peak(heatmap)
         right += (int(x >= 0.5), int(y >= 0.5)) == QUARTERS[mosaic.asked]
         method = heatmap.method
     return Tally(right, len(mosaics)), method

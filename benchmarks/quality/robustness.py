@@ -25,11 +25,11 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import clipsim
-from clipsim.embedding.framing import GREY, View, encode, views
-from clipsim.embedding.pipeline import Gallery, PictureInfo, unit_mean
-from clipsim.embedding.prompts import PROMPTS, encode_captions
+from clipsim.embedding import Gallery, PictureInfo, View, encode_captions, unit_mean
+from clipsim.embedding.framing import GREY, encode, frame
 from clipsim.encoders import Encoder
 from clipsim.images.reading import read
+from clipsim.options import PROMPTS
 
 BRIGHTNESS = 0.08  # of every pixel, in sRGB; a picture keeps about 20 of 256 levels
 CONTRAST = 0.1  # of every pixel's distance from the picture's mean colour
@@ -137,11 +137,11 @@ def clahe(look: View) -> View:
 
 
 LOOKS: dict[str, Callable[[Picture, Encoder], list[View]]] = {
-    "crop": views,
-    "pad": lambda image, encoder: views(image, encoder, "pad"),
-    "tiles": lambda image, encoder: views(image, encoder, "tiles-best"),
-    "crop, contrast auto": lambda image, encoder: views(image, encoder, contrast="auto"),
-    "crop, CLAHE": lambda image, encoder: [clahe(look) for look in views(image, encoder)],
+    "crop": frame,
+    "pad": lambda image, encoder: frame(image, encoder, "pad"),
+    "tiles": lambda image, encoder: frame(image, encoder, "tiles-best"),
+    "crop, contrast auto": lambda image, encoder: frame(image, encoder, contrast="auto"),
+    "crop, CLAHE": lambda image, encoder: [clahe(look) for look in frame(image, encoder)],
 }
 
 

@@ -16,10 +16,9 @@ import numpy as np
 
 import clipsim
 from benchmarks.quality.robustness import labelled
-from clipsim.embedding.pipeline import embed
-from clipsim.embedding.prompts import encode_captions
+from clipsim.embedding import embed, encode_captions
 from clipsim.encoders import Encoder
-from clipsim.scoring.words import left_out, split
+from clipsim.scoring.words import leave_one_out, split_words
 
 SENTENCES = (
     "a {} standing in the snow",
@@ -47,8 +46,8 @@ def main() -> None:
 
 def top_word(caption: str, picture: np.ndarray, encoder: Encoder) -> str:
     """The word without which the caption's cosine with the picture's vector, shape (width,), is lowest."""
-    words = split(caption)
-    return words[int((encode_captions(left_out(words), encoder) @ picture).argmin())]
+    words = split_words(caption)
+    return words[int((encode_captions(leave_one_out(words), encoder) @ picture).argmin())]
 
 
 if __name__ == "__main__":

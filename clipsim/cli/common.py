@@ -12,7 +12,7 @@ import typer
 from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS, Contrast, Framing, Precision, Prompt
 
 if TYPE_CHECKING:
-    from clipsim.embedding.pipeline import Progress
+    from clipsim.embedding import Progress
     from clipsim.report import Block
 
 

@@ -32,10 +32,9 @@ from clipsim.options import Options, Precision
 if TYPE_CHECKING:
     from PIL import Image
 
-    from clipsim.embedding.pipeline import Rejected
+    from clipsim.embedding import Rejected
     from clipsim.encoders import Encoder
-    from clipsim.scoring.compare import CaptionTable, Comparison
-    from clipsim.scoring.score import Result, Score
+    from clipsim.scoring import CaptionTable, Comparison, Result, Score
 
     Picture = tuple[Path, str]  # a file and its name
 
@@ -74,7 +73,7 @@ def score(
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
-    from clipsim.scoring.score import caption_notes, score_each, score_images
+    from clipsim.scoring import note_truncation, score_each, score_images
 
     if reference is not None and (words or prompt != "as-written"):
         raise UsageError("With --reference there is no caption: leave out --words and --prompt.")
@@ -88,7 +87,7 @@ def score(
     (encoder,) = _load_encoders([model], device, precision, cache)
     with show_progress(len(pictures)) as progress:
         if format == "jsonl":
-            for note in (*encoder.notes, *(caption_notes(asked, encoder, prompt) if asked else ())):
+            for note in (*encoder.notes, *(note_truncation(asked, encoder, prompt) if asked else ())):
                 say(note)
             lines = score_each(pictures, asked, encoder, reference=reference, options=options, progress=progress)
             _print_lines(lines, encoder.name)
@@ -130,7 +129,7 @@ def table(
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
-    from clipsim.scoring.compare import score_captions
+    from clipsim.scoring import score_captions
 
     asked = [*([] if captions is None else _read_captions(captions)), *(caption or [])]
     if not asked:
@@ -159,7 +158,7 @@ def compare(
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
-    from clipsim.scoring.compare import compare_models
+    from clipsim.scoring import compare_models
 
     if len(model) < 2:
         raise UsageError("One model alone cannot be compared: give --model twice or more often.")
@@ -173,7 +172,7 @@ def compare(
 
 def _read_words(caption: str, images: list[str], reference: str | None) -> tuple[str | None, list[Picture]]:
     """Return the caption and the pictures; with a reference every word is a picture, a caption there is not used."""
-    from clipsim.scoring.score import clean_caption
+    from clipsim.scoring import clean_caption
 
     if reference is None:
         caption = clean_caption(caption)
@@ -251,7 +250,7 @@ def _read_captions(source: str) -> list[str]:
 
 
 def _load_encoders(models: Sequence[str], device: str, precision: Precision, cache: str | None) -> list[Encoder]:
-    from clipsim.embedding.cache import VectorCache, use_cache
+    from clipsim.embedding import VectorCache, use_cache
     from clipsim.encoders import load
 
     try:
@@ -271,7 +270,7 @@ def _load_encoders(models: Sequence[str], device: str, precision: Precision, cac
 def _print_answer(answer: Result | CaptionTable | Comparison, form: str) -> None:
     """Print what was found, with remarks on the standard error; JSON even if it holds nothing but rejected pictures."""
     from clipsim import report
-    from clipsim.scoring.score import Result
+    from clipsim.scoring import Result
 
     for remark in report.remarks(answer):
         say(remark)
@@ -288,7 +287,7 @@ def _print_answer(answer: Result | CaptionTable | Comparison, form: str) -> None
 
 def _print_lines(lines: Iterator[Score | Rejected], model: str) -> None:
     """Print each picture's score as a line of JSON as soon as it is there."""
-    from clipsim.embedding.pipeline import Rejected
+    from clipsim.embedding import Rejected
     from clipsim.report import to_json_line
 
     scored = 0
@@ -312,10 +311,10 @@ def _make_folder(folder: str) -> Path:
 
 def _save_heatmaps(result: Result, pictures: list[Picture], folder: Path) -> None:
     """Save each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
-    from clipsim.embedding.pipeline import name_sources
+    from clipsim.embedding import name_sources
     from clipsim.images.reading import read
     from clipsim.report import titles
-    from clipsim.scoring.heatmaps import overlay
+    from clipsim.scoring import overlay
 
     sources = {name: path for path, name in name_sources(pictures)}
     saved = []

@@ -30,15 +30,13 @@ from clipsim.collections.store import (
     read_removed,
     schema,
 )
-from clipsim.embedding.pipeline import Gallery, PictureInfo, Rejected, embed
-from clipsim.embedding.prompts import encode_captions
+from clipsim.embedding import Gallery, PictureInfo, Rejected, embed, encode_captions
 from clipsim.encoders.base import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
 from clipsim.images import storage
 from clipsim.images.storage import Location, locate
 from clipsim.options import Prompt
-from clipsim.scoring.judge import judge
-from clipsim.scoring.score import clean_caption
+from clipsim.scoring import clean_caption, judge
 
 SPARE = 32  # hits beyond those asked for that are re-scored: single precision may order the last ones otherwise
 NEAR = 0.97  # cosine from which pictures count as near duplicates

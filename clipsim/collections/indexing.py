@@ -27,8 +27,7 @@ from clipsim.collections.store import (
     suitable_kind,
     write_segment,
 )
-from clipsim.embedding.framing import seen_part
-from clipsim.embedding.pipeline import Embedded, Progress, Rejected, stream
+from clipsim.embedding import Embedded, Progress, Rejected, join_views, stream
 from clipsim.encoders.base import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.images import storage
@@ -406,7 +405,7 @@ def _row(found: Embedded, file: File, size: int, content: str) -> dict[str, Any]
 def thumbnail(found: Embedded) -> bytes:
     """What the model saw of a picture, `THUMBNAIL` pixels along the longer side: a JPEG."""
     data = BytesIO()
-    seen_part(found.info.views, found.info.size, THUMBNAIL).save(data, "JPEG", quality=80)
+    join_views(found.info.views, found.info.size, THUMBNAIL).save(data, "JPEG", quality=80)
     return data.getvalue()
 
 

@@ -16,26 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from clipsim.encoders.base import Encoder
+from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.settings import Limits
 
 VERSION = 1  # of what a vector stands for: a change of how pictures are read or framed needs another one
 OVERHEAD = 200  # bytes of an entry beside its own: the key, the index
-ROOM = 0.1  # share that is freed at once when the cache is full
+FREED = 0.1  # share of the cache that is freed at once when it is full
 _CACHE = "cache"  # in what is derived from an encoder
 
 
 class VectorCache:
     """Arrays by key, in memory or in a file. One instance may be shared between threads, a file between processes."""
 
-    def __init__(self, most_bytes: int, path: Path | str = ":memory:") -> None:
-        """Open the file, made if it is missing.
+    def __init__(self, max_bytes: int, path: Path | str = ":memory:") -> None:
+        """Open the file, or create it if it is missing.
 
         Raises:
             ClipsimError: the file is not such a cache, or cannot be written.
         """
-        self.most_bytes = most_bytes
+        self.max_bytes = max_bytes
         self._lock = threading.Lock()
         try:
             self._rows = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
@@ -46,33 +46,32 @@ class VectorCache:
                 "(key BLOB PRIMARY KEY, used INTEGER, size INTEGER, width INTEGER, vectors BLOB, about TEXT)"
             )
             self._rows.execute("CREATE INDEX IF NOT EXISTS by_use ON vectors (used)")
-            self._clock, self.bytes = self._rows.execute(
-                "SELECT COALESCE(MAX(used), 0), COALESCE(SUM(size), 0) FROM vectors"
-            ).fetchone()
+            (self._clock,) = self._rows.execute("SELECT COALESCE(MAX(used), 0) FROM vectors").fetchone()
+            self.bytes = self._sum_sizes()
         except sqlite3.Error as error:
             raise ClipsimError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
 
     def get(self, key: bytes) -> tuple[np.ndarray, Any] | None:
-        """The array, float32 of shape (n, width), and what was put beside it."""
+        """Return the array, float32 of shape (n, width), and what was put beside it; None if there is no such key."""
         with self._lock:
-            found = self._rows.execute("SELECT width, vectors, about FROM vectors WHERE key = ?", (key,)).fetchone()
-            if found:
+            row = self._rows.execute("SELECT width, vectors, about FROM vectors WHERE key = ?", (key,)).fetchone()
+            if row:
                 self._clock += 1
                 self._rows.execute("UPDATE vectors SET used = ? WHERE key = ?", (self._clock, key))
-        return (np.frombuffer(found[1], np.float32).reshape(-1, found[0]), json.loads(found[2])) if found else None
+        return (np.frombuffer(row[1], np.float32).reshape(-1, row[0]), json.loads(row[2])) if row else None
 
     def put(self, key: bytes, vectors: np.ndarray, about: Any = None) -> None:
         """Keep an array of shape (n, width) and something that JSON can hold."""
         data, text = np.ascontiguousarray(vectors, np.float32).tobytes(), json.dumps(about)
         size = len(data) + len(text) + OVERHEAD
-        if size > self.most_bytes:
+        if size > self.max_bytes:
             return
         with self._lock:
             self._clock += 1
             row = (key, self._clock, size, vectors.shape[1], data, text)
             added = self._rows.execute("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, ?, ?)", row).rowcount
             self.bytes += size if added else 0
-            if self.bytes > self.most_bytes:
+            if self.bytes > self.max_bytes:
                 self._make_room()
 
     def close(self) -> None:
@@ -87,16 +86,17 @@ class VectorCache:
             self.bytes = 0
 
     def _make_room(self) -> None:
+        surplus = self._sum_sizes() - (1 - FREED) * self.max_bytes
+        self._rows.execute(
+            "DELETE FROM vectors WHERE key IN (SELECT key FROM "
+            "(SELECT key, SUM(size) OVER (ORDER BY used, key) - size AS older FROM vectors) WHERE older < ?)",
+            (surplus,),
+        )
+        self.bytes = self._sum_sizes()
+
+    def _sum_sizes(self) -> int:
         # other processes may have written to the file too
-        (self.bytes,) = self._rows.execute("SELECT COALESCE(SUM(size), 0) FROM vectors").fetchone()
-        oldest = self._rows.execute("SELECT key, size FROM vectors ORDER BY used").fetchall()
-        surplus = self.bytes - (1 - ROOM) * self.most_bytes
-        for key, size in oldest:
-            if surplus <= 0:
-                break
-            self._rows.execute("DELETE FROM vectors WHERE key = ?", (key,))
-            self.bytes -= size
-            surplus -= size
+        return int(self._rows.execute("SELECT COALESCE(SUM(size), 0) FROM vectors").fetchone()[0])
 
 
 def cache_of(encoder: Encoder) -> VectorCache:
@@ -115,13 +115,13 @@ def use_cache(encoder: Encoder, cache: VectorCache) -> None:
 def vector_key(encoder: Encoder, parts: Iterable[str | bytes]) -> bytes:
     """Return what vectors are kept under: a digest of the encoder and of what it read."""
     digest = hashlib.sha256()
-    for part in (_identity(encoder), *parts):
+    for part in (_identify(encoder), *parts):
         data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()
 
 
-def _identity(encoder: Encoder) -> str:
+def _identify(encoder: Encoder) -> str:
     """Return the same for encoders that give the same vectors: by their weights where these are known."""
     if encoder.revision:
         kind = encoder.device.partition(":")[0]

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cache as cache_once
-from itertools import chain, islice
+from dataclasses import dataclass, field
+from functools import cache as call_once
 from pathlib import Path
 from threading import Semaphore
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import ThreadpoolController
 
 from clipsim.embedding.cache import VectorCache, cache_of, vector_key
-from clipsim.embedding.framing import View, seen, views
-from clipsim.encoders.base import Encoder
-from clipsim.errors import ClipsimError, ImageError
-from clipsim.images.reading import Picture, Source, digest, open_image, read
+from clipsim.embedding.framing import View, compute_coverage, frame, pool
+from clipsim.embedding.naming import Item, collect_sources
+from clipsim.encoders import Encoder
+from clipsim.errors import ImageError
+from clipsim.images.reading import Source, digest, open_image, read
 from clipsim.options import Options
 
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
-
-BATCH_PIXELS = 60_000_000  # looks held at once, about 180 MB of RGB
-WORKERS = min(8, os.cpu_count() or 1)  # threads that read pictures
-LARGE = 16_000_000  # pixels; of still larger pictures only two are decoded at once, each may take 400 MB
-_LARGE_AT_ONCE = Semaphore(2)
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
 DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
 MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
 
-S = TypeVar("S", bound=Source)
-Item = Source | tuple[Source, str]
 Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much is read and held at once.
+
+    Attributes:
+        workers: threads that read pictures.
+        batch_pixels: pixels of views that go into one forward pass; 60 million are about 180 MB of RGB.
+        large: pixels of a picture from which on only two are decoded at once: each may take 400 MB.
+    """
+
+    workers: int = min(8, os.cpu_count() or 1)
+    batch_pixels: int = 60_000_000
+    large: int = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class PictureInfo:
 
 @dataclass(frozen=True)
 class Embedded:
-    """One picture and its vectors, one for each look at it: unit-length float32, shape (v, d)."""
+    """One picture and its vectors, one for each view: unit-length float32, shape (v, d)."""
 
     info: PictureInfo
     vectors: np.ndarray
@@ -81,8 +88,8 @@ class Gallery:
 
     Attributes:
         pictures: those that could be read, in the order in which they were given.
-        vectors: unit-length float32, shape (v, d): one for each look at a picture.
-        starts: the first look of each picture, shape (n,).
+        vectors: unit-length float32, shape (v, d): one for each view of a picture.
+        starts: the first view of each picture, shape (n,).
         rejected: the others.
     """
 
@@ -92,7 +99,7 @@ class Gallery:
     rejected: tuple[Rejected, ...]
 
     def cosines(self, targets: np.ndarray) -> np.ndarray:
-        """Cosine of picture i, by the look that fits best, with unit vector j of shape (k, d): shape (n, k)."""
+        """Return the cosine of picture i, by its best view, with unit vector j of shape (k, d): shape (n, k)."""
         if not self.pictures:
             return np.zeros((0, len(targets)), np.float32)
         # in double: a product of another size is summed in another order, which single precision would show
@@ -102,7 +109,7 @@ class Gallery:
         return best
 
     def parts(self, size: int) -> Iterator[tuple[Gallery, slice]]:
-        """The pictures in parts of at most `size`, and which of them each part has."""
+        """Split the pictures into parts of at most `size`, each with the places of its pictures."""
         ends = [*self.starts, len(self.vectors)]
         for first in range(0, len(self.pictures), size):
             rows = slice(first, min(first + size, len(self.pictures)))
@@ -111,17 +118,16 @@ class Gallery:
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Small NumPy products by one thread: others of NumPy's own would spin on for a while, and a network that runs next
-    would share its cores with them (a caption takes three times as long on two cores)."""
-    limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    """Keep NumPy's products on one thread.
+
+    More of NumPy's own would spin on for a while, and a network that runs next would share its cores with them: a
+    caption takes three times as long on two cores.
+    """
+    limited: AbstractContextManager[Any] = _find_blas().limit(limits=1, user_api="blas")
     return limited
 
 
-@cache_once
-def _blas() -> ThreadpoolController:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+_find_blas = call_once(ThreadpoolController)  # which looks through every library that the process has loaded
 
 
 def embed(
@@ -131,6 +137,7 @@ def embed(
     *,
     progress: Progress | None = None,
     keep_views: bool = False,
+    pace: Pace = Pace(),
 ) -> Gallery:
     """Read and encode pictures; those that cannot be read are listed and do not cost the others.
 
@@ -140,6 +147,7 @@ def embed(
         options: framing and contrast.
         progress: called with (pictures done, pictures in all).
         keep_views: whether `PictureInfo.views` is wanted.
+        pace: how much is held at once.
 
     Raises:
         ClipsimError: there are no pictures.
@@ -149,13 +157,13 @@ def embed(
     rejected: list[Rejected] = []
     counts = [0]
     together = bytearray()  # many small arrays would keep the memory between them from being given back
-    for found in stream(items, encoder, options, progress=progress, keep_views=keep_views):
-        if isinstance(found, Rejected):
-            rejected.append(found)
+    for one in stream(items, encoder, options, progress=progress, keep_views=keep_views, pace=pace):
+        if isinstance(one, Rejected):
+            rejected.append(one)
         else:
-            pictures.append(found.info)
-            counts.append(len(found.vectors))
-            together += np.ascontiguousarray(found.vectors, np.float32).data.cast("B")
+            pictures.append(one.info)
+            counts.append(len(one.vectors))
+            together += np.ascontiguousarray(one.vectors, np.float32).data.cast("B")
     vectors = np.frombuffer(together, np.float32).reshape(-1, encoder.width)
     return Gallery(tuple(pictures), vectors, np.cumsum(counts)[:-1], tuple(rejected))
 
@@ -167,20 +175,23 @@ def stream(
     *,
     progress: Progress | None = None,
     keep_views: bool = False,
+    pace: Pace = Pace(),
 ) -> Iterator[Embedded | Rejected]:
-    """What `embed` collects, one by one in the order of `items`, of which few are held at once however many they are.
+    """Embed pictures lazily, in their order; few are held at once however many there are.
 
-    Pictures are read and resized in threads; what was encoded before comes from the cache. `progress` and what is
-    raised are as for `embed`; of an iterator the pictures in all are not known, and those that are done stand for them.
+    Pictures are read and resized in threads; what was encoded before comes from the cache. The arguments and what is
+    raised are those of `embed`. How many an iterator has is not known: `progress` is then given the number that are
+    done for both.
     """
     sources = collect_sources(items)
     total = len(sources) if isinstance(sources, Collection) else 0
-    chosen = _Treatment(encoder, options, cache_of(encoder), keep_views)
+    preparation = _Preparation(encoder, options, cache_of(encoder), keep_views, pace)
     done = 0
-    with ThreadPoolExecutor(WORKERS, "read") as pool:
+    with ThreadPoolExecutor(pace.workers, "read") as pool:
         try:
-            for batch in _batches(_in_order(pool, sources, chosen, _ahead(encoder)), encoder.batch):
-                yield from _encoded(batch, chosen)
+            prepared = _prepare_ahead(pool, sources, preparation)
+            for batch in _make_batches(prepared, encoder.batch, pace.batch_pixels):
+                yield from _encode(batch, preparation)
                 done += len(batch)
                 del batch  # or its pixels stay in memory while the next pictures are decoded
                 if progress:
@@ -190,16 +201,8 @@ def stream(
 
 
 @dataclass(frozen=True)
-class _Treatment:
-    encoder: Encoder
-    options: Options
-    cache: VectorCache
-    keep_views: bool
-
-
-@dataclass(frozen=True)
 class _Prepared:
-    """A picture that was read: what it looks like to the model, or the vectors that it has in the cache."""
+    """A picture that was read: its views, or its vectors where the cache has them."""
 
     info: PictureInfo
     views: list[View]
@@ -207,187 +210,126 @@ class _Prepared:
     vectors: np.ndarray | None
 
 
-def _kept(source: Source, name: str, chosen: _Treatment) -> _Prepared | None:
-    """What the cache has of a small file or of bytes: known so soon that a thread would only cost time."""
-    if chosen.keep_views or isinstance(source, Image.Image):
-        return None
-    try:
-        if not isinstance(source, bytes) and not 0 < Path(source).stat().st_size < SMALL:
+@dataclass(frozen=True)
+class _Preparation:
+    """Everything that is done to a picture before the network."""
+
+    encoder: Encoder
+    options: Options
+    cache: VectorCache
+    keep_views: bool
+    pace: Pace
+    large_at_once: Semaphore = field(default_factory=lambda: Semaphore(2))
+
+    def look_up(self, source: Source, name: str) -> _Prepared | None:
+        """Look for a small file or bytes in the cache, which is done so soon that a thread would only cost time."""
+        if self.keep_views or isinstance(source, Image.Image):
             return None
-        return _found(name, chosen.cache.get(_key(chosen, digest(source))))
-    except (OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
+        try:
+            if not isinstance(source, bytes) and not 0 < Path(source).stat().st_size < SMALL:
+                return None
+            return _restore(name, self.cache.get(self._key(digest(source))))
+        except (OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
+            return None
+
+    def prepare(self, source: Source, name: str) -> _Prepared | Rejected:
+        """Read, look up and frame one picture; runs in a thread."""
+        try:
+            image = open_image(source, name)
+            with self.large_at_once if image.width * image.height > self.pace.large else nullcontext():
+                return self._frame(source, image, name)
+        except ImageError as error:
+            return Rejected(error.name, error.reason)
+
+    def _frame(self, source: Source, image: Image.Image, name: str) -> _Prepared:
+        picture = None
+        if isinstance(source, Image.Image):
+            picture = read(source, name)
+            key = self._key(picture.image.tobytes(), repr((picture.image.size, picture.notes)))
+        else:
+            key = self._key(digest(source))
+        entry = self.cache.get(key)
+        known = _restore(name, entry)
+        if known and not self.keep_views:
+            if image is not source:
+                image.close()
+            return known
+        picture = picture or read(image, name, self._min_side())
+        views, size = frame(picture.image, self.encoder, self.options), picture.image.size
+        coverage = compute_coverage(views, size)
+        cropped = [f"the model saw the middle {coverage:.0%}"] if coverage < MOSTLY_CROPPED else []
+        kept = tuple(views) if self.keep_views else ()
+        return _Prepared(
+            PictureInfo(name, (*picture.notes, *cropped), size, coverage, kept), views, key, entry and entry[0]
+        )
+
+    def _min_side(self) -> int | None:
+        """Return how many pixels a side must have, where half precision lets a JPEG be decoded at a smaller size."""
+        return DRAFT_MARGIN * max(self.encoder.input_size) if self.encoder.precision == "half" else None
+
+    def _key(self, *content: bytes | str) -> bytes:
+        return vector_key(self.encoder, [*content, self.options.framing, self.options.contrast])
+
+
+def _restore(name: str, entry: tuple[np.ndarray, Any] | None) -> _Prepared | None:
+    """Make a picture of what the cache has of it."""
+    if not entry:
         return None
+    vectors, (notes, size, coverage) = entry
+    return _Prepared(PictureInfo(name, tuple(notes), tuple(size), coverage), [], b"", vectors)
 
 
-def _found(name: str, kept: tuple[np.ndarray, Any] | None) -> _Prepared | None:
-    if not kept:
-        return None
-    vectors, (notes, size, share) = kept
-    return _Prepared(PictureInfo(name, tuple(notes), tuple(size), share), [], b"", vectors)
+def _prepare_ahead(
+    pool: ThreadPoolExecutor, sources: Iterable[tuple[Source, str]], preparation: _Preparation
+) -> Iterator[_Prepared | Rejected]:
+    """Prepare sources in their order, some of them before they are needed."""
+    encoder = preparation.encoder
+    # an encoder that frames pictures only when it encodes them holds them in full size until then
+    ahead = 2 * encoder.batch if encoder.reads_ahead else preparation.pace.workers
+    waiting: deque[_Prepared | Future[_Prepared | Rejected]] = deque()
+    for source, name in sources:
+        waiting.append(preparation.look_up(source, name) or pool.submit(preparation.prepare, source, name))
+        if len(waiting) >= ahead:
+            yield _wait(waiting.popleft())
+    while waiting:
+        yield _wait(waiting.popleft())
 
 
-def _key(chosen: _Treatment, *content: bytes | str) -> bytes:
-    return vector_key(chosen.encoder, [*content, chosen.options.framing, chosen.options.contrast])
+def _wait(one: _Prepared | Future[_Prepared | Rejected]) -> _Prepared | Rejected:
+    return one.result() if isinstance(one, Future) else one
 
 
-def _prepared(source: Source, name: str, chosen: _Treatment) -> _Prepared | Rejected:
-    """Everything that is done to one picture before the network; runs in a thread."""
-    try:
-        image = open_image(source, name)
-        large = image.width * image.height > LARGE
-        with _LARGE_AT_ONCE if large else nullcontext():
-            return _read(source, image, name, chosen)
-    except ImageError as error:
-        return Rejected(error.name, error.reason)
+def _make_batches(
+    prepared: Iterable[_Prepared | Rejected], max_count: int, max_pixels: int
+) -> Iterator[list[_Prepared | Rejected]]:
+    """Group pictures into lists of at most `max_count` and, but for a single large one, views of `max_pixels`."""
+    batch: list[_Prepared | Rejected] = []
+    pixels = 0
+    for one in prepared:
+        size = 0 if isinstance(one, Rejected) else sum(view.image.width * view.image.height for view in one.views)
+        if batch and (len(batch) == max_count or pixels + size > max_pixels):
+            yield batch
+            batch, pixels = [], 0
+        batch.append(one)
+        pixels += size
+        del one  # or it stays in memory while the next pictures are decoded
+    if batch:
+        yield batch
 
 
-def _read(source: Source, image: Image.Image, name: str, chosen: _Treatment) -> _Prepared:
-    if isinstance(source, Image.Image):
-        picture = read(source, name)
-        key = _key(chosen, picture.image.tobytes(), repr((picture.image.size, picture.notes)))
-    else:
-        picture, key = None, _key(chosen, digest(source))
-    kept = chosen.cache.get(key)
-    found = _found(name, kept)
-    if found and not chosen.keep_views:
-        if image is not source:
-            image.close()
-        return found
-    picture = picture or read(image, name, _least(chosen.encoder))
-    looks = views(picture.image, chosen.encoder, chosen.options)
-    return _Prepared(_seen(picture, looks, chosen.keep_views), looks, key, kept and kept[0])
-
-
-def _least(encoder: Encoder) -> int | None:
-    """How many pixels a side must have at least, where half precision lets a JPEG be decoded at a smaller size."""
-    return DRAFT_MARGIN * max(encoder.input_size) if encoder.precision == "half" else None
-
-
-def _encoded(batch: list[_Prepared | Rejected], chosen: _Treatment) -> Iterator[Embedded | Rejected]:
-    new = [one for one in batch if isinstance(one, _Prepared) and one.vectors is None]
-    fresh = iter(_vectors([one.views for one in new], chosen.encoder, mean=chosen.options.framing == "tiles-mean"))
+def _encode(batch: list[_Prepared | Rejected], preparation: _Preparation) -> Iterator[Embedded | Rejected]:
+    """Encode what the cache did not have, and keep it there."""
+    new = [one.views for one in batch if isinstance(one, _Prepared) and one.vectors is None]
+    fresh: Iterator[np.ndarray] = iter(())
+    if new:
+        vectors = preparation.encoder.encode_views([view.image for views in new for view in views])
+        fresh = iter(np.split(vectors, np.cumsum([len(views) for views in new])[:-1]))
     for one in batch:
         if isinstance(one, Rejected):
             yield one
         elif one.vectors is not None:
             yield Embedded(one.info, one.vectors)
         else:
-            vectors, info = next(fresh), one.info
-            chosen.cache.put(one.key, vectors, (info.notes, info.size, info.coverage))
+            vectors, info = pool(next(fresh), preparation.options.framing), one.info
+            preparation.cache.put(one.key, vectors, (info.notes, info.size, info.coverage))
             yield Embedded(info, vectors)
-
-
-def _vectors(looks: list[list[View]], encoder: Encoder, *, mean: bool) -> list[np.ndarray]:
-    """The vectors of each picture's looks, or their mean at unit length."""
-    if not looks:
-        return []
-    together = encoder.encode_views([look.image for some in looks for look in some])
-    each = np.split(together, np.cumsum([len(some) for some in looks])[:-1])
-    if not mean:
-        return each
-    return [unit_mean(vectors) for vectors in each]
-
-
-def unit_mean(vectors: np.ndarray) -> np.ndarray:
-    """The mean of vectors of shape (n, d), at unit length: shape (1, d)."""
-    mean = vectors.mean(axis=0, keepdims=True)
-    unit: np.ndarray = mean / np.linalg.norm(mean)
-    return unit
-
-
-def _seen(picture: Picture, looks: list[View], keep_views: bool) -> PictureInfo:
-    size = picture.image.size
-    share = seen(looks, size)
-    cropped = [f"the model saw the middle {share:.0%}"] if share < MOSTLY_CROPPED else []
-    return PictureInfo(picture.name, (*picture.notes, *cropped), size, share, tuple(looks) if keep_views else ())
-
-
-def collect_sources(items: Iterable[Item] | Source) -> Iterable[tuple[Source, str]]:
-    """All sources with their names; of an iterator as they come.
-
-    Raises:
-        ClipsimError: there are none.
-    """
-    pairs = name_sources([items] if isinstance(items, str | bytes | Path | Image.Image) else items)
-    ahead = iter(pairs)
-    first = list(islice(ahead, 1))
-    if not first:
-        raise ClipsimError("There are no pictures to score: add at least one.")
-    return pairs if isinstance(pairs, list) else chain(first, ahead)
-
-
-def name_sources(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[tuple[S, str]]:
-    """Each item with a name that no other has: pictures that share one are told apart by a number.
-
-    In a list the first picture of a name keeps it, whatever the others are called; of an iterator only the names that
-    have come are known.
-    """
-    pairs = (item if isinstance(item, tuple) else (item, _own_name(item, place)) for place, item in enumerate(items, 1))
-    if not isinstance(items, Collection):
-        return _disambiguate(pairs, set())
-    known = list(pairs)
-    return list(_disambiguate(known, {name for _, name in known}))
-
-
-def _disambiguate(pairs: Iterable[tuple[S, str]], taken: set[str]) -> Iterator[tuple[S, str]]:
-    """Where names are `taken` from the start, the first picture of each has it."""
-    counted: Counter[str] = Counter()
-    first_has_it = bool(taken)
-    for source, name in pairs:
-        counted[name] += 1
-        unique = name
-        while unique in taken and not (first_has_it and counted[name] == 1):
-            counted[name] = max(2, counted[name])
-            unique = f"{name} ({counted[name]})"
-            counted[name] += unique in taken
-        taken.add(unique)
-        yield source, unique
-
-
-def _own_name(source: Source, place: int) -> str:
-    return Path(source).name if isinstance(source, str | Path) else f"image {place}"
-
-
-def _ahead(encoder: Encoder) -> int:
-    """How many pictures may be read before they are needed.
-
-    An encoder that frames pictures only when it encodes them holds them in full size until then.
-    """
-    return 2 * encoder.batch if encoder.reads_ahead else WORKERS
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, sources: Iterable[tuple[Source, str]], chosen: _Treatment, ahead: int
-) -> Iterator[_Prepared | Rejected]:
-    """Every source prepared, at most `ahead` of them at a time."""
-    waiting: deque[Future[_Prepared | Rejected]] = deque()
-    for source, name in sources:
-        kept = _kept(source, name, chosen)
-        waiting.append(_done(kept) if kept else pool.submit(_prepared, source, name, chosen))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _done(prepared: _Prepared) -> Future[_Prepared | Rejected]:
-    future: Future[_Prepared | Rejected] = Future()
-    future.set_result(prepared)
-    return future
-
-
-def _batches(prepared: Iterable[_Prepared | Rejected], most: int) -> Iterator[list[_Prepared | Rejected]]:
-    """Lists of at most `most` and, but for a single large one, looks of `BATCH_PIXELS` pixels."""
-    batch: list[_Prepared | Rejected] = []
-    pixels = 0
-    for one in prepared:
-        looks = one.views if isinstance(one, _Prepared) else []
-        size = sum(look.image.width * look.image.height for look in looks)
-        if batch and (len(batch) == most or pixels + size > BATCH_PIXELS):
-            yield batch
-            batch, pixels = [], 0
-        batch.append(one)
-        pixels += size
-        del one, looks
-    if batch:
-        yield batch

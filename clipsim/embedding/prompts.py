@@ -5,32 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from clipsim.embedding.cache import cache_of, vector_key
-from clipsim.encoders.base import Encoder
+from clipsim.encoders import Encoder
 from clipsim.options import PROMPTS, Prompt
 
 
 def encode_captions(captions: list[str], encoder: Encoder, prompt: Prompt = "as-written") -> np.ndarray:
-    """Unit-length float32 vectors of shape (n, width); over several templates, their mean at unit length.
+    """Encode captions into unit-length float32 vectors, shape (n, width).
 
-    Averaging in embedding space is section 3.1.4 of Radford et al. 2021 (arXiv:2103.00020). What was encoded before
-    comes from the cache.
+    Over several templates it is their mean at unit length: averaging in embedding space is section 3.1.4 of Radford et
+    al. 2021 (arXiv:2103.00020). What was encoded before comes from the cache.
     """
     cache = cache_of(encoder)
     keys = [vector_key(encoder, ["caption", *PROMPTS[prompt], caption]) for caption in captions]
-    kept = [cache.get(key) for key in keys]
+    entries = [cache.get(key) for key in keys]
     vectors = np.empty((len(captions), encoder.width), np.float32)
-    for row, found in zip(vectors, kept, strict=True):
-        if found:
-            row[:] = found[0][0]
-    new = [i for i, found in enumerate(kept) if not found]
+    for row, entry in zip(vectors, entries, strict=True):
+        if entry:
+            row[:] = entry[0][0]
+    new = [i for i, entry in enumerate(entries) if not entry]
     if new:
-        vectors[new] = _encoded([captions[i] for i in new], encoder, PROMPTS[prompt])
+        vectors[new] = _encode([captions[i] for i in new], encoder, PROMPTS[prompt])
     for i in new:
         cache.put(keys[i], vectors[i : i + 1])
     return vectors
 
 
-def _encoded(captions: list[str], encoder: Encoder, templates: tuple[str, ...]) -> np.ndarray:
+def _encode(captions: list[str], encoder: Encoder, templates: tuple[str, ...]) -> np.ndarray:
     vectors = encoder.encode_texts([template.replace("{}", caption) for caption in captions for template in templates])
     if len(templates) == 1:
         return vectors

@@ -22,7 +22,7 @@ from clipsim.options import Options, Prompt
 if TYPE_CHECKING:
     from clipsim.collections import Collection
     from clipsim.embedding.pipeline import Progress
-    from clipsim.encoders.base import Encoder
+    from clipsim.encoders import Encoder
 
 CUTOFFS = (1, 5, 10)
 CAPTIONS_AT_ONCE, PICTURES_AT_ONCE = 1_024, 4_096  # a block of cosines takes 32 MB in double and 16 MB in single

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clipsim.embedding.pipeline import Rejected
+from clipsim.embedding import Rejected
 from clipsim.report.sentences import model_title, percent, percentile, whole_percent
-from clipsim.scoring.compare import CaptionTable, Comparison
-from clipsim.scoring.score import Result, Score
+from clipsim.scoring import CaptionTable, Comparison, Result, Score
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -11,9 +11,7 @@ from pathlib import PurePath
 from clipsim.encoders import STAND_IN
 from clipsim.images.reading import SUFFIXES
 from clipsim.options import Options
-from clipsim.scoring.calibration import MATCH, NO_MATCH, WEAK, Calibration
-from clipsim.scoring.compare import CaptionTable, Comparison
-from clipsim.scoring.score import Result, Score
+from clipsim.scoring import MATCH, NO_MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
 TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."

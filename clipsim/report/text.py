@@ -10,9 +10,7 @@ from rich.text import Text
 
 from clipsim.report.export import SCORE_COLUMNS
 from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, percentile, status, treatment
-from clipsim.scoring.calibration import MATCH, NO_MATCH, WEAK
-from clipsim.scoring.compare import CaptionTable, Comparison
-from clipsim.scoring.score import Result, Score
+from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Result, Score
 
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
 MOST_COLOURED = 1000  # rows: rich takes about a millisecond for each

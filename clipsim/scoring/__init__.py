@@ -1,1 +1,53 @@
-"""Vectors into scores: cosines, percentiles, verdicts."""
+"""Vectors into scores: cosines, percentiles, verdicts.
+
+`score`, which loads a model too, is in `clipsim.scoring.score`, and at the door: `clipsim.score`.
+"""
+
+from clipsim.scoring.calibration import (
+    MATCH,
+    NO_MATCH,
+    NOTHING,
+    WEAK,
+    Calibration,
+    encode_background,
+    find_calibration,
+)
+from clipsim.scoring.compare import compare_models, score_captions
+from clipsim.scoring.heatmaps import Heatmap, overlay
+from clipsim.scoring.judge import judge
+from clipsim.scoring.results import CaptionTable, Comparison, Result, Score
+from clipsim.scoring.score import (
+    check_order,
+    check_query,
+    clean_caption,
+    note_truncation,
+    resolve_precision,
+    score_each,
+    score_images,
+)
+
+__all__ = [
+    "MATCH",
+    "NOTHING",
+    "NO_MATCH",
+    "WEAK",
+    "Calibration",
+    "CaptionTable",
+    "Comparison",
+    "Heatmap",
+    "Result",
+    "Score",
+    "check_order",
+    "check_query",
+    "clean_caption",
+    "compare_models",
+    "encode_background",
+    "find_calibration",
+    "judge",
+    "note_truncation",
+    "overlay",
+    "resolve_precision",
+    "score_captions",
+    "score_each",
+    "score_images",
+]

@@ -25,17 +25,17 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from huggingface_hub import cached_assets_path
 
-from clipsim.embedding.cache import VectorCache, vector_key
-from clipsim.embedding.prompts import encode_captions
-from clipsim.encoders.base import Encoder
+from clipsim.embedding import VectorCache, encode_captions, vector_key
+from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.options import PROMPTS, Prompt
 
-MATCH, WEAK, NO_MATCH = "match", "weak", "no match"
+VERDICTS = MATCH, WEAK, NO_MATCH = "match", "weak", "no match"  # best first
 NOTHING = "nothing here matches"
 RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
-LEAST_SPREAD = 0.6  # of a picture's plain spread
+MIN_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
 DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 take 1 MB
 
@@ -68,15 +68,15 @@ class NullDistribution:
     excess: float
 
     @classmethod
-    def of(cls, t: np.ndarray) -> NullDistribution:
-        """From the t of unrelated pairs, two at least."""
+    def fit(cls, t: np.ndarray) -> NullDistribution:
+        """Fit the distribution to the t of unrelated pairs, two at least."""
         t = np.sort(t).astype(np.float64)
         below = (np.arange(len(t)) + 0.5) / len(t)
         last = min(int(np.searchsorted(below, 1 - TAIL)), len(t) - 1)
         return cls(t[: last + 1], below[: last + 1], max(float((t[last:] - t[last]).mean()), 1e-6))
 
     def percentile(self, t: np.ndarray) -> np.ndarray:
-        """Percent of unrelated pairs below each t, 0 to 100."""
+        """Return the percentage of unrelated pairs below each t, 0 to 100."""
         beyond = np.maximum(t - self.t[-1], 0) / self.excess
         share = np.interp(t, self.t, self.below, left=0.0)
         tail = 1 - (1 - self.below[-1]) * np.exp(-beyond)
@@ -99,14 +99,14 @@ class Cutoffs:
     gallery: float
 
     def verdict(self, percentile: float) -> str:
-        """`MATCH`, `WEAK` or `NO_MATCH`."""
+        """Return `MATCH`, `WEAK` or `NO_MATCH`."""
         return MATCH if percentile >= self.match else WEAK if percentile >= self.weak else NO_MATCH
 
     def verdicts(self, percentiles: np.ndarray, among: int = 0) -> tuple[str, list[str]]:
-        """Of one caption with a gallery: the verdict on the whole (`MATCH` or `NOTHING`), and on each picture.
+        """Return the verdict on one caption with a gallery (`MATCH` or `NOTHING`), and that on each picture.
 
-        Of many pictures some look good by chance, so that the best has to be better (Šidák's correction). Where it is
-        not, none is called a match. These may be the best `among` more, which counts then.
+        Of many pictures some look good by chance, so that the best has to be better (Šidák's correction); where it is
+        not, none is called a match. If these are the best of more pictures, `among` says of how many.
         """
         each = [self.verdict(float(one)) for one in percentiles]
         by_chance = 1 - (float(max(percentiles)) / 100) ** max(len(percentiles), among)
@@ -117,14 +117,14 @@ class Cutoffs:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `benchmarks/calibrate.py` learned about a model from captioned pictures.
+    """What `tools/calibrate.py` learned about a model from captioned pictures.
 
     Attributes:
         cutoffs: of its verdicts.
-        rates: for each treatment, by name, how often these cut-offs were right and wrong on pictures that they were not
-            learned from.
+        rates: for framing, contrast and prompt, joined by spaces, how often these cut-offs were right and wrong on
+            pictures that they were not learned from.
         origin: on which pictures and captions.
-        null: spread of t.
+        null: distribution of t over unrelated pairs.
         mean: mean vector of the pictures, shape (d,).
         directions: their principal directions, each as long as its standard deviation, shape (r, d).
         rest: variance along every other direction.
@@ -140,38 +140,38 @@ class Calibration:
 
 
 @cache
-def captions() -> tuple[str, ...]:
-    """The background captions."""
+def read_background_captions() -> tuple[str, ...]:
+    """Read the background captions."""
     lines = files("clipsim.data").joinpath("background_captions.txt").read_text(encoding="utf-8").splitlines()
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def encode_background(encoder: Encoder, prompt: Prompt = "as-written") -> BackgroundCaptions:
-    """The background captions, encoded once for each encoder and prompt and kept; those of hub models also on disk."""
+    """Encode the background captions once for each encoder and prompt; those of hub models are kept on disk too."""
     if ("background", prompt) not in encoder.derived:
-        own = encoder.background(prompt)
-        vectors = _from_disk(encoder, prompt) if own is None else own
+        vectors = encoder.background(prompt)
+        if vectors is None:
+            vectors = _encode_or_load(encoder, prompt)
         encoder.derived["background", prompt] = BackgroundCaptions(vectors, neutral_weights(vectors))
-    kept: BackgroundCaptions = encoder.derived["background", prompt]
-    return kept
+    background: BackgroundCaptions = encoder.derived["background", prompt]
+    return background
 
 
-def _from_disk(encoder: Encoder, prompt: Prompt) -> np.ndarray:
-    """The captions' vectors, kept on disk where the weights have a revision, so that others never meet them."""
+def _encode_or_load(encoder: Encoder, prompt: Prompt) -> np.ndarray:
+    """Keep the vectors on disk where the weights have a revision, without which those of others could be met."""
+    captions = list(read_background_captions())
     if not encoder.revision:
-        return encode_captions(list(captions()), encoder, prompt)
-    from huggingface_hub import cached_assets_path
-
-    key = vector_key(encoder, ["background", *PROMPTS[prompt], *captions()])
+        return encode_captions(captions, encoder, prompt)
+    key = vector_key(encoder, ["background", *PROMPTS[prompt], *captions])
     try:
         disk = VectorCache(DISK_BYTES, Path(cached_assets_path("clipsim", "background")) / "vectors.sqlite")
     except (ClipsimError, OSError):  # a disk that is full or read-only costs time, no more
-        return encode_captions(list(captions()), encoder, prompt)
+        return encode_captions(captions, encoder, prompt)
     with closing(disk):
-        kept = disk.get(key)
-        if kept:
-            return kept[0]
-        vectors = encode_captions(list(captions()), encoder, prompt)
+        entry = disk.get(key)
+        if entry:
+            return entry[0]
+        vectors = encode_captions(captions, encoder, prompt)
         disk.put(key, vectors)
     return vectors
 
@@ -193,14 +193,14 @@ def neutral_weights(vectors: np.ndarray) -> np.ndarray:
         used &= weights > 0
 
 
-def strengths(
+def compute_strengths(
     cosines: np.ndarray,
     vectors: np.ndarray,
     unrelated: np.ndarray,
     background: BackgroundCaptions,
     calibration: Calibration | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """t of captions and of the background captions with every picture: steps 1 and 2.
+    """Compute t of captions and of the background captions with every picture: steps 1 and 2.
 
     Args:
         cosines: of picture i and caption j, shape (n, k).
@@ -212,15 +212,16 @@ def strengths(
     Returns:
         t of the captions, shape (n, k), and of the background captions, shape (n, m).
     """
-    x, of_background = _standard(cosines, vectors, calibration), _standard(unrelated, background.vectors, calibration)
+    x = _standardize(cosines, vectors, calibration)
+    of_background = _standardize(unrelated, background.vectors, calibration)
     middle = (of_background @ background.weights)[:, None]
     spread = np.sqrt((of_background - middle) ** 2 @ background.weights)[:, None]
     # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
-    spread = np.maximum(np.maximum(spread, LEAST_SPREAD * of_background.std(axis=1, keepdims=True)), 1e-6)
+    spread = np.maximum(np.maximum(spread, MIN_SPREAD * of_background.std(axis=1, keepdims=True)), 1e-6)
     return (x - middle) / spread, (of_background - middle) / spread
 
 
-def _standard(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibration | None) -> np.ndarray:
+def _standardize(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibration | None) -> np.ndarray:
     cosines, vectors = cosines.astype(np.float64), vectors.astype(np.float64)
     if calibration is None:
         return cosines
@@ -229,32 +230,32 @@ def _standard(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibration
     return standard
 
 
-def percentiles(
+def compute_percentiles(
     cosines: np.ndarray,
     vectors: np.ndarray,
     unrelated: np.ndarray,
     background: BackgroundCaptions,
     calibration: Calibration | None,
 ) -> np.ndarray:
-    """Of how many unrelated captions in a hundred each caption fits each picture better: shape (n, k).
+    """Compute how many unrelated captions in a hundred each caption beats, shape (n, k).
 
-    The arguments are those of `strengths`.
+    The arguments are those of `compute_strengths`.
     """
-    t, of_background = strengths(cosines, vectors, unrelated, background, calibration)
+    t, of_background = compute_strengths(cosines, vectors, unrelated, background, calibration)
     if calibration is not None:
         return calibration.null.percentile(t)
-    rows = [NullDistribution.of(row).percentile(ours) for row, ours in zip(of_background, t, strict=True)]
+    rows = [NullDistribution.fit(row).percentile(ours) for row, ours in zip(of_background, t, strict=True)]
     return np.array(rows).reshape(t.shape)
 
 
-def calibration(encoder: Encoder) -> Calibration | None:
-    """What is known of the encoder's model, or None."""
-    known = _known(encoder.name)
+def find_calibration(encoder: Encoder) -> Calibration | None:
+    """Return what is known of the encoder's model, or None."""
+    known = _read_calibration(encoder.name)
     return known if known and known.mean.shape == (encoder.width,) else None  # a folder may bear any model's name
 
 
 @cache
-def _known(model: str) -> Calibration | None:
+def _read_calibration(model: str) -> Calibration | None:
     folder = files("clipsim.data")
     text, arrays = folder.joinpath(f"calibration-{model}.json"), folder.joinpath(f"calibration-{model}.npz")
     if not text.is_file() or not arrays.is_file():

@@ -1,104 +1,88 @@
-"""Arithmetic on unit vectors, and the one function that joins the stages: `score_images`."""
+"""The functions that join the stages, from pictures and a caption to scores: `score`, `score_images`, `score_each`."""
 
 from __future__ import annotations
 
-import json
+import os
+import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Unpack
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
-from clipsim.embedding.framing import thumbnail
-from clipsim.embedding.pipeline import Gallery, Item, Progress, Rejected, collect_sources, embed, stream, unit_mean
-from clipsim.embedding.prompts import encode_captions
-from clipsim.encoders.base import Encoder
-from clipsim.errors import CaptionError, ImageError
-from clipsim.images.reading import Source
-from clipsim.options import PROMPTS, Choices, Options, Prompt
-from clipsim.scoring import words as wording
-from clipsim.scoring.heatmaps import Heatmap, heatmaps
-from clipsim.scoring.judge import Judgement, judge, judge_alone
+from clipsim.embedding import (
+    Gallery,
+    Item,
+    Progress,
+    Rejected,
+    collect_sources,
+    draw_thumbnail,
+    embed,
+    encode_captions,
+    stream,
+    unit_mean,
+)
+from clipsim.encoders import Encoder, load
+from clipsim.errors import CaptionError, ImageError, UsageError
+from clipsim.images.reading import SUFFIXES, Source
+from clipsim.options import PROMPTS, Choices, Options, Precision, Prompt
+from clipsim.scoring.heatmaps import compute_heatmaps
+from clipsim.scoring.judge import Judgement, judge
+from clipsim.scoring.results import Result, Score
+from clipsim.scoring.words import MAX_WORDS, ORDER_IGNORED, measure_words, split_words
 
 
-@dataclass(frozen=True)
-class Score:
-    """How well one picture fits.
+def score(
+    images: Iterable[Item] | Source,
+    caption: str | None = None,
+    *,
+    model: str = "auto",
+    device: str = "auto",
+    reference: Item | None = None,
+    words: bool = False,
+    heatmap: bool = False,
+    thumbnails: bool = False,
+    progress: Progress | None = None,
+    options: Options = Options(),
+    **choices: Unpack[Choices],
+) -> Result:
+    """Score every picture against one caption, or against one reference image, by a model that is loaded once.
 
-    Attributes:
-        name: the picture.
-        rank: 1 is the best; equal cosines keep the order in which the pictures were given. 0 from `score_each`.
-        cosine: cosine of the picture's vector and the caption's (or the reference image's), -1 to 1.
-        clipscore: `clipscore(cosine)`, 0 to 2.5; None outside the CLIP family and for image-image scores.
-        share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture, and
-            from `score_each`.
-        notes: what was done to the picture before the model saw it, in words.
-        percentile: of how many unrelated captions in a hundred this one fits the picture better, 0 to 100, corrected
-            for captions and pictures that fit everything (`clipsim.scoring.calibration`); None with a reference image.
-        verdict: "match", "weak" or "no match"; None where the model has no cut-offs, and with a reference image.
-        seen: how much of the picture the model saw, 0 to 1.
-        words: what each word of `Result.words` adds to the cosine: the cosine less that without the word.
-        shuffled: mean cosine of the same words in other orders; None unless words were asked for and there are three.
-        heatmap: where in the picture the caption finds its support; None unless it was asked for.
-        thumbnail: what went into the model, a data: address of a JPEG; None unless it was asked for.
+    A line on stderr says so when the model is the stand-in.
+
+    Args:
+        model, device: as `clipsim.load` takes them; each model is loaded once in a process.
+        images, caption, reference, words, heatmap, thumbnails, progress, options, choices: as `clipsim.score_images`
+            takes them, precision too.
+
+    Raises:
+        ClipsimError: what `clipsim.load` and `clipsim.score_images` raise.
     """
-
-    name: str
-    rank: int
-    cosine: float
-    clipscore: float | None = None
-    share: float | None = None
-    notes: tuple[str, ...] = ()
-    percentile: float | None = None
-    verdict: str | None = None
-    seen: float = 1.0
-    words: tuple[float, ...] | None = None
-    shuffled: float | None = None
-    heatmap: Heatmap | None = None
-    thumbnail: str | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one request came to.
-
-    Attributes:
-        caption: the caption, stripped; None if the pictures were compared with a reference image.
-        reference: the reference image's name; None if they were compared with a caption.
-        model: name of the encoder.
-        device: where it ran.
-        scores: best first.
-        rejected: pictures that could not be read.
-        notes: what a reader of these scores must know: a stand-in model, words cut from the caption.
-        seconds: from the call to the answer, loading of the weights included where they were not loaded yet.
-        verdict: "match" or "nothing here matches"; None where the model has no cut-offs, and with a reference image.
-        words: the caption's words, in the order of `Score.words`; None unless they were asked for.
-        options: how pictures and caption were put to the model; precision is "full" or "half".
-    """
-
-    caption: str | None
-    reference: str | None
-    model: str
-    device: str
-    scores: tuple[Score, ...]
-    rejected: tuple[Rejected, ...]
-    notes: tuple[str, ...]
-    seconds: float
-    verdict: str | None = None
-    words: tuple[str, ...] | None = None
-    options: Options = Options(precision="full")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the same fields as plain dicts, lists, strings and numbers, the options among them by name."""
-        return to_plain(self)
+    options = options.replace(**choices)
+    check_query(caption, reference)
+    check_order(images, caption)
+    return score_images(
+        collect_sources(images),
+        caption,
+        _load_once(model, device, options.precision),
+        reference=reference,
+        options=options,
+        words=words,
+        heatmap=heatmap,
+        thumbnails=thumbnails,
+        progress=progress,
+    )
 
 
-def to_plain(record: Any) -> dict[str, Any]:
-    """Return a dataclass as `json.dumps` takes it, the fields of its `options` among its own."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(record)))  # which makes lists of tuples
-    options: dict[str, Any] = plain.pop("options")
-    return plain | options
+@cache  # the one memo of the process: who writes `score` twice must not wait for the weights twice
+def _load_once(model: str, device: str, precision: Precision) -> Encoder:
+    encoder = load(model, device, precision)
+    if encoder.family == "stand-in":
+        print(f"clipsim: {encoder.notes[0]}", file=sys.stderr)
+    return encoder
 
 
 def score_images(
@@ -134,44 +118,24 @@ def score_images(
 
     Raises:
         CaptionError: the caption is empty or not valid text, or there are both a caption and a reference.
-        ChoiceError: a choice is not known.
+        UsageError: a choice is not known, or arguments are in the wrong place.
         ImageError: the reference cannot be read.
         ClipsimError: there are no pictures.
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
     options = options.replace(**choices)
-    sources = collect_sources(images)
-    query = _query(caption, reference, encoder, options)
+    if isinstance(images, str | Path):
+        check_order(images, caption)
+    sources, pictures = _remember(collect_sources(images))
+    query = _encode_query(caption, reference, encoder, options)
     gallery = embed(sources, encoder, options, progress=progress, keep_views=heatmap or thumbnails)
-    cosines = gallery.cosines(query.targets).max(axis=1)
-    scores, notes = _plain_scores(gallery, cosines, encoder, by_caption=query.caption is not None), list(query.notes)
-    verdict = split = None
-    if query.caption is not None:
-        judged = judge(gallery, cosines[:, None], query.targets, encoder, options.prompt)
-        verdict = judged.answers[0] if judged.answers else None
-        scores = _with_judgement(scores, judged)
-        if words:
-            split, scores, more = _with_words(query.caption, gallery, scores, judged, encoder, options.prompt)
-            notes += more
-    if heatmap:
-        maps = heatmaps(gallery.pictures, encoder, unit_mean(query.targets)[0])
-        scores = [replace(score, heatmap=one) for score, one in zip(scores, maps, strict=True)]
-    if thumbnails:
-        looks = [picture.views for picture in gallery.pictures]
-        scores = [replace(score, thumbnail=thumbnail(one)) for score, one in zip(scores, looks, strict=True)]
-    return Result(
-        caption=query.caption,
-        reference=query.reference,
-        model=encoder.name,
-        device=encoder.device,
-        scores=_ranked(scores, encoder.logit_scale),
-        rejected=gallery.rejected,
-        notes=(*encoder.notes, *notes),
+    result = _score_gallery(gallery, query, encoder, options, words=words)
+    return replace(
+        result,
+        scores=_rank(_add_pictures(result.scores, gallery, query, encoder, heatmap, thumbnails), encoder.logit_scale),
         seconds=time.perf_counter() - start,
-        verdict=verdict,
-        words=split,
-        options=options_used(options, encoder),
+        pictures=pictures,
     )
 
 
@@ -191,44 +155,20 @@ def score_each(
     pictures are held at once, however many there are. The arguments and what is raised are those of `score_images`.
     """
     options = options.replace(**choices)
-    query = _query(caption, reference, encoder, options)
-    for found in stream(images, encoder, options, progress=progress):
-        if isinstance(found, Rejected):
-            yield found
+    query = _encode_query(caption, reference, encoder, options)
+    for one in stream(images, encoder, options, progress=progress):
+        if isinstance(one, Rejected):
+            yield one
             continue
-        alone = Gallery((found.info,), found.vectors, np.zeros(1, int), ())
+        alone = Gallery((one.info,), one.vectors, np.zeros(1, int), ())
         cosines = alone.cosines(query.targets).max(axis=1)
-        (score,) = _plain_scores(alone, cosines, encoder, by_caption=query.caption is not None)
-        if query.caption is not None:
-            percentile, verdict = judge_alone(alone, cosines[:, None], query.targets, encoder, options.prompt)
-            score = replace(score, percentile=percentile, verdict=verdict)
-        yield score
+        judged = _judge(alone, cosines, query, encoder, options, among=None)
+        yield from _make_scores(alone, cosines, judged, encoder)
 
 
-def options_used(options: Options, encoder: Encoder) -> Options:
+def resolve_precision(options: Options, encoder: Encoder) -> Options:
     """Return the options with the precision that the encoder calculates in."""
     return options.replace(precision="half" if encoder.precision == "half" else "full")
-
-
-@dataclass(frozen=True)
-class _Query:
-    """What the pictures are compared with: a caption or the name of a reference image, its vectors, and notes on it."""
-
-    caption: str | None
-    reference: str | None
-    targets: np.ndarray
-    notes: list[str]
-
-
-def _query(caption: str | None, reference: Item | None, encoder: Encoder, options: Options) -> _Query:
-    if reference is None:
-        caption = clean_caption(caption)
-        targets = encode_captions([caption], encoder, options.prompt)
-        return _Query(caption, None, targets, caption_notes(caption, encoder, options.prompt))
-    if caption and caption.strip():
-        raise CaptionError("There are both a caption and a reference image: give one of them.")
-    name, targets = _encode_reference(reference, encoder, options)
-    return _Query(None, name, targets, [])
 
 
 def clipscore(cosine: float) -> float:
@@ -244,12 +184,38 @@ def softmax_share(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     return share
 
 
-def clean_caption(caption: str | None) -> str:
-    """The caption without white space around it.
+def check_query(caption: str | None, reference: Item | None) -> str | None:
+    """Return the caption without white space around it, or None with a reference image.
 
     Raises:
-        CaptionError: nothing is left, or it holds half of a surrogate pair, which no text encoding can express.
+        CaptionError: there are both or neither, or the caption is not valid text.
     """
+    if reference is None:
+        return clean_caption(caption)
+    if caption and caption.strip():
+        raise CaptionError("There are both a caption and a reference image: give one of them.")
+    return None
+
+
+def check_order(images: object, caption: str | None) -> None:
+    """Raise a `UsageError` if the images and the caption look swapped."""
+    if caption and Path(caption).suffix.lower() in SUFFIXES and os.path.isfile(caption):  # noqa: PTH113  # any text
+        raise UsageError(
+            f"The caption, {caption!r}, is the file of a picture: give the images first, then the caption."
+        )
+    if isinstance(images, str) and not set("*?[") & set(images) and not os.path.exists(images):  # noqa: PTH110  # any text
+        raise UsageError(f"Nothing is at {images!r}: check the path, and give the images first, then the caption.")
+
+
+def clean_caption(caption: str | None) -> str:
+    """Return the caption without white space around it.
+
+    Raises:
+        CaptionError: nothing is left, it is a list, or it holds half of a surrogate pair, which no encoding of text can
+            express.
+    """
+    if not isinstance(caption, str | None):
+        raise CaptionError("The caption is not a text: for several captions use clipsim.score_captions.")
     caption = (caption or "").strip()
     if not caption:
         raise CaptionError("The caption is empty: write what the pictures should show.")
@@ -260,24 +226,102 @@ def clean_caption(caption: str | None) -> str:
     return caption
 
 
-def caption_notes(caption: str, encoder: Encoder, prompt: Prompt = "as-written") -> list[str]:
-    """What a reader must know of a caption: the words that the model does not read."""
+def note_truncation(caption: str, encoder: Encoder, prompt: Prompt = "as-written") -> list[str]:
+    """Return a note that names the words at the caption's end that the model does not read, if there are any."""
     sentence = max(PROMPTS[prompt], key=len).replace("{}", caption)
     left_out = encoder.truncated_text(sentence)
     return [f"The caption is longer than the model reads; these words were left out: “{left_out}”"] if left_out else []
 
 
-def _encode_reference(item: Item, encoder: Encoder, options: Options) -> tuple[str, np.ndarray]:
-    """Return name and vectors of the reference image, which is treated as the others are."""
-    gallery = embed([item], encoder, options)
+@dataclass(frozen=True)
+class _Query:
+    """What the pictures are compared with: a caption or the name of a reference image, its vectors, and notes on it."""
+
+    caption: str | None
+    reference: str | None
+    targets: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def _encode_query(caption: str | None, reference: Item | None, encoder: Encoder, options: Options) -> _Query:
+    if not isinstance(encoder, Encoder):
+        raise UsageError(f"The encoder is {encoder!r}: pass what clipsim.load returns, or use clipsim.score.")
+    caption = check_query(caption, reference)
+    if caption is not None:
+        notes = note_truncation(caption, encoder, options.prompt)
+        return _Query(caption, None, encode_captions([caption], encoder, options.prompt), tuple(notes))
+    assert reference is not None  # or there is a caption
+    gallery = embed([reference], encoder, options)  # treated as the others are
     for rejected in gallery.rejected:
         raise ImageError(rejected.name, rejected.reason)
-    return gallery.pictures[0].name, gallery.vectors
+    return _Query(None, gallery.pictures[0].name, gallery.vectors)
 
 
-def _plain_scores(gallery: Gallery, cosines: np.ndarray, encoder: Encoder, *, by_caption: bool) -> list[Score]:
+def _remember(sources: Iterable[tuple[Source, str]]) -> tuple[Iterable[tuple[Source, str]], Mapping[str, Source]]:
+    """Return the sources, and what each name stands for: of an iterator only paths, filled in while it runs."""
+    if isinstance(sources, list):
+        return sources, {name: source for source, name in sources}
+    pictures: dict[str, Source] = {}
+
+    def watch() -> Iterator[tuple[Source, str]]:
+        for source, name in sources:
+            if isinstance(source, str | Path):
+                pictures[name] = source
+            yield source, name
+
+    return watch(), pictures
+
+
+def _judge(
+    gallery: Gallery, cosines: np.ndarray, query: _Query, encoder: Encoder, options: Options, among: int | None = 0
+) -> Judgement | None:
+    if query.caption is None:
+        return None
+    return judge(gallery, cosines[:, None], query.targets, encoder, options.prompt, among=among)
+
+
+def _score_gallery(gallery: Gallery, query: _Query, encoder: Encoder, options: Options, *, words: bool) -> Result:
+    """Return a result whose scores stand in the gallery's order, without ranks."""
+    cosines = gallery.cosines(query.targets).max(axis=1)
+    judged = _judge(gallery, cosines, query, encoder, options)
+    result = Result(
+        caption=query.caption,
+        reference=query.reference,
+        model=encoder.name,
+        device=encoder.device,
+        scores=tuple(_make_scores(gallery, cosines, judged, encoder)),
+        rejected=gallery.rejected,
+        notes=(*encoder.notes, *query.notes),
+        seconds=0.0,
+        verdict=judged.answers[0] if judged and judged.answers else None,
+        options=resolve_precision(options, encoder),
+    )
+    if not words or query.caption is None or judged is None:
+        return result
+    count = len(split_words(query.caption))
+    if count > MAX_WORDS:
+        note = f"The caption has {count} words; what each adds is said up to {MAX_WORDS}."
+        return replace(result, notes=(*result.notes, note))
+    effects = measure_words(query.caption, gallery, cosines, judged, encoder, options.prompt)
+    added = [tuple(row) for row in effects.added.tolist()]
+    shuffled = [None] * len(added) if effects.shuffled is None else effects.shuffled.tolist()
+    return replace(
+        result,
+        words=effects.words,
+        scores=tuple(
+            replace(score, words=words, shuffled=mean)
+            for score, words, mean in zip(result.scores, added, shuffled, strict=True)
+        ),
+        notes=(*result.notes, ORDER_IGNORED) if effects.ignores_order else result.notes,
+    )
+
+
+def _make_scores(gallery: Gallery, cosines: np.ndarray, judged: Judgement | None, encoder: Encoder) -> list[Score]:
     """Return a score for each picture, in the gallery's order and without rank."""
-    with_clipscore = by_caption and encoder.family == "clip"
+    blank = [None] * len(cosines)
+    percentiles = judged.percentiles[:, 0].tolist() if judged else blank
+    verdicts = judged.verdicts[0] if judged and judged.verdicts else blank
+    with_clipscore = judged is not None and encoder.family == "clip"
     return [
         Score(
             name=picture.name,
@@ -285,41 +329,26 @@ def _plain_scores(gallery: Gallery, cosines: np.ndarray, encoder: Encoder, *, by
             cosine=cosine,
             clipscore=clipscore(cosine) if with_clipscore else None,
             notes=picture.notes,
+            percentile=percentile,
+            verdict=verdict,
             seen=picture.coverage,
         )
-        for picture, cosine in zip(gallery.pictures, cosines.tolist(), strict=True)
+        for picture, cosine, percentile, verdict in zip(
+            gallery.pictures, cosines.tolist(), percentiles, verdicts, strict=True
+        )
     ]
 
 
-def _with_judgement(scores: list[Score], judged: Judgement) -> list[Score]:
-    verdicts = judged.verdicts[0] if judged.verdicts else [None] * len(scores)
-    return [
-        replace(score, percentile=percentile, verdict=verdict)
-        for score, percentile, verdict in zip(scores, judged.percentiles[:, 0].tolist(), verdicts, strict=True)
-    ]
+def _add_pictures(
+    scores: tuple[Score, ...], gallery: Gallery, query: _Query, encoder: Encoder, heatmap: bool, thumbnails: bool
+) -> list[Score]:
+    blank = [None] * len(scores)
+    maps = compute_heatmaps(gallery.pictures, encoder, unit_mean(query.targets)[0]) if heatmap else blank
+    small = [draw_thumbnail(picture.views) for picture in gallery.pictures] if thumbnails else blank
+    return [replace(score, heatmap=a, thumbnail=b) for score, a, b in zip(scores, maps, small, strict=True)]
 
 
-def _with_words(
-    caption: str, gallery: Gallery, scores: list[Score], judged: Judgement, encoder: Encoder, prompt: Prompt
-) -> tuple[tuple[str, ...] | None, list[Score], list[str]]:
-    """Return the words, the scores with what each word adds, and a note on their order if there is one."""
-    words = wording.split(caption)
-    if len(words) > wording.MOST:
-        return None, scores, [f"The caption has {len(words)} words; what each adds is said up to {wording.MOST}."]
-    others, cosines = wording.shuffled(words), np.array([score.cosine for score in scores])
-    parts = gallery.cosines(encode_captions([*wording.left_out(words), *others], encoder, prompt))
-    added = cosines[:, None] - parts[:, : len(words)]
-    scores = [replace(score, words=tuple(row)) for score, row in zip(scores, added.tolist(), strict=True)]
-    if not others or not scores:
-        return tuple(words), scores, []
-    of_shuffled = parts[:, len(words) :]
-    means = of_shuffled.mean(axis=1).tolist()
-    scores = [replace(score, shuffled=mean) for score, mean in zip(scores, means, strict=True)]
-    unread = wording.bag_of_words(cosines, of_shuffled, judged.typical, judged.percentiles[:, 0])
-    return tuple(words), scores, [wording.UNREAD] if unread else []
-
-
-def _ranked(scores: list[Score], logit_scale: float) -> tuple[Score, ...]:
+def _rank(scores: list[Score], logit_scale: float) -> tuple[Score, ...]:
     """Return the scores best first, with rank and share; equal cosines keep the order of input."""
     cosines = np.array([score.cosine for score in scores])
     share = softmax_share(cosines, logit_scale).tolist() if len(scores) > 1 else [None] * len(scores)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clipsim.embedding.pipeline import Item
+from clipsim.embedding import Item
 from clipsim.encoders.registry import MODELS
 from clipsim.errors import CaptionError, ChoiceError, ClipsimError, LimitError
 from clipsim.options import Options

@@ -23,15 +23,12 @@ from gradio_client.utils import python_type_to_json_schema  # type: ignore[impor
 from starlette.middleware import Middleware
 
 from clipsim import report
-from clipsim.embedding.pipeline import Item, name_sources
+from clipsim.embedding import Item, name_sources
 from clipsim.encoders.registry import MODELS, STAND_IN
 from clipsim.errors import ClipsimError
 from clipsim.images.reading import Source, read
 from clipsim.options import PROMPTS, Options, Precision
-from clipsim.scoring.calibration import Calibration, calibration
-from clipsim.scoring.compare import CaptionTable, Comparison
-from clipsim.scoring.heatmaps import overlay
-from clipsim.scoring.score import Result
+from clipsim.scoring import Calibration, CaptionTable, Comparison, Result, find_calibration, overlay
 from clipsim.web import api, search_tab, service
 from clipsim.web import render as markup
 from clipsim.web import server_collections as shelf
@@ -86,7 +83,7 @@ def score(
             result = service.answer(items, caption, against, model, count, **choices)
         if captions:
             asked = service.answer_captions(items, [caption, *captions], model, count, options=options)
-        known = calibration(service.encoder(model, options.precision))
+        known = find_calibration(service.encoder(model, options.precision))
     return _shown(result, names, known, asked, compared)
 
 

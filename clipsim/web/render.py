@@ -8,9 +8,7 @@ from urllib.parse import urlencode
 
 from clipsim import report
 from clipsim.encoders.registry import STAND_IN
-from clipsim.scoring.calibration import MATCH, NOTHING, Calibration
-from clipsim.scoring.compare import CaptionTable, Comparison
-from clipsim.scoring.score import Result, Score
+from clipsim.scoring import MATCH, NOTHING, Calibration, CaptionTable, Comparison, Result, Score
 from clipsim.web.server_collections import Found
 
 MOST_SHOWN = 24  # pictures in what unfolds: more make a page that is slow to lay out

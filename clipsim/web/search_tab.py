@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 
 from clipsim import report
-from clipsim.embedding.pipeline import Item
+from clipsim.embedding import Item
 from clipsim.errors import ClipsimError
 from clipsim.options import Precision
 from clipsim.web import render as markup

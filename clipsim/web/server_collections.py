@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradio.utils import get_upload_folder
 
-from clipsim.embedding.pipeline import Item, Progress, name_sources
+from clipsim.embedding import Item, Progress, name_sources
 from clipsim.encoders.base import Encoder
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images.reading import SUFFIXES

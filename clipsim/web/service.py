@@ -14,14 +14,20 @@ from typing import Any, TypeVar
 
 from gradio.utils import get_upload_folder
 
-from clipsim.embedding.pipeline import Item, Progress
+from clipsim.embedding import Item, Progress
 from clipsim.encoders.base import Encoder
 from clipsim.encoders.registry import load
 from clipsim.errors import ClipsimError, ImageError, LimitError, UsageError
 from clipsim.options import Options, Precision
-from clipsim.scoring.calibration import encode_background
-from clipsim.scoring.compare import CaptionTable, Comparison, compare_models, score_captions
-from clipsim.scoring.score import Result, score_images
+from clipsim.scoring import (
+    CaptionTable,
+    Comparison,
+    Result,
+    compare_models,
+    encode_background,
+    score_captions,
+    score_images,
+)
 from clipsim.settings import Limits
 
 KEPT_MODELS = 2  # in memory at once; the one that was asked for longest ago goes first

@@ -25,7 +25,8 @@ from support import ROOT, Server, call
 import clipsim
 from clipsim.encoders import Encoder
 from clipsim.encoders.registry import MODELS
-from clipsim.scoring.score import Rejected, Result, Score
+from clipsim.scoring import Result, Score
+from clipsim.scoring.score import Rejected
 from clipsim.settings import LIMITS
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

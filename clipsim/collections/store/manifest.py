@@ -11,14 +11,14 @@ import numpy as np
 
 from clipsim.collections.store import ann
 from clipsim.collections.store.segments import FOLDER
-from clipsim.embedding.pipeline import Rejected
+from clipsim.embedding import Rejected
 from clipsim.encoders.base import Encoder
 from clipsim.encoders.registry import MODELS, load
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.images import storage
 from clipsim.images.storage import UNKNOWN, Location
 from clipsim.options import Choices, Options
-from clipsim.scoring.score import options_used
+from clipsim.scoring import resolve_precision
 
 FORMAT = 2  # in 1, which is still read, vectors lay in flat indexes of FAISS
 MANIFEST = "manifest.json"
@@ -56,7 +56,7 @@ class EmbeddingConfig:
                 "A collection holds one vector a picture, and framing tiles-best makes several: use crop, pad or "
                 "tiles-mean."
             )
-        return cls(encoder.name, encoder.revision, encoder.width, _origin(encoder), options_used(options, encoder))
+        return cls(encoder.name, encoder.revision, encoder.width, _origin(encoder), resolve_precision(options, encoder))
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> EmbeddingConfig:

@@ -21,9 +21,8 @@ import clipsim
 from clipsim import Encoder, Result, compare_models, score_captions, score_images
 from clipsim.cli.main import main
 from clipsim.embedding import cache
-from clipsim.embedding.framing import CONTRASTS, FRAMINGS
-from clipsim.embedding.prompts import PROMPTS
 from clipsim.encoders.registry import MODELS
+from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS
 from clipsim.report.text import CAPTION_COLUMNS, COLUMNS, words_table
 
 PictureFile = Callable[..., Path]

@@ -27,7 +27,7 @@ from clipsim.collections.duplicates import group_duplicates
 from clipsim.collections.store import MANIFEST, EmbeddingConfig, Writer
 from clipsim.collections.store.ann import PQ
 from clipsim.collections.store.segments import write_segment
-from clipsim.embedding.cache import cache_of
+from clipsim.embedding import cache_of
 
 RUN = """
 import sys

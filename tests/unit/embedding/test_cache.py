@@ -16,9 +16,8 @@ from support import paint
 
 import clipsim
 from clipsim import ClipsimError, Encoder, score_images
-from clipsim.embedding import cache
-from clipsim.embedding.cache import OVERHEAD, Cache, key
-from clipsim.embedding.pipeline import embed
+from clipsim.embedding import VectorCache, cache, embed, vector_key
+from clipsim.embedding.cache import OVERHEAD
 
 PictureFile = Callable[..., Path]
 
@@ -52,7 +51,7 @@ def row(number: int, count: int = 1) -> np.ndarray:
 
 
 def test_what_was_put_comes_back_with_what_was_said_of_it() -> None:
-    kept = Cache(10_000)
+    kept = VectorCache(10_000)
     kept.put(b"a", row(1, 3), ["note", 5])
     vectors, about = kept.get(b"a") or (None, None)
     assert vectors is not None and vectors.dtype == np.float32
@@ -63,7 +62,7 @@ def test_what_was_put_comes_back_with_what_was_said_of_it() -> None:
 
 
 def test_the_least_recently_used_goes_first_and_the_bound_holds() -> None:
-    kept = Cache(20 * (OVERHEAD + 36))
+    kept = VectorCache(20 * (OVERHEAD + 36))
     for number in range(20):
         kept.put(bytes([number]), row(number))
     assert kept.get(bytes([0]))  # asked for just now
@@ -75,13 +74,13 @@ def test_the_least_recently_used_goes_first_and_the_bound_holds() -> None:
 
 
 def test_what_is_larger_than_the_whole_cache_is_not_kept() -> None:
-    kept = Cache(100)
+    kept = VectorCache(100)
     kept.put(b"a", row(1))
     assert (kept.get(b"a"), kept.bytes) == (None, 0)
 
 
 def test_a_cache_may_be_shared_between_threads() -> None:
-    kept = Cache(30 * (OVERHEAD + 36))
+    kept = VectorCache(30 * (OVERHEAD + 36))
 
     def work(seed: int) -> bool:
         for number in np.random.default_rng(seed).integers(0, 60, 200):
@@ -97,11 +96,11 @@ def test_a_cache_may_be_shared_between_threads() -> None:
 
 def test_a_file_keeps_vectors_for_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "vectors.db"
-    Cache(10_000, path).put(b"a", row(1))
-    again = Cache(10_000, path)
+    VectorCache(10_000, path).put(b"a", row(1))
+    again = VectorCache(10_000, path)
     assert np.array_equal((again.get(b"a") or [None])[0], row(1))
     assert again.bytes > 0
-    Cache(10_000, path).put(b"b", row(2))  # another process
+    VectorCache(10_000, path).put(b"b", row(2))  # another process
     assert again.get(b"b")
 
 
@@ -110,7 +109,7 @@ def test_a_file_that_is_no_cache_is_refused_and_left_alone(tmp_path: Path, where
     (tmp_path / "notes.txt").write_text("my notes, which are longer than a header " * 20)
     (tmp_path / "folder").mkdir()
     with pytest.raises(ClipsimError, match="cannot be used to keep vectors"):
-        Cache(10_000, tmp_path / where)
+        VectorCache(10_000, tmp_path / where)
     assert "my notes" in (tmp_path / "notes.txt").read_text()
 
 
@@ -182,12 +181,12 @@ def test_looks_are_made_anew_where_they_are_wanted_but_not_encoded(counting: Any
 
 @pytest.mark.parametrize("difference", [{"name": "other"}, {"revision": "other"}, {"precision": "half"}])
 def test_models_revisions_and_precisions_do_not_share(clip: Encoder, difference: dict[str, str]) -> None:
-    assert key(clip, [b"x"]) == key(Counting(clip), [b"x"])
-    assert key(clip, [b"x"]) != key(Counting(clip, **difference), [b"x"])
+    assert vector_key(clip, [b"x"]) == vector_key(Counting(clip), [b"x"])
+    assert vector_key(clip, [b"x"]) != vector_key(Counting(clip, **difference), [b"x"])
 
 
 def test_parts_of_a_key_do_not_run_into_each_other(clip: Encoder) -> None:
-    keys = [key(clip, parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""])]
+    keys = [vector_key(clip, parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""])]
     assert len(set(keys)) == len(keys)
 
 
@@ -196,8 +195,8 @@ def test_an_encoder_without_a_revision_shares_with_none_but_itself() -> None:
         name, device = "own", "cpu"
 
     one, other = Own(), Own()
-    assert key(one, ["x"]) == key(one, ["x"])
-    assert key(one, ["x"]) != key(other, ["x"])
+    assert vector_key(one, ["x"]) == vector_key(one, ["x"])
+    assert vector_key(one, ["x"]) != vector_key(other, ["x"])
 
 
 def test_a_checkpoint_that_is_written_over_has_another_revision(tiny_clip: Path, tmp_path: Path) -> None:
@@ -213,7 +212,7 @@ def test_a_checkpoint_that_is_written_over_has_another_revision(tiny_clip: Path,
 def test_neither_pictures_nor_captions_are_in_the_file(
     tmp_path: Path, picture_file: PictureFile, clip: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "_current", Cache(1_000_000, tmp_path / "vectors.db"))
+    monkeypatch.setattr(cache, "_current", VectorCache(1_000_000, tmp_path / "vectors.db"))
     path = picture_file("family-secret.png")
     score_images(path, "a caption that nobody shall read", clip)
     cache.current()._rows.close()

@@ -13,21 +13,19 @@ from PIL import Image
 from support import paint
 
 from clipsim import ClipsimError, Encoder, score_images
+from clipsim.embedding import View, draw_thumbnail
 from clipsim.embedding.framing import (
-    CONTRASTS,
-    FRAMINGS,
     GREY,
     MOST_TILES,
     OVERLAP,
     TILE_SIDES,
-    View,
     check_treatment,
+    compute_coverage,
     encode,
-    seen,
-    thumbnail,
-    tiles,
-    views,
+    frame,
+    place_tiles,
 )
+from clipsim.options import CONTRASTS, FRAMINGS
 
 SIZES = [(32, 32), (40, 30), (30, 40), (97, 64), (300, 100), (64, 500), (1000, 667), (3, 2), (1, 1)]
 LONGEST = MOST_TILES * min(TILE_SIDES)  # sides, up to which the closer looks cover a picture too
@@ -54,7 +52,7 @@ class Bare:
 
 
 def share(size: tuple[int, int], encoder: Any, framing: str) -> float:
-    return seen(views(paint(*size), encoder, framing), size)
+    return compute_coverage(frame(paint(*size), encoder, framing), size)
 
 
 def dull(size: tuple[int, int] = (80, 60)) -> Image.Image:
@@ -94,14 +92,14 @@ def test_every_view_has_the_models_own_size(
 ) -> None:
     for encoder in (clip, siglip):
         for contrast in CONTRASTS:
-            assert {look.image.size for look in views(paint(*size), encoder, framing, contrast)} == {(32, 32)}
+            assert {look.image.size for look in frame(paint(*size), encoder, framing, contrast)} == {(32, 32)}
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip", "stand_in"])
 def test_the_own_way_is_what_encode_images_does(name: str, request: pytest.FixtureRequest) -> None:
     encoder = request.getfixturevalue(name)
     images = [paint(80, 60), paint(60, 200, seed=1), paint(33, 33, seed=2)]
-    looks = [look for image in images for look in views(image, encoder)]
+    looks = [look for image in images for look in frame(image, encoder)]
     assert len(looks) == 3
     vectors = encoder.encode_images(images)
     assert encode(looks, encoder) == pytest.approx(vectors, abs=1e-6)
@@ -112,7 +110,7 @@ def test_the_own_way_is_what_encode_images_does(name: str, request: pytest.Fixtu
 def test_padding_keeps_the_aspect_and_centres_on_grey(
     clip: Encoder, size: tuple[int, int], inner: tuple[int, int]
 ) -> None:
-    (look,) = views(Image.new("RGB", size, "white"), clip, "pad")
+    (look,) = frame(Image.new("RGB", size, "white"), clip, "pad")
     pixels = np.asarray(look.image)
     white, grey = (pixels == 255).all(axis=2), (pixels == GREY).all(axis=2)
     assert (white | grey).all()
@@ -125,7 +123,7 @@ def test_padding_keeps_the_aspect_and_centres_on_grey(
 
 @pytest.mark.parametrize("size", [(400, 100), (100, 400), (64, 48)])
 def test_the_box_of_a_padded_picture_reaches_beyond_it_by_its_bars(clip: Encoder, size: tuple[int, int]) -> None:
-    (look,) = views(Image.new("RGB", size, "white"), clip, "pad")
+    (look,) = frame(Image.new("RGB", size, "white"), clip, "pad")
     left, top, right, bottom = look.box
     long = max(size)
     assert (right - left, bottom - top) == pytest.approx((long, long))
@@ -137,7 +135,7 @@ def test_what_a_view_shows_is_what_its_box_says(clip: Encoder) -> None:
     across, down = np.meshgrid(np.linspace(0, 255, 500), np.linspace(0, 255, 300))
     image = Image.fromarray(np.stack([across, down, across * 0], axis=-1).round().astype(np.uint8))
     for framing in ("crop", "tiles-best"):
-        for look in views(image, clip, framing):
+        for look in frame(image, clip, framing):
             red, green, _ = np.asarray(look.image, float).mean(axis=(0, 1))
             left, top, right, bottom = look.box
             assert red == pytest.approx((left + right) / 2 / 500 * 255, abs=1.5)
@@ -150,7 +148,7 @@ def test_tiles_of_either_size_cover_every_pixel_with_squares(size: tuple[int, in
     if max(size) > LONGEST * min(size):
         which = 0
     side = TILE_SIDES[which] * min(size)
-    boxes = [box for box in tiles(size) if box[2] - box[0] == pytest.approx(side)]
+    boxes = [box for box in place_tiles(size) if box[2] - box[0] == pytest.approx(side)]
     covered = np.zeros((size[1], size[0]), bool)
     for left, top, right, bottom in boxes:
         assert bottom - top == pytest.approx(side)
@@ -165,7 +163,7 @@ def test_tiles_of_either_size_cover_every_pixel_with_squares(size: tuple[int, in
 
 @pytest.mark.parametrize("size", [(40, 30), (300, 100), (64, 320), (1000, 667)])
 def test_neighbouring_tiles_overlap_by_a_quarter(size: tuple[int, int]) -> None:
-    boxes = tiles(size)
+    boxes = place_tiles(size)
     for share_of in TILE_SIDES:
         side = share_of * min(size)
         for axis in (0, 1):
@@ -174,26 +172,26 @@ def test_neighbouring_tiles_overlap_by_a_quarter(size: tuple[int, int]) -> None:
 
 
 def test_a_square_has_one_tile_of_full_size() -> None:
-    assert tiles((50, 50)).count((0, 0, 50, 50)) == 1
+    assert place_tiles((50, 50)).count((0, 0, 50, 50)) == 1
 
 
 @pytest.mark.parametrize("size", [(1, 50_000), (50_000, 1), (2, 50_000)])
 def test_the_tiles_of_a_strip_are_bounded_and_it_is_said_how_little_they_see(
     clip: Encoder, size: tuple[int, int]
 ) -> None:
-    looks = views(Image.new("RGB", size), clip, "tiles-best")
+    looks = frame(Image.new("RGB", size), clip, "tiles-best")
     assert len(looks) <= 3 * MOST_TILES
-    assert seen(looks, size) <= 2 * MOST_TILES * min(size) / max(size)
+    assert compute_coverage(looks, size) <= 2 * MOST_TILES * min(size) / max(size)
 
 
 def test_parts_that_are_seen_twice_count_once() -> None:
     looks = [View(Image.new("RGB", (8, 8)), box) for box in ((0, 0, 50, 40), (25, 0, 75, 40), (25, 0, 50, 40))]
-    assert seen(looks, (100, 40)) == pytest.approx(0.75)
+    assert compute_coverage(looks, (100, 40)) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("framing", ["crop", "tiles-best"])
 def test_auto_contrast_stretches_a_dull_picture(clip: Encoder, framing: str) -> None:
-    plainly, evened = (views(dull(), clip, framing, contrast) for contrast in ("as-is", "auto"))
+    plainly, evened = (frame(dull(), clip, framing, contrast) for contrast in ("as-is", "auto"))
     assert max(spread(look.image) for look in plainly) < 50
     assert min(spread(look.image) for look in evened) > 200
     assert [look.box for look in plainly] == [look.box for look in evened]
@@ -201,7 +199,7 @@ def test_auto_contrast_stretches_a_dull_picture(clip: Encoder, framing: str) -> 
 
 def test_auto_contrast_leaves_a_picture_of_full_range_nearly_unchanged(clip: Encoder) -> None:
     ramp = Image.fromarray(np.tile(np.linspace(0, 255, 64).round().astype(np.uint8), (64, 1))).convert("RGB")
-    (plainly,), (evened,) = (views(ramp, clip, "crop", contrast) for contrast in ("as-is", "auto"))
+    (plainly,), (evened,) = (frame(ramp, clip, "crop", contrast) for contrast in ("as-is", "auto"))
     difference = np.abs(np.asarray(plainly.image, int) - np.asarray(evened.image, int))
     assert difference.max() <= 8
     assert difference.mean() <= 4
@@ -211,7 +209,7 @@ def test_a_few_glints_do_not_stop_auto_contrast(clip: Encoder) -> None:
     image = dull((32, 32))
     image.putpixel((0, 0), (255, 255, 255))
     image.putpixel((31, 31), (0, 0, 0))
-    (look,) = views(image, clip, "crop", "auto")
+    (look,) = frame(image, clip, "crop", "auto")
     middle = np.asarray(look.image)[4:28, 4:28]
     assert int(middle.max()) - int(middle.min()) > 200
 
@@ -220,7 +218,7 @@ def test_auto_contrast_keeps_the_hue(clip: Encoder) -> None:
     """A reddish picture stays reddish; channel by channel it would turn grey."""
     ramp = np.linspace(60, 100, 32).round().astype(np.uint8)
     image = Image.fromarray(np.stack([np.tile(ramp + 40, (32, 1)), *[np.tile(ramp, (32, 1))] * 2], axis=-1))
-    (look,) = views(image, clip, "crop", "auto")
+    (look,) = frame(image, clip, "crop", "auto")
     red, green, blue = np.asarray(look.image, float).mean(axis=(0, 1))
     assert red > green + 40
     assert green == pytest.approx(blue)
@@ -230,12 +228,12 @@ def test_auto_contrast_keeps_the_hue(clip: Encoder) -> None:
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_auto_contrast_leaves_one_colour_alone(clip: Encoder, colour: Any, framing: str) -> None:
     image = Image.new("RGB", (80, 40), colour)
-    plainly, evened = (views(image, clip, framing, contrast) for contrast in ("as-is", "auto"))
+    plainly, evened = (frame(image, clip, framing, contrast) for contrast in ("as-is", "auto"))
     assert [a.image.tobytes() for a in plainly] == [b.image.tobytes() for b in evened]
 
 
 def test_the_grey_bars_take_no_part_in_auto_contrast(clip: Encoder) -> None:
-    (look,) = views(dull((400, 100)), clip, "pad", "auto")
+    (look,) = frame(dull((400, 100)), clip, "pad", "auto")
     pixels = np.asarray(look.image)
     assert (pixels[:11] == GREY).all()
     assert (pixels[-11:] == GREY).all()
@@ -254,7 +252,7 @@ def decoded(address: str) -> Image.Image:
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("size", [(80, 60), (400, 100), (1, 500)])
 def test_a_thumbnail_is_a_jpeg_data_address(clip: Encoder, framing: str, size: tuple[int, int]) -> None:
-    image = decoded(thumbnail(views(paint(*size), clip, framing)))
+    image = decoded(draw_thumbnail(frame(paint(*size), clip, framing)))
     assert max(image.size) <= 224
     assert image.width > 200
 
@@ -262,10 +260,10 @@ def test_a_thumbnail_is_a_jpeg_data_address(clip: Encoder, framing: str, size: t
 def test_a_thumbnail_shows_what_the_model_saw(clip: Encoder) -> None:
     image = Image.new("RGB", (300, 100), "blue")
     image.paste("red", (100, 0, 200, 100))
-    cropped = np.asarray(decoded(thumbnail(views(image, clip))), int)
+    cropped = np.asarray(decoded(draw_thumbnail(frame(image, clip))), int)
     assert (cropped[..., 0] > 200).all()
     assert cropped[..., 2].max() < 60
-    padded = np.asarray(decoded(thumbnail(views(image, clip, "pad"))), int)
+    padded = np.asarray(decoded(draw_thumbnail(frame(image, clip, "pad"))), int)
     assert (padded[112, 10, 2], padded[112, 112, 0]) == (pytest.approx(255, abs=30), pytest.approx(255, abs=30))
     assert padded[10, 112] == pytest.approx(GREY, abs=20)
 

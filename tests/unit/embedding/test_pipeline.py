@@ -19,19 +19,9 @@ from support import paint
 import clipsim
 import clipsim.embedding.pipeline
 from clipsim import ClipsimError, Encoder, EncoderError
-from clipsim.embedding.framing import encode, views
-from clipsim.embedding.pipeline import (
-    BATCH,
-    BATCH_PIXELS,
-    WORKERS,
-    Gallery,
-    Item,
-    PictureInfo,
-    Rejected,
-    embed,
-    name_sources,
-    stream,
-)
+from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, name_sources, stream
+from clipsim.embedding.framing import encode, frame
+from clipsim.embedding.pipeline import BATCH, BATCH_PIXELS, WORKERS
 from clipsim.images.reading import Picture
 
 Colour = tuple[int, int, int]
@@ -201,7 +191,7 @@ def test_with_tiles_each_picture_has_its_own_run_of_vectors() -> None:
     encoder = ByMean()
     images = [halves(RED, GREEN), plain(BLUE, (40, 40)), paint(50, 90)]
     gallery = embed(images, encoder, framing="tiles-best")
-    each = [views(image, encoder, "tiles-best") for image in images]
+    each = [frame(image, encoder, "tiles-best") for image in images]
     assert gallery.starts.tolist() == [0, len(each[0]), len(each[0]) + len(each[1])]
     assert gallery.vectors == pytest.approx(encode([look for looks in each for look in looks], encoder), abs=1e-6)
 
@@ -212,7 +202,7 @@ def test_the_mean_of_tiles_is_one_vector_of_unit_length() -> None:
     gallery = embed(images, encoder, framing="tiles-mean")
     assert gallery.starts.tolist() == [0, 1]
     for vector, image in zip(gallery.vectors, images, strict=True):
-        mean = encode(views(image, encoder, "tiles-best"), encoder).mean(axis=0)
+        mean = encode(frame(image, encoder, "tiles-best"), encoder).mean(axis=0)
         assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
 
 

@@ -10,7 +10,9 @@ from PIL import Image
 from support import paint
 
 from clipsim import ClipsimError, Encoder, score_images
-from clipsim.embedding.prompts import PROMPTS, check_prompt, encode_captions
+from clipsim.embedding import encode_captions
+from clipsim.embedding.prompts import check_prompt
+from clipsim.options import PROMPTS
 
 CAPTIONS = ["the dog in the snow", "cat", "a photo", "x y z", "dog"]
 

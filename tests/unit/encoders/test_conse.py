@@ -16,10 +16,12 @@ from support import paint
 import clipsim
 from benchmarks.quality.standin import NOTEBOOK
 from clipsim import Encoder, EncoderError, score_images
-from clipsim.embedding.prompts import PROMPTS, encode_captions
+from clipsim.embedding import encode_captions
 from clipsim.encoders.conse import SentenceEncoder, read_class_names
 from clipsim.images.reading import read
-from clipsim.scoring.calibration import captions, encode_background
+from clipsim.options import PROMPTS
+from clipsim.scoring import encode_background
+from clipsim.scoring.calibration import read_background_captions
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +130,11 @@ def test_the_background_captions_that_it_ships_are_those_of_the_list(stand_in: E
     """All of them as written; of each longer prompt every ninth, since there are thousands of sentences."""
     every = 1 if prompt == "as-written" else 9
     shipped = encode_background(stand_in, prompt).vectors
-    assert shipped.shape == (len(captions()), 384)
+    assert shipped.shape == (len(read_background_captions()), 384)
     assert np.linalg.norm(shipped, axis=1) == pytest.approx(np.ones(len(shipped)), abs=1e-6)
-    assert shipped[::every] == pytest.approx(encode_captions(list(captions()[::every]), stand_in, prompt), abs=1e-3)
+    assert shipped[::every] == pytest.approx(
+        encode_captions(list(read_background_captions()[::every]), stand_in, prompt), abs=1e-3
+    )
 
 
 def test_no_background_is_shipped_for_a_prompt_that_is_not_there() -> None:

@@ -39,7 +39,7 @@ from clipsim.report.text import (
     word_rows,
     words_table,
 )
-from clipsim.scoring.calibration import calibration
+from clipsim.scoring import find_calibration
 from clipsim.scoring.score import Rejected
 
 AWKWARD = ['comma, "quote"', "line\nbreak", "tab\tand\r\nreturn", "Hündin 🐕 雪.jpg", "'=1+1", "semi;colon", " edge "]
@@ -339,7 +339,7 @@ def test_the_answer_is_about_a_picture_that_bears_it_out() -> None:
 
 
 def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert known is not None
     rates = {
         "true pairs called match": 0.9,
@@ -366,7 +366,7 @@ def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
 
 
 def test_trust_says_what_was_not_measured(stand_in: Encoder) -> None:
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert "not measured" in trust(replace(result(OTHER), framing="pad", contrast="auto"), known)
     assert "framing pad, contrast auto, prompt as-written" in trust(
         replace(result(OTHER), framing="pad", contrast="auto"), known
@@ -377,7 +377,7 @@ def test_trust_says_what_was_not_measured(stand_in: Encoder) -> None:
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-best", "tiles-mean"])
 def test_the_framings_of_the_stand_in_were_measured(stand_in: Encoder, framing: str) -> None:
-    assert trust(replace(result(OTHER), framing=framing), calibration(stand_in)).startswith("Measured on ")
+    assert trust(replace(result(OTHER), framing=framing), find_calibration(stand_in)).startswith("Measured on ")
 
 
 WORDS = replace(

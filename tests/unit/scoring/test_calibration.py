@@ -22,22 +22,16 @@ from support import ROOT, paint
 import clipsim
 from benchmarks import calibrate
 from clipsim import Encoder, score_captions, score_images
-from clipsim.embedding.pipeline import Gallery, PictureInfo
-from clipsim.embedding.prompts import PROMPTS
+from clipsim.embedding import Gallery, PictureInfo
+from clipsim.options import PROMPTS
+from clipsim.scoring import MATCH, NO_MATCH, NOTHING, WEAK, Calibration, encode_background, find_calibration
 from clipsim.scoring.calibration import (
-    MATCH,
-    NO_MATCH,
-    NOTHING,
-    WEAK,
     BackgroundCaptions,
-    Calibration,
     Cutoffs,
     NullDistribution,
-    calibration,
-    captions,
-    encode_background,
+    compute_percentiles,
     neutral_weights,
-    percentiles,
+    read_background_captions,
 )
 
 # `clipsim.scoring.calibration.calibration` is a function of the module's own name
@@ -113,7 +107,7 @@ def strength(
     vectors = world.encode_texts(asked)
     shown = gallery(world.pictures() if pictures is None else pictures)
     cosines, background = shown.cosines(vectors), encode_background(world)
-    return cosines, percentiles(cosines, vectors, shown.cosines(background.vectors), background, known)
+    return cosines, compute_percentiles(cosines, vectors, shown.cosines(background.vectors), background, known)
 
 
 def test_a_caption_that_fits_every_picture_has_no_high_percentile(world: World, learned: Calibration) -> None:
@@ -157,7 +151,9 @@ def test_percentiles_rise_with_the_cosine_and_stay_between_0_and_100(
     cosines = np.linspace(-1, 1, 801)[None, :].repeat(3, axis=0)
     vectors = world.encode_texts(["subject 1"]).repeat(801, axis=0)
     unrelated = gallery(world.pictures()[:3]).cosines(encode_background(world).vectors)
-    percent = percentiles(cosines, vectors, unrelated, encode_background(world), learned if calibrated else None)
+    percent = compute_percentiles(
+        cosines, vectors, unrelated, encode_background(world), learned if calibrated else None
+    )
     assert percent.shape == (3, 801)
     assert (np.diff(percent, axis=1) >= 0).all()
     assert percent.min() >= 0
@@ -171,7 +167,7 @@ def test_percentiles_rise_with_the_cosine_and_stay_between_0_and_100(
 
 
 def test_beyond_what_was_seen_the_percentile_still_rises() -> None:
-    null = NullDistribution.of(np.random.default_rng(0).normal(size=5000))
+    null = NullDistribution.fit(np.random.default_rng(0).normal(size=5000))
     percent = null.percentile(np.linspace(1, 8, 200))
     assert (np.diff(percent) > 0).all()
     assert percent[-1] < 100
@@ -179,13 +175,13 @@ def test_beyond_what_was_seen_the_percentile_still_rises() -> None:
 
 def test_percentiles_of_unrelated_pairs_are_spread_evenly() -> None:
     drawn = np.random.default_rng(1).normal(size=(2, 20_000))
-    percent = NullDistribution.of(drawn[0]).percentile(drawn[1])
+    percent = NullDistribution.fit(drawn[0]).percentile(drawn[1])
     for share in (0.1, 0.5, 0.85, 0.95, 0.99):
         assert np.mean(percent < 100 * share) == pytest.approx(share, abs=0.02)
 
 
 def test_where_the_tail_begins_there_is_no_step() -> None:
-    null = NullDistribution.of(np.random.default_rng(2).normal(size=1000))
+    null = NullDistribution.fit(np.random.default_rng(2).normal(size=1000))
     below, above = null.percentile(null.t[-1] + np.asarray([-1e-9, 1e-9]))
     assert above - below == pytest.approx(0, abs=1e-3)
     assert below == pytest.approx(90, abs=0.2)
@@ -193,7 +189,7 @@ def test_where_the_tail_begins_there_is_no_step() -> None:
 
 @pytest.mark.parametrize("t", [np.zeros(2), np.zeros(500), np.asarray([0.0, 1.0]), np.asarray([-1e9, 0.0, 1e9])])
 def test_a_spread_of_few_or_equal_values_gives_percentiles_too(t: np.ndarray) -> None:
-    percent = NullDistribution.of(t).percentile(np.linspace(-2e9, 2e9, 41))
+    percent = NullDistribution.fit(t).percentile(np.linspace(-2e9, 2e9, 41))
     assert np.isfinite(percent).all()
     assert (np.diff(percent) >= 0).all()
     assert (percent.min(), percent.max()) == (pytest.approx(0, abs=1e-6), pytest.approx(100, abs=15))
@@ -273,7 +269,7 @@ def test_the_correction_for_the_galleries_size_is_sidaks() -> None:
 
 def test_a_gallerys_verdict_is_that_of_the_result(stand_in: Encoder) -> None:
     """The same example that matches alone is lost among pictures of noise, if it fits weakly enough."""
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert known is not None
     for caption in ("a golden retriever", "an elephant", "a red tractor"):
         result = score_images(EXAMPLES, caption, stand_in)
@@ -304,7 +300,7 @@ def test_a_caption_that_says_nothing_matches_nothing(stand_in: Encoder, caption:
 
 def test_the_bank_is_encoded_once_for_each_encoder_and_prompt() -> None:
     encoder, pictures = World(), [Image.new("RGB", (9, 9), (n, 0, 0)) for n in range(3)]
-    background = captions()
+    background = read_background_captions()
     for _ in range(2):
         score_images(pictures, "subject 1", encoder)
         score_captions(pictures, ["subject 1", "subject 2"], encoder)
@@ -335,13 +331,15 @@ def test_the_bank_of_an_encoder_that_is_gone_is_not_kept() -> None:
 
 
 def test_the_background_captions_are_many_and_different() -> None:
-    assert len(captions()) > 400
-    assert len(set(captions())) == len(captions())
-    assert all(caption == caption.strip() != "" and not caption.startswith("#") for caption in captions())
+    assert len(read_background_captions()) > 400
+    assert len(set(read_background_captions())) == len(read_background_captions())
+    assert all(
+        caption == caption.strip() != "" and not caption.startswith("#") for caption in read_background_captions()
+    )
 
 
 def test_a_model_without_cut_offs_gives_a_percentile_and_no_verdict(clip: Encoder) -> None:
-    assert calibration(clip) is None
+    assert find_calibration(clip) is None
     result = score_images(EXAMPLES, "the dog", clip)
     assert result.verdict is None
     assert {score.verdict for score in result.scores} == {None}
@@ -352,12 +350,12 @@ def test_a_checkpoint_that_bears_a_calibrated_models_name_has_no_cut_offs(tiny_c
     encoder = clipsim.load(str(shutil.copytree(tiny_clip, tmp_path / "stand-in")), "cpu")
     assert encoder.name == "stand-in"
     assert encoder.width != 384
-    assert calibration(encoder) is None
+    assert find_calibration(encoder) is None
     assert score_images(EXAMPLES[:1], "the dog", encoder).verdict is None
 
 
 def test_the_shipped_rates_meet_the_projects_aims(stand_in: Encoder) -> None:
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert known is not None
     rates = known.rates["crop as-is as-written"]
     assert rates["true pairs called match or weak"] >= 0.9
@@ -369,13 +367,13 @@ def test_the_shipped_rates_meet_the_projects_aims(stand_in: Encoder) -> None:
 
 
 def test_there_are_rates_for_every_treatment_that_changes_one_thing(stand_in: Encoder) -> None:
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert known is not None
     assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
 
 
 def test_the_shipped_moments_can_be_used(stand_in: Encoder) -> None:
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert known is not None
     assert 90 < known.cutoffs.weak < known.cutoffs.match < 100
     assert 0 < known.cutoffs.gallery < 1
@@ -425,7 +423,7 @@ def test_a_model_is_calibrated_from_a_folder_of_captioned_pictures(
     vectors = clip.encode_texts(["the dog"])
     shown = gallery(clip.encode_images([paint(40, 32, seed=n) for n in range(48)]))
     background = encode_background(clip)
-    percent = percentiles(shown.cosines(vectors), vectors, shown.cosines(background.vectors), background, known)
+    percent = compute_percentiles(shown.cosines(vectors), vectors, shown.cosines(background.vectors), background, known)
     assert 0 <= percent.min() < percent.max() <= 100
 
 
@@ -451,5 +449,5 @@ def test_the_area_under_the_curve_is_how_often_a_true_pair_scores_higher() -> No
 
 def test_no_caption_at_all_gives_no_percentile() -> None:
     background = BackgroundCaptions(np.eye(4, dtype=np.float32), np.full(4, 0.25))
-    empty = percentiles(np.zeros((0, 2)), np.eye(4)[:2], np.zeros((0, 4)), background, None)
+    empty = compute_percentiles(np.zeros((0, 2)), np.eye(4)[:2], np.zeros((0, 4)), background, None)
     assert empty.shape == (0, 2)

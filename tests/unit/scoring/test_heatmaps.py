@@ -19,11 +19,11 @@ from support import paint
 import clipsim
 from benchmarks.quality import pointing
 from clipsim import Encoder, EncoderError
-from clipsim.embedding.framing import View
-from clipsim.embedding.pipeline import PictureInfo, embed
+from clipsim.embedding import PictureInfo, View, embed
 from clipsim.encoders import Box, legrad, torch_encoder
 from clipsim.encoders.preprocessing import stack
-from clipsim.scoring.heatmaps import Heatmap, heatmaps, overlay, peak
+from clipsim.scoring import Heatmap, overlay
+from clipsim.scoring.heatmaps import compute_heatmaps, find_peak
 
 ROOT = Path(__file__).parent.parent
 
@@ -179,7 +179,7 @@ def seen(size: tuple[int, int], looks: list[tuple[Image.Image, Box]]) -> Picture
 
 
 def only(encoder: Any, picture: PictureInfo) -> Heatmap:
-    return heatmaps([picture], encoder, encoder.encode_texts(["bright"])[0])[0]
+    return compute_heatmaps([picture], encoder, encoder.encode_texts(["bright"])[0])[0]
 
 
 def with_patch(size: tuple[int, int], patch: tuple[int, int, int, int]) -> Image.Image:
@@ -383,7 +383,7 @@ def test_tiles_show_what_the_whole_picture_would() -> None:
     assert values.shape == (16, 24)
     assert values[9:10, 17:18].min() > 0.9
     assert values[:6].max() < 0.05 and values[:, :13].max() < 0.05
-    assert peak(heatmap) == pytest.approx((220 / 300, 120 / 200), abs=0.05)
+    assert find_peak(heatmap) == pytest.approx((220 / 300, 120 / 200), abs=0.05)
 
 
 @pytest.mark.parametrize("size", [(3000, 40), (40, 3000)])
@@ -398,7 +398,7 @@ def test_a_flat_map_is_all_nothing() -> None:
     heatmap = only(Mapped(), seen((64, 64), [(flat(80), (0.0, 0.0, 64.0, 64.0))]))
     assert heatmap.low == heatmap.high == 8.0
     assert not np.any(heatmap.values)
-    assert peak(heatmap) == (0.5, 0.5)
+    assert find_peak(heatmap) == (0.5, 0.5)
 
 
 def test_rounding_does_not_become_a_pattern() -> None:
@@ -416,16 +416,16 @@ def test_all_looks_go_in_at_once_and_come_back_to_their_pictures() -> None:
     encoder = Mapped()
     one = [seen((64, 64), [(with_patch((64, 64), (8 * n, 0, 8 * n + 7, 7)), (0.0, 0.0, 64.0, 64.0))]) for n in range(3)]
     tiled = seen((120, 60), [(flat(9), (0.0, 0.0, 60.0, 60.0)), (flat(8), (60.0, 0.0, 120.0, 60.0))])
-    found = heatmaps([one[0], tiled, one[1], one[2]], encoder, np.array([1, 0], np.float32))
+    found = compute_heatmaps([one[0], tiled, one[1], one[2]], encoder, np.array([1, 0], np.float32))
     assert encoder.calls == [5]
     assert [int(np.argmax(found[i].values)) for i in (0, 2, 3)] == [0, 1, 2]
     assert [len(heatmap.values) for heatmap in found] == [8, 12, 8, 8]
-    assert heatmaps([], encoder, np.array([1, 0], np.float32)) == []
+    assert compute_heatmaps([], encoder, np.array([1, 0], np.float32)) == []
 
 
 def test_looks_that_were_not_kept_are_asked_for() -> None:
     with pytest.raises(ValueError, match="keep_views"):
-        heatmaps([PictureInfo("cat.jpg", (), (9, 9), 1.0)], Mapped(), np.array([1, 0], np.float32))
+        compute_heatmaps([PictureInfo("cat.jpg", (), (9, 9), 1.0)], Mapped(), np.array([1, 0], np.float32))
 
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-best", "tiles-mean"])
@@ -435,7 +435,7 @@ def test_every_model_and_framing_gives_maps_of_the_promised_form(
 ) -> None:
     encoder: Any = request.getfixturevalue(which)
     gallery = embed([paint(90, 60), paint(40, 70, seed=1)], encoder, framing=framing, keep_views=True)
-    found = heatmaps(gallery.pictures, encoder, target_of(encoder))
+    found = compute_heatmaps(gallery.pictures, encoder, target_of(encoder))
     assert len(found) == 2
     for heatmap in found:
         left, top, right, bottom = heatmap.box
@@ -458,7 +458,7 @@ def test_windows_find_a_bright_patch(corner: tuple[int, int]) -> None:
     heatmap = only(Bright(), gallery.pictures[0])
     assert heatmap.method == "windows"
     assert np.shape(heatmap.values) == (8, 8)
-    x, y = peak(heatmap)
+    x, y = find_peak(heatmap)
     assert (int(x >= 0.5), int(y >= 0.5)) == corner
     assert -1 <= heatmap.low < heatmap.high <= 1
 
@@ -488,7 +488,7 @@ def test_windows_have_the_size_that_the_network_takes(clip: Any) -> None:
 
     views = views_of(clip, 2)
     pictures = [seen((32, 32), [(view, (0.0, 0.0, 32.0, 32.0))]) for view in views]
-    found = heatmaps(pictures, Hidden(), target_of(clip))  # type: ignore[arg-type]
+    found = compute_heatmaps(pictures, Hidden(), target_of(clip))  # type: ignore[arg-type]
     assert [heatmap.method for heatmap in found] == ["windows"] * 2
     corner = views[1].resize((32, 32), Image.Resampling.BICUBIC, (0.0, 0.0, 16.0, 16.0))
     cosine = float(clip.encode_views([corner])[0] @ target_of(clip))
@@ -541,7 +541,7 @@ def test_a_box_thinner_than_a_pixel_is_still_drawn(box: Box) -> None:
 
 
 def test_the_peak_is_told_in_shares_of_the_picture() -> None:
-    assert peak(heated((0.5, 0, 1, 0.5), [[0, 0.2], [0, 1]])) == (0.875, 0.375)
+    assert find_peak(heated((0.5, 0, 1, 0.5), [[0, 0.2], [0, 1]])) == (0.875, 0.375)
 
 
 def skimage_pictures() -> list[tuple[Path, str]]:
@@ -576,11 +576,11 @@ def test_the_stand_ins_map_lies_where_the_picture_does(stand_in: Any) -> None:
         both = Image.new("RGB", (520, 260))
         for picture, x in ((dog, 0 if left else 260), (snow, 260 if left else 0)):
             both.paste(picture.convert("RGB").resize((260, 260)), (x, 0))
-        heatmap = heatmaps(embed(both, stand_in, framing="pad", keep_views=True).pictures, stand_in, target)[0]
+        heatmap = compute_heatmaps(embed(both, stand_in, framing="pad", keep_views=True).pictures, stand_in, target)[0]
         values = np.array(heatmap.values)
         halves = values[:, :10].mean(), values[:, 10:].mean()
         assert (halves[0] > halves[1]) == left
-        assert (peak(heatmap)[0] < 0.5) == left
+        assert (find_peak(heatmap)[0] < 0.5) == left
 
 
 def test_the_stand_ins_cosines_are_cosines(stand_in: Any) -> None:

@@ -14,7 +14,7 @@ from support import paint
 
 import clipsim
 from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, Score, score_each, score_images
-from clipsim.embedding.pipeline import Item, Rejected
+from clipsim.embedding import Item, Rejected
 from clipsim.scoring.score import clipscore, softmax_share
 
 Colour = tuple[int, int, int]

@@ -11,7 +11,16 @@ from PIL import Image
 from support import ROOT, paint
 
 from clipsim import Encoder, score_images
-from clipsim.scoring.words import MOST, SHUFFLES, UNREAD, bag_of_words, joined, left_out, shuffled, split
+from clipsim.scoring.words import (
+    MAX_WORDS,
+    ORDER_IGNORED,
+    SHUFFLES,
+    ignores_order,
+    join_words,
+    leave_one_out,
+    shuffle_words,
+    split_words,
+)
 
 CAPTION = "a golden retriever standing in the snow"
 RETRIEVER = ROOT / "examples" / "golden-retriever-in-snow.jpg"
@@ -65,7 +74,7 @@ def test_what_a_word_adds_is_the_score_less_that_without_it(stand_in: Encoder) -
     files = [RETRIEVER, ROOT / "examples" / "cat-in-rucksack.jpg"]
     result = score_images(files, CAPTION, stand_in, words=True)
     assert result.words is not None
-    for i, without in enumerate(left_out(list(result.words))):
+    for i, without in enumerate(leave_one_out(list(result.words))):
         less = by_name(files, without, stand_in)
         for score in result.scores:
             assert score.words is not None
@@ -74,7 +83,7 @@ def test_what_a_word_adds_is_the_score_less_that_without_it(stand_in: Encoder) -
 
 def test_the_mean_of_other_orders_is_told(stand_in: Encoder) -> None:
     score = score_images([RETRIEVER], CAPTION, stand_in, words=True).scores[0]
-    others = [by_name([RETRIEVER], order, stand_in)[RETRIEVER.name] for order in shuffled(CAPTION.split())]
+    others = [by_name([RETRIEVER], order, stand_in)[RETRIEVER.name] for order in shuffle_words(CAPTION.split())]
     assert len(others) == SHUFFLES
     assert score.shuffled == pytest.approx(np.mean(others), abs=1e-5)
 
@@ -94,34 +103,34 @@ def test_a_single_word_is_left_out_too(clip: Encoder) -> None:
 
 
 def test_words_are_parted_at_any_white_space() -> None:
-    assert split("a  dog\n in\tthe\u00a0snow") == ["a", "dog", "in", "the", "snow"]
-    assert left_out(["a", "dog", "runs"]) == ["dog runs", "a runs", "a dog"]
+    assert split_words("a  dog\n in\tthe\u00a0snow") == ["a", "dog", "in", "the", "snow"]
+    assert leave_one_out(["a", "dog", "runs"]) == ["dog runs", "a runs", "a dog"]
 
 
 @pytest.mark.parametrize("caption", ["雪地里的狗", "ゆきのなかのいぬ", "หมาในหิมะ"])
 def test_in_scripts_without_spaces_each_character_is_a_word(caption: str) -> None:
-    words = split(caption)
+    words = split_words(caption)
     assert words == list(caption)
-    assert joined(words) == caption
-    assert left_out(words)[0] == caption[1:]
-    assert all(" " not in order and sorted(order) == sorted(caption) for order in shuffled(words))
+    assert join_words(words) == caption
+    assert leave_one_out(words)[0] == caption[1:]
+    assert all(" " not in order and sorted(order) == sorted(caption) for order in shuffle_words(words))
 
 
 @pytest.mark.parametrize("caption", ["雪地里，有一只狗。", "雪の中の犬！", "「犬」", "狗？"])
 def test_their_punctuation_does_not_make_one_word_of_a_sentence(caption: str) -> None:
-    assert split(caption) == list(caption)
-    assert joined(split(caption)) == caption
+    assert split_words(caption) == list(caption)
+    assert join_words(split_words(caption)) == caption
 
 
 @pytest.mark.parametrize("caption", ["dog", "Donaudampfschifffahrt", "собака", "강아지", "🐕", "!"])
 def test_any_other_caption_without_spaces_is_one_word(caption: str) -> None:
-    assert split(caption) == [caption]
+    assert split_words(caption) == [caption]
 
 
 @pytest.mark.parametrize("words", [CAPTION.split(), ["a", "b", "c"], ["a", "b", "a", "c"], list("abcdefghij")])
 def test_other_orders_are_the_same_each_time_and_never_the_first(words: list[str]) -> None:
-    orders = shuffled(words)
-    assert orders == shuffled(words)
+    orders = shuffle_words(words)
+    assert orders == shuffle_words(words)
     assert 0 < len(orders) <= SHUFFLES
     assert len(set(orders)) == len(orders)
     assert " ".join(words) not in orders
@@ -130,10 +139,10 @@ def test_other_orders_are_the_same_each_time_and_never_the_first(words: list[str
 
 @pytest.mark.parametrize("words", [[], ["dog"], ["a", "dog"], ["dog", "dog", "dog"], ["a", "b", "a", "b"]])
 def test_two_words_have_no_order_to_speak_of(words: list[str]) -> None:
-    assert shuffled(words) == []
+    assert shuffle_words(words) == []
 
 
-@pytest.mark.parametrize(("count", "told"), [(MOST, True), (MOST + 1, False)])
+@pytest.mark.parametrize(("count", "told"), [(MAX_WORDS, True), (MAX_WORDS + 1, False)])
 def test_of_a_caption_with_very_many_words_a_note_says_why_none_is_told(count: int, told: bool) -> None:
     result = score_images([paint(40, 40)], " ".join(f"w{n}" for n in range(count)), Bag(), words=True)
     assert (result.words is not None, result.scores[0].words is not None) == (told, told)
@@ -143,23 +152,23 @@ def test_of_a_caption_with_very_many_words_a_note_says_why_none_is_told(count: i
 def test_a_model_that_ignores_the_order_is_told_on() -> None:
     result = score_images([paint(40, 40)], BITES, Bag(), words=True)
     assert result.scores[0].shuffled == pytest.approx(result.scores[0].cosine, abs=1e-5)
-    assert UNREAD in result.notes
+    assert ORDER_IGNORED in result.notes
 
 
 def test_a_model_that_reads_the_order_is_not() -> None:
     result = score_images([paint(40, 40)], BITES, Ordered(), words=True)
     assert (result.scores[0].shuffled or 0) < 0.6 * result.scores[0].cosine
-    assert UNREAD not in result.notes
+    assert ORDER_IGNORED not in result.notes
 
 
 def test_nothing_is_said_of_order_where_the_caption_fits_no_picture() -> None:
     result = score_images([paint(40, 40)], BITES, Bag("seven zebras drinking"), words=True)
     assert result.scores[0].shuffled is not None
-    assert UNREAD not in result.notes
+    assert ORDER_IGNORED not in result.notes
 
 
 def test_nothing_is_said_of_order_unless_words_are_asked_for() -> None:
-    assert UNREAD not in score_images([paint(40, 40)], BITES, Bag()).notes
+    assert ORDER_IGNORED not in score_images([paint(40, 40)], BITES, Bag()).notes
 
 
 def test_words_of_a_gallery_that_cannot_be_read_are_still_listed() -> None:
@@ -172,4 +181,4 @@ def test_only_pictures_that_the_caption_fits_count(moved: float, unread: bool) -
     """The second picture does not fit, and moves the other way."""
     cosine, unrelated, percentile = np.asarray([0.6, 0.1]), np.asarray([0.1, 0.0]), np.asarray([99.0, 60.0])
     other = 0.01 if moved > 0.1 else 0.2
-    assert bag_of_words(cosine, cosine[:, None] - [[moved], [other]], unrelated, percentile) == unread
+    assert ignores_order(cosine, cosine[:, None] - [[moved], [other]], unrelated, percentile) == unread

@@ -1,0 +1,61 @@
+"""What there is to score, picture by picture, each under a name that no other has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+
+from clipsim.errors import ClipsimError
+from clipsim.images.reading import Source
+
+S = TypeVar("S", bound=Source)
+Item = Source | tuple[Source, str]
+
+
+def collect_sources(items: Iterable[Item] | Source) -> Iterable[tuple[Source, str]]:
+    """Return all sources with their names: a list, or of an iterator another one.
+
+    Raises:
+        ClipsimError: there are none.
+    """
+    pairs = name_sources([items] if isinstance(items, str | bytes | Path | Image.Image) else items)
+    ahead = iter(pairs)
+    first = list(islice(ahead, 1))
+    if not first:
+        raise ClipsimError("There are no pictures to score: add at least one.")
+    return pairs if isinstance(pairs, list) else chain(first, ahead)
+
+
+def name_sources(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[tuple[S, str]]:
+    """Give each item a name that no other has, by numbering those that share one.
+
+    In a list the first picture of a name keeps it, whatever the others are called; of an iterator only the names that
+    have come are known.
+    """
+    pairs = (item if isinstance(item, tuple) else (item, _name(item, place)) for place, item in enumerate(items, 1))
+    if not isinstance(items, Collection):
+        return _disambiguate(pairs, set())
+    known = list(pairs)
+    return list(_disambiguate(known, {name for _, name in known}))
+
+
+def _disambiguate(pairs: Iterable[tuple[S, str]], reserved: set[str]) -> Iterator[tuple[S, str]]:
+    """Number the names that are used already; the first picture of each `reserved` name has it."""
+    used, numbers = set(reserved), dict[str, Iterator[int]]()
+    for source, name in pairs:
+        unique = name
+        if name in reserved:
+            reserved.remove(name)
+        elif name in used:
+            candidates = (f"{name} ({number})" for number in numbers.setdefault(name, count(2)))
+            unique = next(candidate for candidate in candidates if candidate not in used)
+        used.add(unique)
+        yield source, unique
+
+
+def _name(source: Source, place: int) -> str:
+    return Path(source).name if isinstance(source, str | Path) else f"image {place}"

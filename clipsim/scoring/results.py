@@ -1,0 +1,176 @@
+"""What scoring returns: one `Score` for each picture, gathered in a `Result`, a `CaptionTable` or a `Comparison`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from clipsim.embedding import Rejected
+from clipsim.images.reading import Source
+from clipsim.options import Options
+from clipsim.scoring.calibration import VERDICTS
+from clipsim.scoring.heatmaps import Heatmap
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one picture fits.
+
+    Attributes:
+        name: the picture.
+        rank: 1 is the best; equal cosines keep the order in which the pictures were given. 0 from `score_each`.
+        cosine: cosine of the picture's vector and the caption's (or the reference image's), -1 to 1.
+        clipscore: `clipscore(cosine)`, 0 to 2.5; None outside the CLIP family and for image-image scores.
+        share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture, and
+            from `score_each`.
+        notes: what was done to the picture before the model saw it, in words.
+        percentile: of how many unrelated captions in a hundred this one fits the picture better, 0 to 100, corrected
+            for captions and pictures that fit everything (`clipsim.scoring.calibration`); None with a reference image.
+        verdict: "match", "weak" or "no match"; None where the model has no cut-offs, and with a reference image.
+        seen: how much of the picture the model saw, 0 to 1.
+        words: what each word of `Result.words` adds to the cosine: the cosine less that without the word.
+        shuffled: mean cosine of the same words in other orders; None without `words`, and for fewer than three words.
+        heatmap: where in the picture the caption finds its support; None unless it was requested.
+        thumbnail: what went into the model, a data: address of a JPEG; None unless it was requested.
+    """
+
+    name: str
+    rank: int
+    cosine: float
+    clipscore: float | None = None
+    share: float | None = None
+    notes: tuple[str, ...] = ()
+    percentile: float | None = None
+    verdict: str | None = None
+    seen: float = 1.0
+    words: tuple[float, ...] | None = None
+    shuffled: float | None = None
+    heatmap: Heatmap | None = None
+    thumbnail: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of one request, best first; iterating over it gives them one by one.
+
+    Attributes:
+        caption: the caption, stripped; None if the pictures were compared with a reference image.
+        reference: the reference image's name; None if they were compared with a caption.
+        model: name of the encoder.
+        device: where it ran.
+        scores: best first.
+        rejected: pictures that could not be read.
+        notes: what a reader of these scores must know: a stand-in model, words cut from the caption.
+        seconds: from the call to the answer, loading of the weights included where they were not loaded yet.
+        verdict: "match" or "nothing here matches"; None where the model has no cut-offs, and with a reference image.
+        words: the caption's words, in the order of `Score.words`; None unless they were requested.
+        options: how pictures and caption were put to the model; precision is "full" or "half".
+        pictures: by name what each picture was read from, as it was given. Of an iterator only paths are kept, so that
+            pictures in memory can go.
+    """
+
+    caption: str | None
+    reference: str | None
+    model: str
+    device: str
+    scores: tuple[Score, ...]
+    rejected: tuple[Rejected, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    verdict: str | None = None
+    words: tuple[str, ...] | None = None
+    options: Options = Options(precision="full")
+    pictures: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __bool__(self) -> bool:
+        return True  # a result without scores is one all the same
+
+    def __iter__(self) -> Iterator[Score]:
+        return iter(self.scores)
+
+    def __repr__(self) -> str:
+        query = f"caption={self.caption!r}" if self.reference is None else f"reference={self.reference!r}"
+        best = f", best={self.best.name!r} ({self.best.cosine:.3f})" if self.best else ""
+        left_out = f", {len(self.rejected)} rejected" if self.rejected else ""
+        return f"<Result {query}, model={self.model!r}, verdict={self.verdict!r}, {len(self)} scores{best}{left_out}>"
+
+    @property
+    def best(self) -> Score | None:
+        """The score that the answer is about: of those with the best verdict the first; None where there is none."""
+        order = (*VERDICTS, None)
+        return min(self.scores, key=lambda score: order.index(score.verdict), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields but `pictures` as plain dicts, lists, strings and numbers, the options among them."""
+        return to_plain(self)
+
+
+@dataclass(frozen=True)
+class CaptionTable:
+    """Several captions against one gallery. `[i][j]` is caption i with picture j.
+
+    Attributes:
+        captions: in the order in which they were given, stripped.
+        pictures: names, in the order in which they were given.
+        cosines: -1 to 1. Along a row they say which picture; down a column captions that fit everything lead.
+        percentiles: 0 to 100, corrected for such captions: to be compared along rows and columns.
+        verdicts: "match", "weak" or "no match"; None where the model has no cut-offs.
+        best_pictures: for each caption the picture with the highest cosine; empty without pictures.
+        best_captions: for each picture the caption with the highest percentile.
+        answers: for each caption "match" or "nothing here matches"; None where the model has no cut-offs.
+        model, device, rejected, notes, seconds, options: as in `Result`.
+    """
+
+    captions: tuple[str, ...]
+    pictures: tuple[str, ...]
+    cosines: tuple[tuple[float, ...], ...]
+    percentiles: tuple[tuple[float, ...], ...]
+    verdicts: tuple[tuple[str, ...], ...] | None
+    best_pictures: tuple[str, ...]
+    best_captions: tuple[str, ...]
+    answers: tuple[str, ...] | None
+    model: str
+    device: str
+    rejected: tuple[Rejected, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    options: Options
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain dicts, lists, strings and numbers, the options among them."""
+        return to_plain(self)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same gallery and caption by several models. Their cosines have different ranges and cannot be compared.
+
+    Attributes:
+        results: one for each model, in the order in which they were given.
+        pictures: names, by mean rank, best first.
+        agreement: Spearman's rank correlation of the first two models, -1 to 1; None with fewer than three pictures.
+    """
+
+    results: tuple[Result, ...]
+    pictures: tuple[str, ...]
+    agreement: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
+        return {
+            "results": [result.to_dict() for result in self.results],
+            "pictures": list(self.pictures),
+            "agreement": self.agreement,
+        }
+
+
+def to_plain(record: Result | CaptionTable) -> dict[str, Any]:
+    """Return a record as `json.dumps` takes it, its options among its own fields and without the pictures' sources."""
+    kept = {one.name: getattr(record, one.name) for one in fields(record) if one.repr and one.name != "options"}
+    plain: dict[str, Any] = json.loads(json.dumps(kept, default=asdict))  # which makes lists of tuples
+    return plain | record.options.to_dict()
