@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clipsim import CaptionTable, Comparison, Options, Result, Score
-from clipsim.embedding.pipeline import Rejected
+from clipsim.embedding import Rejected
 
 AWKWARD = ['comma, "quote"', "line\nbreak", "tab\tand\r\nreturn", "Hündin 🐕 雪.jpg", "'=1+1", "semi;colon", " edge "]
 

@@ -104,7 +104,7 @@ def score(
         )
     _print_answer(result, format)
     if folder is not None:
-        _save_heatmaps(result, pictures, folder)
+        _save_heatmaps(result, folder)
 
 
 def table(
@@ -309,18 +309,16 @@ def _make_folder(folder: str) -> Path:
     return Path(folder)
 
 
-def _save_heatmaps(result: Result, pictures: list[Picture], folder: Path) -> None:
+def _save_heatmaps(result: Result, folder: Path) -> None:
     """Save each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
-    from clipsim.embedding import name_sources
     from clipsim.images.reading import read
     from clipsim.report import titles
     from clipsim.scoring import overlay
 
-    sources = {name: path for path, name in name_sources(pictures)}
     saved = []
     for score, title in zip(result.scores, titles([score.name for score in result.scores]), strict=True):
         if score.heatmap:
-            image = overlay(read(sources[score.name], score.name).image, score.heatmap, HEATMAP_SIDE)
+            image = overlay(read(result.pictures[score.name], score.name).image, score.heatmap, HEATMAP_SIDE)
             saved.append(_save_image(image, folder, title.replace("/", " - ")))
     if saved:
         say(f"Heatmaps, best picture first, are in {folder}: {', '.join(saved)}")

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from clipsim.encoders import STAND_IN
 from clipsim.images.reading import SUFFIXES
 from clipsim.options import Options
-from clipsim.scoring import MATCH, NO_MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
+from clipsim.scoring import MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
 TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
@@ -59,9 +59,10 @@ def figures(score: Score) -> str:
 
 def answer(result: Result) -> str:
     """Return one sentence that answers the question; "" where nothing was scored."""
-    if not result.scores:
+    chosen = result.best
+    if chosen is None:
         return ""
-    chosen, title = _find_answer(result)
+    title = titles([score.name for score in result.scores])[result.scores.index(chosen)]
     alone = len(result.scores) == 1
     if result.reference is not None:
         return f"{title} has the cosine {chosen.cosine:.3f}." if alone else f"Most alike: {title}."
@@ -87,13 +88,6 @@ def _answer_for_several(result: Result, chosen: Score, title: str) -> str:
     if count == 1:
         return f"1 of {total} pictures matches: {title}"
     return f"{'All' if count == total else f'{count} of'} {total} pictures match, best {title}"
-
-
-def _find_answer(result: Result) -> tuple[Score, str]:
-    """Return the picture that the answer is about, with its title: the first in rank of those with the best verdict."""
-    order = [MATCH, WEAK, NO_MATCH, None]
-    place = min(range(len(result.scores)), key=lambda i: order.index(result.scores[i].verdict))
-    return result.scores[place], titles([score.name for score in result.scores])[place]
 
 
 def trust(result: Result, known: Calibration | None) -> str:

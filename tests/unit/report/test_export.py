@@ -12,7 +12,7 @@ from results import AWKWARD, CAPTIONS, CLIP, COMPARISON, OTHER, result
 from support import paint
 
 from clipsim import Encoder, Score, compare_models, score_captions, score_images
-from clipsim.embedding.pipeline import Rejected
+from clipsim.embedding import Rejected
 from clipsim.report import CAPTION_COLUMNS, COLUMNS, rows, to_csv, to_json, to_json_line, to_pandas
 
 

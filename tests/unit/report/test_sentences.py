@@ -9,7 +9,7 @@ import pytest
 from results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, judged, result
 
 from clipsim import Encoder, Options, Result
-from clipsim.embedding.pipeline import Rejected
+from clipsim.embedding import Rejected
 from clipsim.report import (
     agreement,
     answer,
@@ -22,7 +22,7 @@ from clipsim.report import (
     titles,
     trust,
 )
-from clipsim.scoring.calibration import calibration
+from clipsim.scoring import find_calibration
 
 
 def test_a_label_is_rank_name_and_cosine() -> None:
@@ -160,7 +160,7 @@ def test_the_answer_is_about_a_picture_that_bears_it_out() -> None:
 
 
 def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert known is not None
     rates = {
         "true pairs called match": 0.9,
@@ -187,7 +187,7 @@ def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
 
 
 def test_trust_says_what_was_not_measured(stand_in: Encoder) -> None:
-    known = calibration(stand_in)
+    known = find_calibration(stand_in)
     assert "not measured" in trust(replace(result(OTHER), options=Options("pad", "auto")), known)
     assert "framing pad, contrast auto, prompt as-written" in trust(
         replace(result(OTHER), options=Options("pad", "auto")), known
@@ -198,7 +198,9 @@ def test_trust_says_what_was_not_measured(stand_in: Encoder) -> None:
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-best", "tiles-mean"])
 def test_the_framings_of_the_stand_in_were_measured(stand_in: Encoder, framing: str) -> None:
-    assert trust(replace(result(OTHER), options=Options(framing)), calibration(stand_in)).startswith("Measured on ")
+    assert trust(replace(result(OTHER), options=Options(framing)), find_calibration(stand_in)).startswith(
+        "Measured on "
+    )
 
 
 def test_the_remarks_on_several_captions_are_notes_and_rejects() -> None:
