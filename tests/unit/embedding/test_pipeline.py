@@ -14,39 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support import paint
+from support import ByMean, paint
 
 import clipsim
-import clipsim.embedding.pipeline
-from clipsim import ClipsimError, Encoder, EncoderError
-from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, name_sources, stream
-from clipsim.embedding.framing import encode, frame
-from clipsim.embedding.pipeline import BATCH, BATCH_PIXELS, WORKERS
-from clipsim.images.reading import Picture
+from clipsim import ClipsimError, Encoder, EncoderError, Options
+from clipsim.embedding import Gallery, Item, Pace, PictureInfo, Rejected, embed, name_sources, stream
+from clipsim.embedding.framing import frame
+from clipsim.encoders import BATCH
+from clipsim.images.reading import Picture, read
+from clipsim.options import Framing, Precision
 
 Colour = tuple[int, int, int]
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 AXES = np.eye(3, dtype=np.float32)  # what a caption that says "red", "green" or "blue" would become
-
-
-class ByMean:
-    """The documented protocol and nothing more: a picture's vector is its mean colour at unit length."""
-
-    name = "by mean"
-    width = 3
-    device = "cpu"
-    logit_scale = 10.0
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        self.batches.append(len(images))
-        means = np.asarray([np.asarray(image, np.float64).mean(axis=(0, 1)) for image in images]).reshape(-1, 3)
-        return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
-
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return AXES[[0] * len(texts)]
 
 
 def plain(colour: Colour, size: tuple[int, int] = (4, 4)) -> Image.Image:
@@ -88,7 +68,8 @@ def test_names_are_made_unique_and_the_first_keeps_its_own(given: list[str]) -> 
 
 
 def test_names_that_were_made_unique_stay_as_they_are() -> None:
-    once = name_sources([(plain(RED), "a"), (plain(RED), "a"), plain(RED)])
+    items: list[Item] = [(plain(RED), "a"), (plain(RED), "a"), plain(RED)]
+    once = list(name_sources(items))
     assert [name for _, name in once] == ["a", "a (2)", "image 3"]
     assert name_sources(once) == once
 
@@ -123,8 +104,8 @@ def test_a_bad_picture_costs_the_others_nothing() -> None:
 
 
 @pytest.mark.parametrize("framing", ["crop", "tiles-best", "tiles-mean"])
-def test_only_bad_pictures_make_an_empty_gallery(framing: str) -> None:
-    gallery = embed([b"text", b""], ByMean(), framing=framing)
+def test_only_bad_pictures_make_an_empty_gallery(framing: Framing) -> None:
+    gallery = embed([b"text", b""], ByMean(), Options(framing))
     assert (gallery.pictures, gallery.vectors.shape, gallery.starts.tolist()) == ((), (0, 3), [])
     assert gallery.cosines(AXES).shape == (0, 3)
     assert [rejected.name for rejected in gallery.rejected] == ["image 1", "image 2"]
@@ -155,34 +136,34 @@ def test_many_pictures_are_encoded_in_batches_and_keep_their_own_vectors() -> No
     assert gallery.cosines(AXES)[:, 0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_large_pictures_share_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert BATCH_PIXELS <= 100_000_000
-    monkeypatch.setattr("clipsim.embedding.pipeline.BATCH_PIXELS", 1000)
+def test_large_pictures_share_no_batch() -> None:
+    assert Pace().batch_pixels <= 100_000_000
     encoder = ByMean()
     sizes = [(10, 10), (30, 30), (30, 30), (50, 50), (10, 10), (10, 10)]
-    gallery = embed([(numbered(n, size), f"{n}") for n, size in enumerate(sizes)], encoder)
+    gallery = embed(
+        [(numbered(n, size), f"{n}") for n, size in enumerate(sizes)], encoder, pace=Pace(batch_pixels=1000)
+    )
     assert encoder.batches == [2, 1, 1, 2]
     assert [picture.name for picture in gallery.pictures] == list("012345")
 
 
 @pytest.mark.parametrize("framing", ["crop", "tiles-best"])
 def test_one_batch_of_decoded_pictures_is_held_at_once(
-    framing: str, picture_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    framing: Framing, picture_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is decoded is watched while the next picture is."""
     decoded: list[weakref.ref[Image.Image]] = []
     alive: list[int] = []
-    real = clipsim.embedding.pipeline.read
 
     def watched(*source: Any) -> Picture:
         alive.append(sum(image() is not None for image in decoded))
-        picture = real(*source)
+        picture = read(*source)
         decoded.append(weakref.ref(picture.image))
         return picture
 
     monkeypatch.setattr("clipsim.embedding.pipeline.read", watched)
     files = [picture_file(f"{n}.png", seed=n, size=(12, 9)) for n in range(3 * BATCH + 2)]
-    embed(files, ByMean(), framing=framing)
+    embed(files, ByMean(), Options(framing))
     assert len(alive) == len(files)
     assert max(alive) <= BATCH + 1
 
@@ -190,25 +171,27 @@ def test_one_batch_of_decoded_pictures_is_held_at_once(
 def test_with_tiles_each_picture_has_its_own_run_of_vectors() -> None:
     encoder = ByMean()
     images = [halves(RED, GREEN), plain(BLUE, (40, 40)), paint(50, 90)]
-    gallery = embed(images, encoder, framing="tiles-best")
-    each = [frame(image, encoder, "tiles-best") for image in images]
+    gallery = embed(images, encoder, Options("tiles-best"))
+    each = [frame(image, encoder, Options("tiles-best")) for image in images]
     assert gallery.starts.tolist() == [0, len(each[0]), len(each[0]) + len(each[1])]
-    assert gallery.vectors == pytest.approx(encode([look for looks in each for look in looks], encoder), abs=1e-6)
+    assert gallery.vectors == pytest.approx(
+        encoder.encode_views([look.image for looks in each for look in looks]), abs=1e-6
+    )
 
 
 def test_the_mean_of_tiles_is_one_vector_of_unit_length() -> None:
     encoder = ByMean()
     images = [halves(RED, GREEN), paint(50, 90)]
-    gallery = embed(images, encoder, framing="tiles-mean")
+    gallery = embed(images, encoder, Options("tiles-mean"))
     assert gallery.starts.tolist() == [0, 1]
     for vector, image in zip(gallery.vectors, images, strict=True):
-        mean = encode(frame(image, encoder, "tiles-best"), encoder).mean(axis=0)
+        mean = encoder.encode_views([look.image for look in frame(image, encoder, Options("tiles-best"))]).mean(axis=0)
         assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
 
 
 def test_tiles_are_kept_apart_across_batches() -> None:
     items: list[Item] = [(halves(RED, GREEN) if n % 3 else plain(BLUE), f"{n}") for n in range(BATCH + 4)]
-    gallery = embed(items, ByMean(), framing="tiles-best")
+    gallery = embed(items, ByMean(), Options("tiles-best"))
     blue = gallery.cosines(AXES)[:, 2]
     assert [n for n, cosine in enumerate(blue) if cosine > 0.9] == list(range(0, BATCH + 4, 3))
 
@@ -216,8 +199,8 @@ def test_tiles_are_kept_apart_across_batches() -> None:
 def test_the_best_look_counts_for_each_caption() -> None:
     """Half red and half green: in one of the tiles all of it is red, in another all is green."""
     whole = embed([halves(RED, GREEN)], ByMean()).cosines(AXES)
-    best = embed([halves(RED, GREEN)], ByMean(), framing="tiles-best").cosines(AXES)
-    mean = embed([halves(RED, GREEN)], ByMean(), framing="tiles-mean").cosines(AXES)
+    best = embed([halves(RED, GREEN)], ByMean(), Options("tiles-best")).cosines(AXES)
+    mean = embed([halves(RED, GREEN)], ByMean(), Options("tiles-mean")).cosines(AXES)
     assert best[0] == pytest.approx([1, 1, 0], abs=1e-6)
     assert whole[0] == pytest.approx([0.5**0.5, 0.5**0.5, 0], abs=1e-6)
     assert mean[0] == pytest.approx([0.5**0.5, 0.5**0.5, 0], abs=1e-6)
@@ -254,10 +237,11 @@ def test_a_picture_of_which_the_model_saw_less_than_half_says_so(
     clip: Encoder, size: tuple[int, int], share: float, noted: bool
 ) -> None:
     (cropped,) = embed([paint(*size)], clip).pictures
-    assert cropped.share == pytest.approx(share, abs=0.02)
+    assert cropped.coverage == pytest.approx(share, abs=0.02)
     assert cropped.notes == (("the model saw the middle 30%",) if noted else ())
-    (padded,) = embed([paint(*size)], clip, framing="pad").pictures
-    assert (padded.share, padded.notes) == (pytest.approx(1), ())
+    (padded,) = embed([paint(*size)], clip, Options("pad")).pictures
+    assert padded.coverage == pytest.approx(1)
+    assert padded.notes == ()
 
 
 def test_what_was_done_to_a_picture_is_said_with_its_upright_size() -> None:
@@ -276,9 +260,9 @@ def test_a_stream_gives_pictures_in_their_order_before_the_last_is_asked_for() -
 
     encoder = ByMean()
     found = list(itertools.islice(stream(endless(), encoder), 40))
-    assert [one.name if isinstance(one, Rejected) else one.seen.name for one in found] == [str(n) for n in range(40)]
+    assert [one.name if isinstance(one, Rejected) else one.info.name for one in found] == [str(n) for n in range(40)]
     assert [n for n, one in enumerate(found) if isinstance(one, Rejected)] == [3, 10, 17, 24, 31, 38]
-    assert asked <= 40 + BATCH + WORKERS
+    assert asked <= 40 + BATCH + Pace().workers
 
 
 def test_however_many_pictures_come_few_are_held() -> None:
@@ -295,7 +279,7 @@ def test_however_many_pictures_come_few_are_held() -> None:
             most = max(most, sum(one() is not None for one in alive))
 
     assert len(embed(many(), ByMean()).pictures) == 12 * BATCH
-    assert most <= 2 * (BATCH + WORKERS)
+    assert most <= 2 * (BATCH + Pace().workers)
 
 
 def test_names_of_an_iterator_are_told_apart_as_they_come() -> None:
@@ -324,10 +308,8 @@ def test_an_error_of_the_encoder_ends_a_stream_with_that_error() -> None:
 
 
 def test_very_large_pictures_are_decoded_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipsim.embedding.pipeline.LARGE", 100)
-    monkeypatch.setattr("clipsim.embedding.pipeline.WORKERS", 6)
+    pace = Pace(workers=6, large=100)
     at_once, most, lock = 0, 0, threading.Lock()
-    real = clipsim.embedding.pipeline.read
 
     def watched(*arguments: Any) -> Picture:
         nonlocal at_once, most
@@ -335,28 +317,28 @@ def test_very_large_pictures_are_decoded_two_at_a_time(monkeypatch: pytest.Monke
             at_once += 1
             most = max(most, at_once)
         time.sleep(0.01)
-        picture = real(*arguments)
+        picture = read(*arguments)
         with lock:
             at_once -= 1
         return picture
 
     monkeypatch.setattr("clipsim.embedding.pipeline.read", watched)
-    embed([numbered(n, (20, 20)) for n in range(30)], ByMean())
+    embed([numbered(n, (20, 20)) for n in range(30)], ByMean(), pace=pace)
     assert most == 2
-    embed([numbered(n, (4, 5)) for n in range(30)], ByMean())
+    embed([numbered(n, (4, 5)) for n in range(30)], ByMean(), pace=pace)
     assert most > 2
 
 
 @pytest.mark.parametrize(("precision", "size"), [("full", (1600, 1200)), ("half", (200, 150))])
 def test_large_jpegs_are_decoded_smaller_in_half_precision_only(
-    tiny_clip: Path, picture_file: Callable[..., Path], precision: str, size: tuple[int, int]
+    tiny_clip: Path, picture_file: Callable[..., Path], precision: Precision, size: tuple[int, int]
 ) -> None:
     """At least `DRAFT_MARGIN` times 32 pixels a side are left; boxes are in the pixels of what was decoded."""
     encoder: Any = clipsim.load(str(tiny_clip), "cpu", precision)
     jpeg = picture_file("a.jpg", size=(1600, 1200))
     (picture,) = embed(jpeg, encoder, keep_views=True).pictures
     assert picture.size == size
-    assert picture.share == pytest.approx(0.75, abs=0.02)
+    assert picture.coverage == pytest.approx(0.75, abs=0.02)
     full = embed(jpeg, clipsim.load(str(tiny_clip), "cpu", "full")).vectors
     assert embed(jpeg, encoder).vectors == pytest.approx(full, abs=0.05)
     (small,) = embed(picture_file("b.jpg", size=(160, 120)), encoder).pictures
