@@ -245,7 +245,7 @@ def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:
         "contrast": config.options.contrast,
         "segments": len(manifest.segments),
         "index": "approximate" if manifest.index else "exact",
-        "bytes": sum(storage.size(file) for file in files if storage.exists(file)),
+        "bytes": sum(storage.get_size(file) for file in files if storage.exists(file)),
         "format": manifest.format,
     }
     if format == "json":

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
     from clipsim.embedding import Rejected
     from clipsim.encoders import Encoder
+    from clipsim.images import Source
     from clipsim.scoring import CaptionTable, Comparison, Result, Score
 
-    Picture = tuple[Path, str]  # a file and its name
+    Picture = tuple[Source, str]  # a file and its name
 
 FILE_BYTES = 2_000_000_000  # of vectors in a file
 HEATMAP_SIDE = 1024  # pixels along the longer side of a saved one, unless the picture is smaller
@@ -204,33 +205,10 @@ def _is_picture(word: str) -> bool:
 
 
 def _find_pictures(words: list[str]) -> list[Picture]:
-    """Return files by their names, and all pictures below folders by their paths from there.
+    """Return the pictures that are named, and those of folders and patterns, before a model is loaded."""
+    from clipsim.images import collect_images
 
-    Raises:
-        ClipsimError: there are none; so it is said before a model is loaded.
-    """
-    from clipsim.images.sources import NO_FILE
-
-    pictures = list(_walk(words))
-    if not pictures:
-        raise ClipsimError(f"There are no pictures in {', '.join(words)}: name files or folders with pictures.")
-    if not any(_exists(str(path)) for path, _ in pictures):
-        for _, name in pictures:
-            say(f"{name} {NO_FILE}.")
-        raise ClipsimError(NOTHING)
-    return pictures
-
-
-def _walk(paths: list[str]) -> Iterator[Picture]:
-    """Yield files by their names; for a folder all pictures below it, named by their paths from there."""
-    for path in map(Path, paths):
-        if not path.is_dir():
-            yield path, path.name
-            continue
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path)
-            if _is_picture(file.name) and file.is_file() and not any(part.startswith(".") for part in inside.parts):
-                yield file, inside.as_posix()
+    return list(collect_images(words))
 
 
 def _read_captions(source: str) -> list[str]:

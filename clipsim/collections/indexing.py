@@ -31,7 +31,7 @@ from clipsim.embedding import Embedded, Progress, Rejected, join_views, stream
 from clipsim.encoders.base import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.images import storage
-from clipsim.images.sources import File, contents, list_files
+from clipsim.images.sources import File, list_files, read_contents
 from clipsim.images.storage import UNKNOWN, Location, locate
 from clipsim.options import Choices, Options
 
@@ -242,7 +242,7 @@ def _sources(
 ) -> Iterator[tuple[Path | bytes, str]]:
     """What a gallery reads, with names. Puts each file's size and digest into `read`, and those that cannot be had into
     `failed`, as if nothing were known of them: so that they are tried again."""
-    for content in contents(files):
+    for content in read_contents(files):
         name = content.file.name
         if content.problem:
             failed.append(FailedFile(name, content.problem))
@@ -375,7 +375,7 @@ def _compared(files: Mapping[str, File], rows: Mapping[str, IndexedFile], tried:
             work.bad.append(bad)
         else:
             new.add(name)
-    for content in contents(unsure):
+    for content in read_contents(unsure):
         file = content.file
         if content.digest != rows[file.name].digest:
             new.add(file.name)

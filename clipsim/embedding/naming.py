@@ -7,22 +7,20 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
-
 from clipsim.errors import ClipsimError
-from clipsim.images.reading import Source
+from clipsim.images import Images, Source, collect_images
 
 S = TypeVar("S", bound=Source)
 Item = Source | tuple[Source, str]
 
 
-def collect_sources(items: Iterable[Item] | Source) -> Iterable[tuple[Source, str]]:
+def collect_sources(items: Images) -> Iterable[tuple[Source, str]]:
     """Return all sources with their names: a list, or of an iterator another one.
 
     Raises:
-        ClipsimError: there are none.
+        ClipsimError: there are none, or as `clipsim.images.collect_images`.
     """
-    pairs = name_sources([items] if isinstance(items, str | bytes | Path | Image.Image) else items)
+    pairs = name_sources(collect_images(items))
     ahead = iter(pairs)
     first = list(islice(ahead, 1))
     if not first:

@@ -22,7 +22,7 @@ from clipsim.embedding.framing import View, compute_coverage, frame, pool
 from clipsim.embedding.naming import Item, collect_sources
 from clipsim.encoders import Encoder
 from clipsim.errors import ImageError
-from clipsim.images.reading import Source, digest, open_image, read
+from clipsim.images.reading import Source, compute_digest, open_image, read
 from clipsim.options import Options
 
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
@@ -228,7 +228,7 @@ class _Preparation:
         try:
             if not isinstance(source, bytes) and not 0 < Path(source).stat().st_size < SMALL:
                 return None
-            return _restore(name, self.cache.get(self._key(digest(source))))
+            return _restore(name, self.cache.get(self._key(compute_digest(source))))
         except (OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
             return None
 
@@ -247,7 +247,7 @@ class _Preparation:
             picture = read(source, name)
             key = self._key(picture.image.tobytes(), repr((picture.image.size, picture.notes)))
         else:
-            key = self._key(digest(source))
+            key = self._key(compute_digest(source))
         entry = self.cache.get(key)
         known = _restore(name, entry)
         if known and not self.keep_views:

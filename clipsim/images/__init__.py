@@ -1,1 +1,36 @@
 """Pictures from files, bytes, addresses: found, read, and made upright RGB."""
+
+from clipsim.images import storage
+from clipsim.images.reading import SUFFIXES, Picture, Source, compute_digest, open_image, read
+from clipsim.images.sources import (
+    FILE_COLUMNS,
+    Content,
+    File,
+    ImageInput,
+    Images,
+    collect_images,
+    list_files,
+    read_contents,
+)
+from clipsim.images.storage import UNKNOWN, Location, locate
+
+__all__ = [
+    "FILE_COLUMNS",
+    "SUFFIXES",
+    "UNKNOWN",
+    "Content",
+    "File",
+    "ImageInput",
+    "Images",
+    "Location",
+    "Picture",
+    "Source",
+    "collect_images",
+    "compute_digest",
+    "list_files",
+    "locate",
+    "open_image",
+    "read",
+    "read_contents",
+    "storage",
+]

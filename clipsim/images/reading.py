@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import time
 from collections.abc import Iterator
@@ -18,23 +19,8 @@ from clipsim.settings import pixel_limit
 
 # Only these decoders run on what a stranger sends: EPS and PDF would start other programs, TGA takes any bytes.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "QOI")
-# What a folder is searched for; a file that is named is read whatever its ending.
-SUFFIXES = {
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".apng",
-    ".webp",
-    ".avif",
-    ".gif",
-    ".bmp",
-    ".dib",
-    ".tif",
-    ".tiff",
-}
-SUFFIXES |= {".mpo", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".jp2", ".j2k", ".qoi"}
+_ENDINGS = "jpg jpeg jpe jfif png apng webp avif gif bmp dib tif tiff mpo ppm pgm pbm pnm ico jp2 j2k qoi"
+SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())  # of files that are not named one by one
 _NOT_A_PICTURE = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
 # What turns each EXIF orientation upright; ImageOps.exif_transpose also writes the EXIF anew, and fails on damage.
 _UPRIGHT = {
@@ -48,6 +34,7 @@ _UPRIGHT = {
 }
 SETTLED = 2.0  # seconds since a file was last written to, after which its times tell whether it is written again
 TILE = 2_000_000  # pixels that are worked on at once where a copy of the whole would take too much memory
+NO_FILE = "is not a file: check the path"
 _FLATTENED = "transparency flattened on white"
 _DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
 
@@ -70,7 +57,7 @@ class Picture:
 
 
 def open_image(source: Source, name: str) -> Image.Image:
-    """The picture as far as its header: its pixels are still to be decoded.
+    """Open a picture as far as its header; its pixels are not decoded yet.
 
     Raises:
         ImageError: as `read`, but for damage that only decoding shows.
@@ -80,19 +67,19 @@ def open_image(source: Source, name: str) -> Image.Image:
     return image
 
 
-def digest(source: str | Path | bytes) -> bytes:
-    """SHA-256 of a file's content, or of bytes. A file that has not been written to since is not read again."""
+def compute_digest(source: str | Path | bytes) -> bytes:
+    """Return the SHA-256 of a file's content, or of bytes; a file is not read again until it is written to."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).digest()
     status = Path(source).stat()
     # the change time cannot be set back, but ticks in milliseconds: what was written just now may be written once more
     if time.time() - max(status.st_ctime, status.st_mtime) < SETTLED:
-        return _file_digest.__wrapped__(source)
-    return _file_digest(source, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return _digest_file.__wrapped__(source)
+    return _digest_file(source, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @lru_cache(maxsize=20_000)
-def _file_digest(source: str | Path, *_state: int) -> bytes:
+def _digest_file(source: str | Path, *_state: int) -> bytes:
     with Path(source).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
@@ -116,13 +103,13 @@ def read(source: Source, name: str, min_side: int | None = None) -> Picture:
     """
     image = open_image(source, name)
     # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded.
-    orientation = _orientation(image) if image.format == "TIFF" else 1
+    orientation = _read_orientation(image) if image.format == "TIFF" else 1
     notes = _decode(image, name, min_side)
-    if image.format != "TIFF" and (orientation := _orientation(image)) > 1:
+    if image.format != "TIFF" and (orientation := _read_orientation(image)) > 1:
         image = image.transpose(_UPRIGHT[orientation])
     if orientation > 1:
         notes.append(f"turned upright (EXIF orientation {orientation})")
-    for step in (_eight_bit, _flattened):
+    for step in (_reduce_depth, _flatten):
         image, note = step(image)
         notes += note
     if image.mode == "CMYK":
@@ -136,7 +123,9 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         size = len(source)
     else:
         stream = Path(source)
-        size = _file_size(stream, name)
+        if problem := explain_missing(stream):
+            raise ImageError(name, problem)
+        size = stream.stat().st_size
     if not size:
         raise ImageError(name, "is empty (0 bytes): send the file again")
     try:
@@ -144,20 +133,23 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise ImageError(name, _NOT_A_PICTURE) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher
-        raise ImageError(name, _too_large("far too many")) from error
+        raise ImageError(name, _describe_size("far too many")) from error
     except PermissionError as error:
         raise ImageError(name, "cannot be opened: permission was denied") from error
     except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept
         raise ImageError(name, _NOT_A_PICTURE) from error
 
 
-def _file_size(path: Path, name: str) -> int:
+def explain_missing(path: Path) -> str:
+    """Return why a path does not name a picture, a clause that reads on from its name; "" if it is a file."""
     try:
         if path.is_file():
-            return path.stat().st_size
+            return ""
+        if path.is_dir():
+            return "is a folder without pictures, or cannot be listed: check the path"
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         pass
-    raise ImageError(name, "is not a file: check the path")
+    return "matches no pictures: check the pattern" if glob.has_magic(str(path)) else NO_FILE
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -165,10 +157,10 @@ def _check_size(size: tuple[int, int], name: str) -> None:
     if width < 1 or height < 1:
         raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
     if width * height > pixel_limit():
-        raise ImageError(name, _too_large(f"{width} x {height} = {width * height / 1e6:.0f} million"))
+        raise ImageError(name, _describe_size(f"{width} x {height} = {width * height / 1e6:.0f} million"))
 
 
-def _too_large(pixels: str) -> str:
+def _describe_size(pixels: str) -> str:
     return f"has {pixels} pixels, and the limit is {pixel_limit() / 1e6:.0f} million: make it smaller first"
 
 
@@ -186,7 +178,7 @@ def _decode(image: Image.Image, name: str, min_side: int | None) -> list[str]:
         raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error
 
 
-def _orientation(image: Image.Image) -> int:
+def _read_orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         return orientation if orientation in _UPRIGHT else 1
@@ -194,11 +186,11 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bit(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def _reduce_depth(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if image.mode not in _DEEP_MODES and not image.mode.startswith("I;16"):
         return image, []
     values = np.array(image, dtype=np.float32)  # worked on in place: 50 megapixels are 200 MB
-    low, high = _value_range(values, image.mode)
+    low, high = _find_range(values, image.mode)
     clear = image.info.get("transparency")  # a PNG may call one grey value transparent
     if isinstance(clear, int):
         values[values == clear] = high
@@ -212,8 +204,8 @@ def _eight_bit(image: Image.Image) -> tuple[Image.Image, list[str]]:
     return Image.fromarray(grey), notes
 
 
-def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
-    """The full range of the number format where there is one, else that of the picture's own (finite) values."""
+def _find_range(values: np.ndarray, mode: str) -> tuple[float, float]:
+    """Return the full range of the number format where there is one, else that of the picture's finite values."""
     finite = np.isfinite(values)
     low = float(values.min(where=finite, initial=np.inf))
     high = float(values.max(where=finite, initial=-np.inf))
@@ -228,12 +220,12 @@ def _value_range(values: np.ndarray, mode: str) -> tuple[float, float]:
     return low, max(high, low + 1)
 
 
-def _flattened(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def _flatten(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if not image.has_transparency_data:
         return image, []
     # In tiles: a copy of the whole, which takes four bytes a pixel in every mode, would be needed five times.
     flat, hides = Image.new("RGB", image.size), False
-    for box in _tiles(image.size):
+    for box in _split_into_tiles(image.size):
         tile = image.crop(box)
         if tile.mode == "La":
             tile = tile.convert("LA")  # the only way that Pillow has out of premultiplied grey
@@ -244,8 +236,8 @@ def _flattened(image: Image.Image) -> tuple[Image.Image, list[str]]:
     return flat, [_FLATTENED] if hides else []
 
 
-def _tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
-    """Boxes (left, top, right, bottom) of at most `TILE` pixels that cover a picture."""
+def _split_into_tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield boxes (left, top, right, bottom) of at most `TILE` pixels that cover a picture."""
     width, height = size
     across = min(width, TILE)
     down = TILE // across

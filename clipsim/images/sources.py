@@ -1,18 +1,23 @@
-"""What there is to index: pictures below a folder or named in a list, here or at addresses; found, and read ahead."""
+"""Pictures as they are named: folders, patterns, lists, addresses, objects in memory; listed, and read ahead."""
 
 from __future__ import annotations
 
+import glob
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipsim.errors import ClipsimError
+import numpy as np
+from PIL import Image
+
+from clipsim.errors import ClipsimError, ImageError, UsageError
 from clipsim.images import storage
-from clipsim.images.reading import SUFFIXES, digest
+from clipsim.images.reading import NO_FILE, SUFFIXES, Source, compute_digest, explain_missing
 from clipsim.images.storage import UNKNOWN, Location, locate
 
 if TYPE_CHECKING:
@@ -26,7 +31,10 @@ AHEAD = 16  # pictures that are fetched at once: what is far away is waited for 
 AHEAD_BYTES = 64_000_000  # of them
 TYPICAL = 1_000_000  # bytes that a picture of unknown size counts
 NOT_TEXT = "has a name that is not text in UTF-8: rename it"
-NO_FILE = "is not a file: check the path"
+MAX_NAMED = 3  # missing files that an error names
+
+ImageInput = Source | np.ndarray | tuple[Source | np.ndarray, str]
+Images = Iterable[ImageInput] | Source | np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +76,132 @@ class Content:
     problem: str = ""
 
 
-def list_files(source: Location, column: str | None = None) -> Iterator[File]:
-    """The pictures of a folder or a list.
+def collect_images(images: Images) -> list[tuple[Source, str]] | Iterator[tuple[Source, str]]:
+    """Expand what a caller names into pictures with names, which several may share.
 
     Args:
-        source: a folder, of which everything below is taken that `python -m clipsim score` would take, hidden files and
-            folders left out; or a list of paths and addresses, which count from where it lies: a text file with one a
-            line, or a column of a Parquet file.
+        images: a folder (everything below it that looks like a picture, but for what is hidden), a glob pattern, a
+            file, bytes, a PIL image, a uint8 array of shape (height, width, 3), or an iterable of these and of pairs of
+            one of these, which is not expanded, and its name. What leads to no picture stays among others, and is
+            rejected when it is read.
+
+    Returns:
+        A picture of a folder or a pattern is named by its path from there, another file by its name, and any other
+        picture by its place. An iterator is expanded as its items come, anything else at once.
+
+    Raises:
+        UsageError: one is of no such kind.
+        ImageError: all are paths, and none leads to a picture.
+    """
+    items: Iterable[ImageInput]
+    if isinstance(images, Source | np.ndarray):
+        items = [images]
+    else:
+        items = images if isinstance(images, Iterable) else [images]
+    if not isinstance(items, Collection):
+        return _expand(items)
+    collected = list(_expand(items))
+    if all(isinstance(item, str | Path) for item in items):
+        _check_any_exists([Path(source) for source, _ in collected if isinstance(source, str | Path)])
+    return collected
+
+
+def _expand(images: Iterable[ImageInput]) -> Iterator[tuple[Source, str]]:
+    place = 0
+    for item in images:
+        pairs: Iterable[tuple[Source | np.ndarray, str]]
+        match item:
+            case str() | Path():
+                pairs = _expand_path(item)
+            case (image, str(name)):
+                pairs = [(image, name)]
+            case _:
+                pairs = [(item, "")]
+        for image, name in pairs:
+            place += 1
+            yield _to_source(image, place), name or f"image {place}"
+
+
+def _expand_path(path: str | Path) -> list[tuple[Path, str]]:
+    """Return the pictures of a folder or a glob pattern by their paths from there, and any other path by its name."""
+    whole = Path(path)
+    try:
+        if whole.is_dir():
+            folder, found = whole, list(_walk(whole, skip_errors=True))
+        elif not whole.exists():
+            folder = Path(*takewhile(lambda part: not glob.has_magic(part), whole.parts))
+            pattern = str(whole.relative_to(folder))
+            matches = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
+            found = sorted(folder / match for match in matches if _is_picture(folder / match))
+        else:
+            found = []
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+        found = []
+    return [(file, file.relative_to(folder).as_posix()) for file in found] or [(whole, whole.name or str(path))]
+
+
+def _to_source(image: Source | np.ndarray, place: int) -> Source:
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise UsageError(
+                f"image {place} is an array of {image.dtype} of shape {image.shape}: give uint8 of (height, width, 3)"
+            )
+        return Image.fromarray(image)
+    if not isinstance(image, Source):
+        kind = type(image).__name__
+        raise UsageError(f"image {place} is of the type {kind}: give a path, bytes, a PIL image or an array")
+    return image
+
+
+def _check_any_exists(paths: list[Path]) -> None:
+    problems = []
+    for path in paths:
+        problem = explain_missing(path)
+        if not problem:
+            return
+        problems.append((str(path), problem))
+    if len(problems) == 1:
+        raise ImageError(*problems[0])
+    if problems:
+        more = f" and {len(problems) - MAX_NAMED} more" * (len(problems) > MAX_NAMED)
+        named = ", ".join(path for path, _ in problems[:MAX_NAMED])
+        raise ImageError(f"{named}{more}", "are not files or folders with pictures: check the paths")
+
+
+def _walk(folder: Path, *, skip_errors: bool = False) -> Iterator[Path]:
+    """Yield every picture below a folder, but for what is hidden, sorted by path.
+
+    Raises:
+        OSError: a folder cannot be listed, unless `skip_errors`; then that folder is yielded, to be rejected when read.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError:
+        if not skip_errors:
+            raise
+        yield folder
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(path, skip_errors=skip_errors)
+        elif path.suffix.lower() in SUFFIXES and entry.is_file():
+            yield path
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def list_files(source: Location, column: str | None = None) -> Iterator[File]:
+    """Yield the pictures of a folder or a list.
+
+    Args:
+        source: a folder, of which all pictures below are taken, as by `collect_images`; or a list of paths and
+            addresses, relative to the folder of the list: a text file with one a line, or a column of a Parquet file.
         column: of the Parquet file; None for the first of `COLUMNS` that it has.
 
     Raises:
@@ -82,7 +209,7 @@ def list_files(source: Location, column: str | None = None) -> Iterator[File]:
     """
     try:
         if source.name.lower().endswith(LISTS) and not (isinstance(source, Path) and source.is_dir()):
-            yield from _in_list(source, column)
+            yield from _read_list(source, column)
             return
         if column is not None:
             raise ClipsimError(f"{source} is no Parquet file and has no columns: leave the column {column} out.")
@@ -90,59 +217,48 @@ def list_files(source: Location, column: str | None = None) -> Iterator[File]:
             raise ClipsimError(
                 f"{source} is a file: give a folder, or a list with one of the endings {', '.join(LISTS)}."
             )
-        yield from _below(source) if isinstance(source, Path) else _below_address(source)
+        if isinstance(source, Path):
+            yield from (_describe(path, path.relative_to(source).as_posix()) for path in _walk(source))
+        else:
+            yield from _list_address(source)
     except OSError as error:
         raise ClipsimError(f"{source} cannot be listed ({error}): see that it is there and may be read.") from error
 
 
-def _below(source: Path) -> Iterator[File]:
-    def fail(error: OSError) -> None:
-        raise ClipsimError(
-            f"{error.filename} cannot be listed ({error.strerror}): see that it is there and may be read."
-        )
-
-    for root, folders, names in os.walk(source, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(root, name) for name in sorted(names) if not name.startswith(".")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                yield _local(path, path.relative_to(source).as_posix())
-
-
-def _local(path: Path, name: str) -> File:
-    """A file on this machine."""
+def _describe(path: Path, name: str) -> File:
     state = path.stat()
     text = name.encode("utf-8", "backslashreplace").decode()  # with escapes for bytes that are no text
     problem = "" if text == name else NOT_TEXT
     return File(path, text, state.st_size, (state.st_mtime_ns, state.st_ctime_ns), problem)
 
 
-def _below_address(source: UPath) -> Iterator[File]:
-    for name, size, written in sorted(storage.below(source)):
+def _list_address(source: UPath) -> Iterator[File]:
+    for name, size, written in sorted(storage.find_files(source)):
         hidden = any(part.startswith(".") for part in name.split("/"))
         if not hidden and name.lower().endswith(tuple(SUFFIXES)):
             yield File(source / name, name, size, (written, 0))
 
 
-def _in_list(source: Location, column: str | None) -> Iterator[File]:
-    entries = _column(source, column) if source.name.lower().endswith(".parquet") else _lines(source)
+def _read_list(source: Location, column: str | None) -> Iterator[File]:
+    entries = _read_column(source, column) if source.name.lower().endswith(".parquet") else _read_lines(source)
     for entry in dict.fromkeys(entry.strip() for entry in entries):
         if entry:
-            yield _entry(source.parent, entry)
+            yield _resolve(source.parent, entry)
 
 
-def _lines(source: Location) -> list[str]:
+def _read_lines(source: Location) -> list[str]:
     try:
         return storage.read(source).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ClipsimError(f"{source} is not text in UTF-8: write one path or address a line.") from error
 
 
-def _column(source: Location, column: str | None) -> Iterator[str]:
+def _read_column(source: Location, column: str | None) -> Iterator[str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with storage.opened(source) as stream, pq.ParquetFile(stream) as file:
+        with storage.open_file(source) as stream, pq.ParquetFile(stream) as file:
             there = file.schema_arrow.names
             chosen = column or next((name for known in COLUMNS for name in there if name.lower() == known), None)
             if chosen not in there:
@@ -154,36 +270,35 @@ def _column(source: Location, column: str | None) -> Iterator[str]:
         raise ClipsimError(f"{source} cannot be read as Parquet ({error}): see that it is whole.") from error
 
 
-def _entry(folder: Location, entry: str) -> File:
-    """What a list names."""
+def _resolve(folder: Location, entry: str) -> File:
+    """Return the file that an entry of a list in that folder names."""
     try:
         path = locate(entry) if "://" in entry else folder / entry
         if not isinstance(path, Path):
             return File(path, entry)
-        return _local(path, entry) if path.is_file() else File(path, entry, problem=NO_FILE)
+        return _describe(path, entry) if path.is_file() else File(path, entry, problem=NO_FILE)
     except ClipsimError as error:
         return File(folder, entry, problem=f"cannot be used: {error}".rstrip("."))
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         return File(folder, entry, problem=NO_FILE)
 
 
-def contents(files: Iterable[File]) -> Iterator[Content]:
+def read_contents(files: Iterable[File]) -> Iterator[Content]:
     """Read files, in their order, several at once: what is at an address as a whole, of local ones only the digest.
 
-    That is taken before a picture is decoded: of one that is written to meanwhile it is that of before, and the next
-    run finds another.
+    The digest is taken before a picture is decoded: if the file is written to meanwhile, the next run finds another.
     """
     waiting: deque[tuple[int, Future[Content]]] = deque()
     held = 0
     with ThreadPoolExecutor(AHEAD, "fetch") as pool:
         try:
             for file in files:
-                cost = 0 if storage.here(file.path) else TYPICAL if file.size == UNKNOWN else file.size
+                cost = 0 if storage.is_local(file.path) else TYPICAL if file.size == UNKNOWN else file.size
                 while waiting and (len(waiting) >= AHEAD or held + cost > AHEAD_BYTES):
                     done, future = waiting.popleft()
                     held -= done
                     yield future.result()
-                waiting.append((cost, pool.submit(_content, file)))
+                waiting.append((cost, pool.submit(_read_content, file)))
                 held += cost
             while waiting:
                 yield waiting.popleft()[1].result()
@@ -191,12 +306,12 @@ def contents(files: Iterable[File]) -> Iterator[Content]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _content(file: File) -> Content:
+def _read_content(file: File) -> Content:
     try:
         if isinstance(file.path, Path):
-            return Content(file, file.path, digest(file.path).hex(), file.size)
+            return Content(file, file.path, compute_digest(file.path).hex(), file.size)
         data = storage.read(file.path)
-        return Content(file, data, digest(data).hex(), len(data))
+        return Content(file, data, compute_digest(data).hex(), len(data))
     except OSError as error:
         if isinstance(file.path, Path):
             return Content(file, file.path, size=file.size)  # reading it will say what is wrong

@@ -28,7 +28,7 @@ UNKNOWN = -1  # bytes of what tells no size
 
 
 def locate(address: str | Location) -> Location:
-    """Where that is: a `Path` on this machine, else a `UPath`, which is used like one.
+    """Return a `Path` on this machine, else a `UPath`, which is used like one.
 
     Credentials are those that the address's own package finds, such as AWS_PROFILE for s3://.
 
@@ -54,14 +54,14 @@ def locate(address: str | Location) -> Location:
     return location
 
 
-def here(location: Location) -> bool:
-    """Whether that is on this machine's own disks."""
+def is_local(location: Location) -> bool:
+    """Return whether that is on this machine's own disks."""
     return isinstance(location, Path)
 
 
 @contextmanager
-def _reached() -> Iterator[None]:
-    """What an address's package raises becomes an `OSError`, as for a local file."""
+def _translate_errors() -> Iterator[None]:
+    """Turn what an address's package raises into an `OSError`, as for a local file."""
     try:
         yield
     except (OSError, ClipsimError):
@@ -71,49 +71,52 @@ def _reached() -> Iterator[None]:
 
 
 def exists(location: Location) -> bool:
-    """Whether there is such a file or folder."""
-    with _reached():
+    """Return whether there is such a file or folder."""
+    with _translate_errors():
         return bool(location.exists())
 
 
-def size(location: Location) -> int:
-    """Bytes of a file."""
-    with _reached():
+def get_size(location: Location) -> int:
+    """Return the bytes that a file has."""
+    with _translate_errors():
         return int(location.stat().st_size)
 
 
 def read(location: Location) -> bytes:
-    """All of a file."""
-    with _reached():
+    """Read all of a file."""
+    with _translate_errors():
         content: bytes = location.read_bytes() if isinstance(location, Path) else location.fs.cat_file(location.path)
         return content
 
 
-def opened(location: Location) -> Any:
-    """A file to read parts of."""
-    with _reached():
+def open_file(location: Location) -> Any:
+    """Open a file of which parts are read."""
+    with _translate_errors():
         return location.open("rb")
 
 
-def names(folder: Location) -> list[str]:
-    """What is in a folder; nothing where there is no such folder."""
-    with _reached():
+def list_names(folder: Location) -> list[str]:
+    """Return the names in a folder, sorted; none if there is no such folder."""
+    with _translate_errors():
         try:
             return sorted(path.name for path in folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
 
 
-def below(folder: UPath) -> Iterator[tuple[str, int, int]]:
-    """All files below a folder at an address: path from there, bytes or `UNKNOWN`, and when it was written,
-    nanoseconds since 1970 (0 if unknown)."""
-    with _reached():
-        told = folder.fs.find(folder.path, detail=True)
-    for path, facts in told.items():
-        yield path.removeprefix(f"{folder.path.rstrip('/')}/"), *_size_and_time(facts)
+def find_files(folder: UPath) -> Iterator[tuple[str, int, int]]:
+    """Yield all files below a folder at an address: path from there, bytes, and when it was written.
+
+    The bytes may be `UNKNOWN`; the time is in nanoseconds since 1970, 0 if it is not known.
+    """
+    with _translate_errors():
+        found = folder.fs.find(folder.path, detail=True)
+    for path, facts in found.items():
+        yield path.removeprefix(f"{folder.path.rstrip('/')}/"), *_read_facts(facts)
 
 
-def _size_and_time(told: dict[str, Any]) -> tuple[int, int]:
+def _read_facts(told: dict[str, Any]) -> tuple[int, int]:
+    """Return the size and the time of writing among what an address's package tells about a file."""
     commit = told.get("last_commit")  # on the Hub, where each version is one
     written = commit.date if commit else next((told[key] for key in _WRITTEN if told.get(key)), 0)
     if isinstance(written, str):
@@ -123,21 +126,21 @@ def _size_and_time(told: dict[str, Any]) -> tuple[int, int]:
     return UNKNOWN if size is None else int(size), int(seconds * 1e6) * 1000
 
 
-def make(folder: Location) -> None:
-    """Make a folder, where that means anything."""
+def make_folder(folder: Location) -> None:
+    """Make a folder on this machine; at an address there is nothing to make."""
     if isinstance(folder, Path):
         folder.mkdir(parents=True, exist_ok=True)
 
 
 def remove(location: Location) -> None:
     """Remove a file, if it is there."""
-    with _reached():
+    with _translate_errors():
         location.unlink(missing_ok=True)
 
 
 @contextmanager
-def writing(location: Location) -> Iterator[IO[bytes]]:
-    """A file to write to, which is there at once when this ends: after a crash there is all of it or none."""
+def open_for_writing(location: Location) -> Iterator[IO[bytes]]:
+    """Open a file that appears at once when this ends: after a crash there is all of it or none."""
     if isinstance(location, Path):
         partial = location.with_name(f"{location.name}.partial")
         with partial.open("wb") as file:
@@ -148,19 +151,19 @@ def writing(location: Location) -> Iterator[IO[bytes]]:
         return
     buffer = BytesIO()
     yield buffer
-    with _reached():
+    with _translate_errors():
         location.fs.pipe_file(location.path, buffer.getvalue())
 
 
 def write(location: Location, content: bytes | memoryview) -> None:
-    """Give a file its content, as `writing` does."""
-    with writing(location) as file:
+    """Write a file as `open_for_writing` does."""
+    with open_for_writing(location) as file:
         file.write(content)
 
 
-def synced(folder: Location) -> None:
-    """Have the folder's names on the disk, where the system can be asked for that."""
-    if os.name == "nt" or not here(folder):
+def sync(folder: Location) -> None:
+    """Flush the folder's names to the disk, where the system can be asked for that."""
+    if os.name == "nt" or not is_local(folder):
         return
     handle = os.open(str(folder), os.O_RDONLY)
     try:
@@ -169,8 +172,8 @@ def synced(folder: Location) -> None:
         os.close(handle)
 
 
-def own_folder(folder: Location) -> Path:
-    """Where this machine keeps what belongs to a folder at an address; for a local folder itself."""
+def find_local_folder(folder: Location) -> Path:
+    """Return where this machine keeps what belongs to a folder at an address; a local folder itself."""
     if isinstance(folder, Path):
         return folder
     from huggingface_hub import cached_assets_path
@@ -179,15 +182,15 @@ def own_folder(folder: Location) -> Path:
     return Path(cached_assets_path("clipsim", "collections", digest[:32]))
 
 
-def copied(location: Location, *, anew: bool = False) -> Path:
-    """A file that never changes, on this machine: itself, or a copy that is kept for the next time."""
+def copy_locally(location: Location, *, anew: bool = False) -> Path:
+    """Return a file that never changes on this machine: itself, or a copy that is kept for the next time."""
     if isinstance(location, Path):
         return location
-    copy = own_folder(location.parent) / location.name
+    copy = find_local_folder(location.parent) / location.name
     if anew or not copy.exists():
         partial = copy.with_name(f"{copy.name}.{uuid.uuid4().hex}.partial")
         try:
-            with _reached():
+            with _translate_errors():
                 location.fs.get_file(location.path, str(partial))
             partial.replace(copy)
         finally:
@@ -197,7 +200,7 @@ def copied(location: Location, *, anew: bool = False) -> Path:
 
 def forget_copies(folder: Location, kept: set[str]) -> None:
     """Remove the copies of a folder's vectors and indexes at an address, but for those of these names."""
-    if not here(folder):
-        for copy in own_folder(folder).iterdir():
+    if not is_local(folder):
+        for copy in find_local_folder(folder).iterdir():
             if copy.suffix in (".npy", ".faiss") and copy.name not in kept:
                 copy.unlink(missing_ok=True)

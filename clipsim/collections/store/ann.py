@@ -125,7 +125,7 @@ def build(folder: Location, segments: Sequence[tuple[str, int]], width: int, kin
         file = f"index-{uuid.uuid4().hex}.faiss"
         storage.write(folder / file, faiss.serialize_index(index).data)
         parts.append(Part(file, tuple(names)))
-    storage.synced(folder)
+    storage.sync(folder)
     return tuple(parts)
 
 
@@ -206,7 +206,7 @@ class _Loaded:
         import faiss
 
         try:
-            return faiss.read_index(str(storage.copied(self.path)))
+            return faiss.read_index(str(storage.copy_locally(self.path)))
         except (OSError, RuntimeError) as error:
             raise ClipsimError(f"{self.path} is gone or damaged: build the index again.") from error
 

@@ -180,7 +180,7 @@ class Manifest:
     def write(self, folder: Location) -> None:
         """Make this the state of the collection, at once."""
         storage.write(folder / MANIFEST, json.dumps(asdict(self), indent=1).encode())
-        storage.synced(folder)
+        storage.sync(folder)
 
     def files(self) -> set[str]:
         """Every file that counts, by its path in the collection: vectors by both names that they may have."""

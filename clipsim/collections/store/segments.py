@@ -84,13 +84,13 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
 
 
 def _written(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
-    storage.make(folder)
+    storage.make_folder(folder)
     name = uuid.uuid4().hex
     content = BytesIO()
     np.save(content, vectors, allow_pickle=False)
     data = content.getbuffer()
     storage.write(folder / f"{name}.npy", data)
-    with storage.writing(folder / f"{name}.parquet") as file:
+    with storage.open_for_writing(folder / f"{name}.parquet") as file:
         pq.write_table(
             rows.replace_schema_metadata({_DIGEST: hashlib.sha256(data).hexdigest().encode()}),
             file,
@@ -99,7 +99,7 @@ def _written(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
             use_dictionary=False,
             write_page_checksum=True,
         )
-    storage.synced(folder)
+    storage.sync(folder)
     return name
 
 
@@ -123,7 +123,7 @@ class Segment:
     def vectors_path(self) -> Location:
         """The file of the vectors: NumPy's, or FAISS's flat index where format 1 wrote it."""
         new, old = (self._folder / f"{self.name}.{end}" for end in ("npy", "faiss"))
-        copies = storage.own_folder(self._folder)  # looked into first: at an address every look costs a request
+        copies = storage.find_local_folder(self._folder)  # looked into first: at an address every look costs a request
         if (copies / new.name).exists():
             return new
         with _readable(old):
@@ -133,7 +133,7 @@ class Segment:
     def vectors(self) -> np.ndarray:
         """The vectors, float32 of shape (n, width), mapped into memory."""
         with _readable(self.vectors_path):
-            path = storage.copied(self.vectors_path)
+            path = storage.copy_locally(self.vectors_path)
             mapped: np.ndarray = _flat(path) if path.suffix == ".faiss" else np.load(path, mmap_mode="r")
         return mapped.view(np.ndarray)  # which is quicker to take rows from
 
@@ -143,7 +143,7 @@ class Segment:
         with _readable(self.rows_path):
             if isinstance(self.rows_path, Path):
                 return pq.ParquetFile(self.rows_path, memory_map=True, page_checksum_verification=True)
-            return pq.ParquetFile(storage.opened(self.rows_path), pre_buffer=True, page_checksum_verification=True)
+            return pq.ParquetFile(storage.open_file(self.rows_path), pre_buffer=True, page_checksum_verification=True)
 
     def __len__(self) -> int:
         return int(self.file.metadata.num_rows)
@@ -181,7 +181,7 @@ class Segment:
         try:
             table = self.table()
             with _readable(self.vectors_path):
-                data = storage.copied(self.vectors_path, anew=True).read_bytes()
+                data = storage.copy_locally(self.vectors_path, anew=True).read_bytes()
             shape = self.vectors.shape
         except ClipsimError as error:
             yield str(error)
@@ -217,12 +217,12 @@ class _readable:  # noqa: N801  # reads as a context
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if not isinstance(error, OSError | RuntimeError | ValueError | EOFError | pa.ArrowException):
             return
-        if isinstance(error, FileNotFoundError) or (storage.here(self.path) and not self.path.exists()):
+        if isinstance(error, FileNotFoundError) or (storage.is_local(self.path) and not self.path.exists()):
             raise ClipsimError(
                 f"{self.path.name} is gone: the collection was written to since it was opened (open it again), or it "
                 "is damaged (see verify)."
             ) from error
-        if storage.here(self.path):
+        if storage.is_local(self.path):
             raise ClipsimError(f"{self.path.name} is damaged and cannot be read: see verify.") from error
         raise ClipsimError(
             f"{self.path} cannot be read ({error}): see that it can be reached, or that it is sound by verify."

@@ -67,10 +67,10 @@ class Writer:
         from filelock import FileLock, Timeout
 
         try:
-            storage.make(self.folder)
+            storage.make_folder(self.folder)
             if not storage.exists(self.folder / MANIFEST) and _foreign(self.folder):
                 raise ClipsimError(f"{self.folder} holds other files: give the collection an empty folder.")
-            self._lock = FileLock(storage.own_folder(self.folder) / LOCK, timeout=0)
+            self._lock = FileLock(storage.find_local_folder(self.folder) / LOCK, timeout=0)
             self._lock.acquire()
         except Timeout as error:
             raise ClipsimError(f"Another process writes to {self.folder}: wait until it is done.") from error
@@ -100,7 +100,7 @@ class Writer:
 
     def _overtaken(self) -> bool:
         """Whether another machine has written to an address, for which a lock holds on one machine only."""
-        return not storage.here(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation
+        return not storage.is_local(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation
 
     def _put(self, manifest: Manifest) -> None:
         manifest = replace(manifest, format=FORMAT)
@@ -212,7 +212,7 @@ class Writer:
         kept = kept | self.manifest.files() | {MANIFEST, LOCK}
         for inside in ("", FOLDER):
             folder = self.folder / inside if inside else self.folder
-            for name in storage.names(folder):
+            for name in storage.list_names(folder):
                 if f"{inside}/{name}".lstrip("/") not in kept and _ours(name):
                     storage.remove(folder / name)
 
@@ -223,4 +223,4 @@ def _ours(name: str) -> bool:
 
 def _foreign(folder: Location) -> bool:
     """Whether the folder holds what no collection left there."""
-    return any(name not in (LOCK, FOLDER) and not _ours(name) for name in storage.names(folder))
+    return any(name not in (LOCK, FOLDER) and not _ours(name) for name in storage.list_names(folder))

@@ -129,7 +129,7 @@ def test_its_vectors_are_copied_from_an_address(folder: Path, stand_in: Encoder,
     added(there)
     found = cosines(there, stand_in, exact=True)
     assert {path: found[path] for path in expected()} == pytest.approx(expected(), abs=2e-5)
-    copies = storage.own_folder(there / "segments")
+    copies = storage.find_local_folder(there / "segments")
     assert sorted(path.suffix for path in copies.iterdir()) == [".faiss", ".faiss", ".npy"]
     with Writer(there) as writer:
         writer.merge()

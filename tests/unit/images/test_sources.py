@@ -17,7 +17,7 @@ from support import paint
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
-from clipsim.images.sources import NO_FILE, UNKNOWN, File, contents, list_files
+from clipsim.images.sources import NO_FILE, UNKNOWN, File, list_files, read_contents
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_contents_come_in_order_and_what_cannot_be_fetched_is_said(pictures: Pat
     (elsewhere / "x.png").write_bytes(b"far")
     files = [File(elsewhere / "none.png", "0"), *(File(elsewhere / "x.png", str(i), 3) for i in range(1, 40))]
     files.append(File(pictures / "a.png", "here", 7))
-    found = list(contents(files))
+    found = list(read_contents(files))
     assert [one.file for one in found] == files
     assert found[0].problem.startswith("cannot be fetched (nothing is there)")
     assert {(one.source, one.size) for one in found[1:-1]} == {(b"far", 3)}

@@ -168,7 +168,7 @@ def test_two_machines_that_write_at_once_are_told(
     filled(folder, vectors)
     with Writer(folder) as ours:
         with monkeypatch.context() as other_machine:
-            other_machine.setattr(storage, "own_folder", lambda _: tmp_path)
+            other_machine.setattr(storage, "find_local_folder", lambda _: tmp_path)
             with Writer(folder) as theirs:
                 theirs.merge()
         with pytest.raises(ClipsimError, match="Another machine has written"):
@@ -183,15 +183,15 @@ def test_vectors_are_copied_once_and_forgotten_when_they_no_longer_count(folder:
     filled(folder, vectors, segments=3, index=PQ)
     for _ in range(2):
         assert Collection.open(folder).search(vectors[7], top=1)[0].path == "7.jpg"
-    kept = sorted(path.name for path in storage.own_folder(folder / "segments").iterdir())
-    assert len(kept) == 3 and len(list(storage.own_folder(folder).glob("index-*.faiss"))) == 2
+    kept = sorted(path.name for path in storage.find_local_folder(folder / "segments").iterdir())
+    assert len(kept) == 3 and len(list(storage.find_local_folder(folder).glob("index-*.faiss"))) == 2
     with Writer(folder) as writer:
         writer.merge()
         writer.build_index("exact")
     assert Collection.open(folder).search(vectors[7], top=1)[0].path == "7.jpg"
-    now = {path.name for path in storage.own_folder(folder / "segments").iterdir()}
+    now = {path.name for path in storage.find_local_folder(folder / "segments").iterdir()}
     assert len(now) == 1 and not now & set(kept)
-    assert not list(storage.own_folder(folder).glob("index-*.faiss"))
+    assert not list(storage.find_local_folder(folder).glob("index-*.faiss"))
 
 
 def test_damage_at_an_address_is_found_behind_a_sound_copy(folder: UPath) -> None:
