@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
 from clipsim import Collection, Encoder
 from clipsim.collections.store import EmbeddingConfig, Writer, schema
+from clipsim.images import Location
 
 
 class Counting(Encoder):
@@ -53,7 +52,7 @@ def unit(count: int, width: int, seed: int = 0) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def filled(folder: Path, vectors: np.ndarray, segments: int = 3, index: str | None = None) -> Collection:
+def filled(folder: Location, vectors: np.ndarray, segments: int = 3, index: str | None = None) -> Collection:
     with Writer(folder, EmbeddingConfig("made-up", "", vectors.shape[1])) as writer:
         first = 0
         for part in np.array_split(vectors, segments):

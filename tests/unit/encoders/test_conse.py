@@ -19,7 +19,7 @@ from clipsim import Encoder, EncoderError, score_images
 from clipsim.embedding import encode_captions
 from clipsim.encoders.conse import SentenceEncoder, read_class_names
 from clipsim.images.reading import read
-from clipsim.options import PROMPTS
+from clipsim.options import PROMPTS, Prompt
 from clipsim.scoring import encode_background
 from clipsim.scoring.calibration import read_background_captions
 
@@ -126,7 +126,7 @@ def test_the_class_embeddings_that_it_ships_are_those_of_its_class_names() -> No
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_the_background_captions_that_it_ships_are_those_of_the_list(stand_in: Encoder, prompt: str) -> None:
+def test_the_background_captions_that_it_ships_are_those_of_the_list(stand_in: Encoder, prompt: Prompt) -> None:
     """All of them as written; of each longer prompt every ninth, since there are thousands of sentences."""
     every = 1 if prompt == "as-written" else 9
     shipped = encode_background(stand_in, prompt).vectors

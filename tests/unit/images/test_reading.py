@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps
 from support import paint
 
 from clipsim import ImageError
-from clipsim.images import read
+from clipsim.images import Source, read
 
 # How a camera stores an upright picture for each EXIF orientation: the inverse of what a viewer does with it.
 STORED = {
@@ -72,7 +72,7 @@ def refusal(source: bytes | str | Path, name: str = "holiday.jpg") -> str:
 def test_path_string_bytes_and_pil_image_give_the_same_pixels(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     paint(20, 30).save(path)
-    sources = [path, str(path), path.read_bytes(), Image.open(path), paint(20, 30)]
+    sources: list[Source] = [path, str(path), path.read_bytes(), Image.open(path), paint(20, 30)]
     pictures = [read(source, "a") for source in sources]
     assert all(largest_difference(picture.image, paint(20, 30)) == 0 for picture in pictures)
     assert all((picture.name, picture.notes) == ("a", ()) for picture in pictures)
@@ -214,7 +214,7 @@ def test_black_and_white_stay_black_and_white() -> None:
 
 def test_grey_keeps_its_values() -> None:
     grey = paint(20, 10).convert("L")
-    assert np.array_equal(np.asarray(read(saved(grey, "PNG"), "a").image), np.dstack([grey] * 3))
+    assert np.array_equal(np.asarray(read(saved(grey, "PNG"), "a").image), np.dstack([np.asarray(grey)] * 3))
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])

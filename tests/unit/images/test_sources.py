@@ -10,14 +10,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from support import paint
 from upath import UPath
 
-from clipsim import ClipsimError, Collection, Encoder, index_folder
-from clipsim.images.sources import NO_FILE, UNKNOWN, File, list_files, read_contents
+from clipsim import ClipsimError, Collection, Encoder, ImageError, UsageError, index_folder
+from clipsim.embedding import embed
+from clipsim.images import UNKNOWN, File, Images, collect_images, list_files, read_contents
+from clipsim.images.reading import NO_FILE
 
 
 @pytest.fixture
@@ -147,3 +151,95 @@ def test_a_list_of_web_addresses_is_indexed_and_only_what_failed_is_tried_again(
     paint(40, 30, 9).save(pictures / "none.png")
     again = index_folder(tmp_path / "list.txt", tmp_path / "collection", clip)
     assert (again.added, again.unchanged, [bad.name for bad in again.rejected]) == (1, 2, [f"{web}/page.png"])
+
+
+def names_of(images: Images) -> list[str]:
+    return [name for _, name in collect_images(images)]
+
+
+def test_a_folder_is_walked_in_the_order_of_its_paths_and_what_is_hidden_left_out(pictures: Path) -> None:
+    for name in (".hidden.png", ".hidden/x.png", "more/.x/y.png", "notes.txt", "upper.JPG"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).write_bytes(b"x")
+    expected = ["a.png", "b.png", "more/c d.png", "upper.JPG"]
+    assert names_of(pictures) == names_of(str(pictures)) == expected
+    assert [file.name for file in list_files(pictures)] == expected
+
+
+def test_a_pattern_finds_pictures_by_their_paths_from_its_fixed_part(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "notes.txt").write_text("x")
+    monkeypatch.chdir(pictures.parent)
+    for start in ("pictures", pictures):
+        assert names_of(f"{start}/*") == ["a.png", "b.png"]
+        assert names_of(f"{start}/**/*.png") == ["a.png", "b.png", "more/c d.png"]
+        assert names_of(f"{start}/more/[cd]*.png") == ["c d.png"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(pictures: Path) -> None:
+    (pictures / "a.png").rename(pictures / "a[1].png")
+    assert list(collect_images(str(pictures / "a[1].png"))) == [(pictures / "a[1].png", "a[1].png")]
+
+
+def test_pictures_in_memory_are_named_by_their_place_or_by_a_pair(pictures: Path) -> None:
+    array = np.asarray(paint(40, 30))
+    assert names_of(array) == names_of(paint(40, 30)) == names_of(b"x") == ["image 1"]
+    assert names_of([pictures / "a.png", b"x", (array, "mine"), array]) == ["a.png", "image 2", "mine", "image 4"]
+    ((image, _),) = collect_images(array)
+    assert isinstance(image, Image.Image) and np.array_equal(np.asarray(image), array)
+
+
+def test_an_iterator_is_expanded_as_its_items_come(pictures: Path) -> None:
+    def give() -> Iterator[Path]:
+        yield pictures
+        raise AssertionError("too early")
+
+    collected = iter(collect_images(give()))
+    assert [next(collected)[1] for _ in range(3)] == ["a.png", "b.png", "more/c d.png"]
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        (np.zeros((3, 4, 3), np.float32), r"image 1 is an array of float32 of shape \(3, 4, 3\): give uint8"),
+        ([b"x", np.zeros((3, 4), np.uint8)], r"image 2 is an array of uint8 of shape \(3, 4\): give uint8"),
+        (None, "image 1 is of the type NoneType: give a path"),
+        ([["a.png"]], "image 1 is of the type list: give a path"),
+    ],
+)
+def test_what_is_no_picture_at_all_is_a_wrong_use(images: Any, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        collect_images(images)
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        ("no.png", "no.png is not a file: check the path"),
+        ("empty", "empty is a folder without pictures"),
+        ("*.gif", r"\*.gif matches no pictures: check the pattern"),
+        (["no.png", "empty"], "no.png, empty are not files or folders with pictures"),
+        (["1.png", "2.png", "3.png", "4.png"], "1.png, 2.png, 3.png and 1 more are not"),
+        ("x" * 5000, "is not a file"),
+        ("a\0b", "is not a file"),
+    ],
+)
+def test_where_no_path_leads_to_a_picture_it_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: Any, sentence: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImageError, match=sentence):
+        collect_images(images)
+
+
+def test_a_path_that_leads_nowhere_does_not_cost_the_others(pictures: Path, clip: Encoder) -> None:
+    (pictures / "empty").mkdir()
+    gallery = embed([pictures / "a.png", "no.png", pictures / "empty", f"{pictures}/*.gif"], clip)
+    assert [picture.name for picture in gallery.pictures] == ["a.png"]
+    assert [(one.name, one.reason.partition(",")[0]) for one in gallery.rejected] == [
+        ("no.png", "is not a file: check the path"),
+        ("empty", "is a folder without pictures"),
+        ("*.gif", "matches no pictures: check the pattern"),
+    ]
