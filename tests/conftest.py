@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def word_merges(end: str = "") -> list[tuple[str, str]]:
     """Byte-pair merges that build each of `WORDS` letter by letter, the last letter carrying `end`."""
-    merges = {}
+    merges: dict[tuple[str, str], None] = {}
     for word in WORDS:
         letters = [*word[:-1], word[-1] + end]
         for i in range(1, len(letters)):

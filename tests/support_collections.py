@@ -49,7 +49,8 @@ def rows(count: int, first: int = 0) -> pa.Table:
 
 def unit(count: int, width: int, seed: int = 0) -> np.ndarray:
     vectors = np.random.default_rng(seed).standard_normal((count, width), np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
 
 
 def filled(folder: Location, vectors: np.ndarray, segments: int = 3, index: str | None = None) -> Collection:

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -165,13 +166,13 @@ def rows_of(name: str, vectors: np.ndarray, queries: np.ndarray, only: str) -> I
             for setting, value in settings.items():
                 setattr(shard if setting == "nprobe" else shard.hnsw, setting, value)
         for count in tried:
-            cost, recall = measured(lambda query, c=count, s=shards: search(s, vectors, query, c), queries, truth)
+            cost, recall = measured(partial(search, shards, vectors, candidates=count), queries, truth)
             yield _row(name, index, count, seconds, cost, recall, size)
 
 
 def written(vectors: np.ndarray, folder: Path) -> None:
     """A collection with these vectors and an approximate index."""
-    with Writer(folder, EmbeddingConfig("random", "", "full", vectors.shape[1])) as writer:
+    with Writer(folder, EmbeddingConfig("random", "", vectors.shape[1])) as writer:
         for start in range(0, len(vectors), MERGED):
             part = vectors[start : start + MERGED]
             rows = [
@@ -206,7 +207,7 @@ def asked(folder: Path, queries: np.ndarray) -> tuple[dict[str, tuple[float, flo
     memory["exact"] = _memory()
     right = sum(len(set(found) & set(true)) for found, true in zip(approximate, truth, strict=True)) / truth.size
     cost = {
-        name: measured(lambda q, e=exact: find(q, e), queries, truth) for name, exact in (("exact", True), (PQ, False))
+        name: measured(partial(find, exact=exact), queries, truth) for name, exact in (("exact", True), (PQ, False))
     }
     return {"exact": cost["exact"], PQ: (cost[PQ][0], right)}, memory
 

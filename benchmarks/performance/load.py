@@ -29,8 +29,9 @@ import httpx
 import numpy as np
 
 import clipsim
-from clipsim.settings import LIMITS
+from clipsim.settings import Limits
 
+LIMITS = Limits()
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
 CAPTIONS = (

@@ -12,7 +12,7 @@ import argparse
 import tracemalloc
 from pathlib import Path
 
-from clipsim.collections.indexing import Known
+from clipsim.collections.indexing import IndexedFile
 from clipsim.images.sources import File
 
 PICTURES = (1_000_000, 100_000_000, 5_000_000_000)
@@ -35,16 +35,14 @@ def held() -> float:
     """Bytes that `index` holds of a picture."""
     names = [f"2026/{i // 1000}/picture-{i}.jpg" for i in range(MADE)]
     tracemalloc.start()
-    kept = [
-        {
-            name: File(Path("/pictures", name), f"{name} ", 10**5 + i, (10**18 + i, 10**18 + i))
-            for i, name in enumerate(names)
-        },
-        {f" {name}": Known(10**5 + i, 10**18 + i, f"{i:064x}", "segment", i) for i, name in enumerate(names)},
-    ]
+    files = {
+        name: File(Path("/pictures", name), f"{name} ", 10**5 + i, (10**18 + i, 10**18 + i))
+        for i, name in enumerate(names)
+    }
+    rows = {f" {name}": IndexedFile(10**5 + i, 10**18 + i, f"{i:064x}", "segment", i) for i, name in enumerate(names)}
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    return taken / len(kept[0])
+    return taken / max(len(files), len(rows))
 
 
 def table(rates: list[float]) -> str:

@@ -36,6 +36,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.performance import checkpoint
+from clipsim.options import Precision
 
 CAPTION = "a golden retriever standing in the snow"
 OTHER = "a street at night"
@@ -44,15 +45,15 @@ Run = Callable[[list[Path]], np.ndarray | None]  # cosines, or None where it giv
 Prepare = Callable[[Path, list[Path], str], Run]  # of the checkpoint's folder, all pictures and the device
 
 
-def clipsim_by(precision: str) -> Prepare:
+def clipsim_by(precision: Precision) -> Prepare:
     def prepare(folder: Path, _: list[Path], device: str) -> Run:
         import clipsim
-        from clipsim.embedding import cache
+        from clipsim.embedding.cache import cache_of
 
         encoder = clipsim.load(str(folder), device, precision)
 
         def run(paths: list[Path]) -> np.ndarray:
-            cache.current().clear()
+            cache_of(encoder).clear()
             scores = clipsim.score_images([(path, str(path)) for path in paths], CAPTION, encoder).scores
             cosine = {score.name: score.cosine for score in scores}
             return np.array([cosine[str(path)] for path in paths])
@@ -235,7 +236,7 @@ def _engine(compute: Callable[[np.ndarray], np.ndarray], caption: np.ndarray) ->
     def run(paths: list[Path]) -> np.ndarray:
         with ThreadPoolExecutor(2) as pool:
             batches = (_pixels(list(pool.map(_view, some))) for some in _batches(paths, 16))
-            return np.concatenate([compute(batch) for batch in batches]) @ caption
+            return np.asarray(np.concatenate([compute(batch) for batch in batches]) @ caption)
 
     return run
 
@@ -280,7 +281,7 @@ def rclip(folder: Path, _: list[Path], __: str) -> Run:
 
     def run(paths: list[Path]) -> np.ndarray:
         pictures = ([read_image(str(path)) for path in some] for some in _batches(paths, 8))  # its own batch size
-        return np.concatenate([model.compute_image_features(some) for some in pictures]) @ caption
+        return np.asarray(np.concatenate([model.compute_image_features(some) for some in pictures]) @ caption)
 
     return run
 

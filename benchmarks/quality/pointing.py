@@ -15,17 +15,17 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from scipy.stats import binomtest
 
 import clipsim
 from clipsim.embedding import embed
 from clipsim.encoders import Encoder
 from clipsim.images.reading import read
-from clipsim.options import FRAMINGS
+from clipsim.options import FRAMINGS, Options
 from clipsim.scoring.heatmaps import compute_heatmaps, find_peak
 
 QUARTER = 260  # pixels
@@ -52,11 +52,10 @@ class Tally:
     def share(self) -> float:
         return self.right / self.total
 
-    def interval(self, z: float = 1.96) -> tuple[float, float]:
-        """Wilson's interval for the share, at 95 % with the default."""
-        spread = z * sqrt(self.share * (1 - self.share) / self.total + z * z / (4 * self.total**2))
-        middle, scale = self.share + z * z / (2 * self.total), 1 + z * z / self.total
-        return (middle - spread) / scale, (middle + spread) / scale
+    def interval(self) -> tuple[float, float]:
+        """Return Wilson's interval for the share, at 95 %."""
+        low, high = binomtest(self.right, self.total).proportion_ci(method="wilson")
+        return float(low), float(high)
 
     def __str__(self) -> str:
         low, high = self.interval()
@@ -70,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     mosaics = list(drawn(labels, options.mosaics, options.template, options.seed))
     squares = {name: square(options.photos / name) for mosaic in mosaics for name in mosaic.files}
     targets = encoder.encode_texts([mosaic.caption for mosaic in mosaics])
-    pointed, method = pointing(encoder, mosaics, squares, targets, options.framing)
+    pointed, method = pointing(encoder, mosaics, squares, targets, Options(framing=options.framing))
     told = apart(encoder, mosaics, squares, targets)
     if options.json:
         print(json.dumps({"model": encoder.name, "method": method, "pointing": row(pointed), "apart": row(told)}))
@@ -118,13 +117,17 @@ def square(path: Path) -> Image.Image:
 
 
 def pointing(
-    encoder: Encoder, mosaics: list[Mosaic], squares: dict[str, Image.Image], targets: np.ndarray, framing: str = "crop"
+    encoder: Encoder,
+    mosaics: list[Mosaic],
+    squares: dict[str, Image.Image],
+    targets: np.ndarray,
+    options: Options,
 ) -> tuple[Tally, str]:
     """How many peaks are in the quarter that was asked for, and the method of the maps."""
     right, method = 0, ""
     for mosaic, target in zip(mosaics, targets, strict=True):
         picture = pasted([squares[name] for name in mosaic.files])
-        gallery = embed(picture, encoder, framing=framing, keep_views=True)
+        gallery = embed(picture, encoder, options, keep_views=True)
         heatmap = compute_heatmaps(gallery.pictures, encoder, target)[0]
         x, y = find_peak(heatmap)
         right += (int(x >= 0.5), int(y >= 0.5)) == QUARTERS[mosaic.asked]

@@ -26,10 +26,10 @@ from PIL import Image, ImageFilter
 
 import clipsim
 from clipsim.embedding import Gallery, PictureInfo, View, encode_captions, unit_mean
-from clipsim.embedding.framing import GREY, encode, frame
+from clipsim.embedding.framing import GREY, frame
 from clipsim.encoders import Encoder
 from clipsim.images.reading import read
-from clipsim.options import PROMPTS
+from clipsim.options import PROMPTS, Options
 
 BRIGHTNESS = 0.08  # of every pixel, in sRGB; a picture keeps about 20 of 256 levels
 CONTRAST = 0.1  # of every pixel's distance from the picture's mean colour
@@ -138,9 +138,9 @@ def clahe(look: View) -> View:
 
 LOOKS: dict[str, Callable[[Picture, Encoder], list[View]]] = {
     "crop": frame,
-    "pad": lambda image, encoder: frame(image, encoder, "pad"),
-    "tiles": lambda image, encoder: frame(image, encoder, "tiles-best"),
-    "crop, contrast auto": lambda image, encoder: frame(image, encoder, contrast="auto"),
+    "pad": lambda image, encoder: frame(image, encoder, Options(framing="pad")),
+    "tiles": lambda image, encoder: frame(image, encoder, Options(framing="tiles-best")),
+    "crop, contrast auto": lambda image, encoder: frame(image, encoder, Options(contrast="auto")),
     "crop, CLAHE": lambda image, encoder: [clahe(look) for look in frame(image, encoder)],
 }
 
@@ -171,7 +171,8 @@ def treated(files: list[Path], encoder: Encoder) -> tuple[dict[str, dict[str, Ga
 
 def encoded(looks: list[View], encoder: Encoder) -> np.ndarray:
     """Unit-length vectors of shape (n, width)."""
-    return np.concatenate([encode(looks[i : i + FORWARD], encoder) for i in range(0, len(looks), FORWARD)])
+    parts = (looks[i : i + FORWARD] for i in range(0, len(looks), FORWARD))
+    return np.concatenate([encoder.encode_views([one.image for one in part]) for part in parts])
 
 
 def gallery(names: list[str], vectors: list[np.ndarray]) -> Gallery:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 import clipsim
-from clipsim.encoders import Encoder
+from clipsim import Encoder
 from clipsim.images.reading import read
 from clipsim.scoring.score import softmax_share
 

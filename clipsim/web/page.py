@@ -19,7 +19,7 @@ import gradio as gr
 import pandas as pd
 from gradio.events import api as endpoint
 from gradio.utils import get_upload_folder
-from gradio_client.utils import python_type_to_json_schema  # type: ignore[import-untyped]
+from gradio_client.utils import python_type_to_json_schema
 from starlette.middleware import Middleware
 
 from clipsim import report

@@ -1,19 +1,14 @@
 """The page without a mouse, without sight, or with little of it: keyboard, names, contrast, and what axe-core finds."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from support import Server
-from test_page import EXAMPLES, WAIT, example, labels, opened, upload
+from support_browser import EXAMPLES, WAIT, example, grave, labels, opened, upload
 
 RETRIEVER = "a golden retriever standing in the snow"
-# Gradio's templates put a button into a button in two places: the upload of a filled gallery into its toolbar button,
-# and "Close" into the foldable head of an error. Each can be reached, says what it does and does it. Our code cannot
-# reach the templates, so this one rule is left out for these two elements.
-NESTED = ("nested-interactive", ('aria-label="Click to Upload"', 'class="toast-header'))
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -25,19 +20,6 @@ def page(browser: Browser, server: Server, request: pytest.FixtureRequest) -> It
 @pytest.fixture
 def light(browser: Browser, server: Server) -> Iterator[Page]:
     yield from opened(browser.new_page(viewport={"width": 1280, "height": 900}), server)
-
-
-def grave(page: Page) -> list[tuple[str, str]]:
-    """Rule and element of every serious or critical violation that is ours to mend."""
-    page.wait_for_timeout(700)  # colours fade in, and half-faded ones lack contrast
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    return [
-        (rule["id"], node["html"])
-        for rule in found
-        if rule["impact"] in {"serious", "critical"}
-        for node in rule["nodes"]
-        if not (rule["id"] == NESTED[0] and any(mark in node["html"] for mark in NESTED[1]))
-    ]
 
 
 def tab_to(page: Page, place: str) -> None:
@@ -122,7 +104,7 @@ def test_the_keyboard_switches_to_a_reference_image_and_back(light: Page) -> Non
 
 
 def test_every_control_has_a_name(light: Page) -> None:
-    for role, name in [
+    roles: list[tuple[Literal["button", "radio", "textbox"], str]] = [
         ("button", "Upload pictures"),
         ("radio", "caption"),
         ("radio", "reference image"),
@@ -130,7 +112,8 @@ def test_every_control_has_a_name(light: Page) -> None:
         ("button", "Score"),
         ("button", RETRIEVER),
         ("button", "How to read a score"),
-    ]:
+    ]
+    for role, name in roles:
         expect(light.get_by_role(role, name=name, exact=role != "button").first).to_be_visible()
     expect(light.get_by_label("Model", exact=True).first).to_be_visible()
     light.locator("#compare").get_by_text("reference image").click()

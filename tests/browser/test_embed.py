@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from support import ROOT, Server
 
 DOCS = ROOT / "docs"
@@ -274,7 +274,12 @@ def test_guide_and_page_load_the_widget_in_the_same_way() -> None:
 
 def test_the_demonstration_runs_the_code_of_no_strangers_server(page: Page, docs: str) -> None:
     asked: list[str] = []
-    page.route("http://127.0.0.1:7860/**", lambda route: (asked.append(route.request.url), route.fulfill(body="")))
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(body="")
+
+    page.route("http://127.0.0.1:7860/**", answer)
     page.goto(f"{docs}/embed.html?server=https://clipsim.example")
     expect(page.locator(".offline")).to_be_visible()
     assert asked and all(url.startswith("http://127.0.0.1:7860/") for url in asked)

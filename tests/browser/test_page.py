@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support import ROOT, Server
+from support_browser import EXAMPLES, WAIT, example, labels, opened, upload
 
-EXAMPLES = ROOT / "examples"
 SCREENSHOTS = ROOT / "tests" / "screenshots"
-WAIT = 90_000  # milliseconds; the first score waits for the weights
 
 
 @pytest.fixture
@@ -23,38 +22,6 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
 def phone(browser: Browser, server: Server) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
     yield from opened(page, server)
-
-
-def opened(page: Page, server: Server) -> Iterator[Page]:
-    """The page; afterwards it must not have met an error or asked another host for anything."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if elsewhere(request.url, server) else None)
-    page.goto(server.url)
-    expect(page.locator("#score")).to_be_visible(timeout=WAIT)
-    yield page
-    page.close()
-    assert complaints == []
-
-
-def elsewhere(url: str, server: Server) -> bool:
-    return not url.startswith((server.url, "data:", "blob:"))
-
-
-def upload(page: Page, place: str, *paths: Path) -> None:
-    page.locator(f"{place} input[type=file]").first.set_input_files(paths)
-    expect(page.locator(f"{place} .thumbnail-lg, {place} .thumbnail-item")).to_have_count(len(paths), timeout=WAIT)
-
-
-def labels(page: Page) -> list[str]:
-    expect(page.locator("#status .cs-status")).to_be_visible(timeout=WAIT)
-    expect(page.locator("#ranked img").first).to_be_visible(timeout=WAIT)
-    return [str(image.get_attribute("alt")) for image in page.locator("#ranked img").all()]
-
-
-def example(page: Page, text: str) -> None:
-    page.locator("#examples").get_by_text(text).click()
 
 
 def test_pictures_are_uploaded_and_enter_scores_them(page: Page) -> None:

@@ -23,12 +23,15 @@ from mcp.types import CallToolResult, TextContent, Tool
 from support import ROOT, Server, call
 
 import clipsim
+from clipsim import Result, Score
+from clipsim.embedding import Rejected
+from clipsim.embedding.pipeline import Rejected
 from clipsim.encoders import Encoder
 from clipsim.encoders.registry import MODELS
 from clipsim.scoring import Result, Score
-from clipsim.scoring.score import Rejected
-from clipsim.settings import LIMITS
+from clipsim.settings import Limits
 
+LIMITS = Limits()
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:7860"  # in the snippets; they are run with the server's own
 CAPTION = "a golden retriever standing in the snow"
@@ -241,11 +244,12 @@ def test_every_field_has_the_type_and_range_that_is_documented(client: Client, t
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(CAT.read_bytes()[:5000])
     files = [handle_file(path) for path in (CAT, RETRIEVER, broken)]
-    for question in (
+    questions: list[dict[str, Any]] = [
         {"pictures": files, "caption": f" {CAPTION} "},
         {"pictures": files[:1], "caption": CAPTION, "words": True, "heatmap": True, "thumbnails": True},
         {"pictures": files[:2], "reference": handle_file(REFERENCE)},
-    ):
+    ]
+    for question in questions:
         result = client.predict(**question, api_name="/similarity")
         assert_typed(result, table("field of `Result`"))
         for score in result["scores"]:
@@ -319,7 +323,8 @@ def mcp_call(server: Server, tool: str, arguments: dict[str, Any]) -> CallToolRe
     async def ask(session: ClientSession) -> CallToolResult:
         return await session.call_tool(tool, arguments)
 
-    return mcp_session(f"{server.url}/gradio_api/mcp/", ask)
+    result: CallToolResult = mcp_session(f"{server.url}/gradio_api/mcp/", ask)
+    return result
 
 
 def mcp_session(url: str, ask: Callable[[ClientSession], Any]) -> Any:

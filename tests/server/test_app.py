@@ -11,14 +11,15 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from support import Server, call
+from support import ROOT, Server, call
 
 import clipsim
 from clipsim.encoders import Encoder
-from clipsim.settings import LIMITS
+from clipsim.settings import Limits
 
+LIMITS = Limits()
 STATUS, RANKED, BARS, TABLE, CSV, JSON, NOTES, PUBLISHED, BANNER = range(9)
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 CAPTION = "a golden retriever standing in the snow"
 RETRIEVER, CAT = EXAMPLES / "hiking-golden-retriever.jpg", EXAMPLES / "cat-in-rucksack.jpg"
 

@@ -24,15 +24,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support import EXAMPLES
 
 import clipsim
 from benchmarks.performance.load import Caller, QueueFullError, Served, ServerError, serving
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError
-from clipsim.settings import LIMITS
+from clipsim.settings import Limits
 from clipsim.web.page import CACHE_SECONDS
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.jpg"))
+LIMITS = Limits()
 CAPTION = "a golden retriever standing in the snow"
 MEMORY = 2_000_000_000  # bytes that one request may take beyond the idle server with its model
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "AVIF": "avif", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}

@@ -55,9 +55,15 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel: Path) -> None:
 
 def test_the_command_scores_from_another_folder(installed: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
-    arguments = ["score", CAPTION, *EXAMPLES, "--model", "stand-in", "--device", "cpu", "--format", "json"]
+    pictures = map(str, EXAMPLES)
+    arguments = ["score", CAPTION, *pictures, "--model", "stand-in", "--device", "cpu", "--format", "json"]
     done = subprocess.run(
-        [command(installed), *arguments], cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=300
+        [command(installed), *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=True,
+        timeout=300,
     )
     result = json.loads(done.stdout)
     assert result["scores"][0]["name"] == "golden-retriever-in-snow.jpg"

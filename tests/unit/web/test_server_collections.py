@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import EXAMPLES, Server, call, serving
-from test_accessibility import grave
+from support_browser import grave
 
 from clipsim import ClipsimError, Encoder, score_images
 from clipsim.collections.indexing import index_folder

@@ -1,0 +1,61 @@
+"""What tests of the page in a browser share: how it is opened, filled in, read and held to axe-core's rules."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from support import ROOT, Server
+
+EXAMPLES = ROOT / "examples"
+WAIT = 90_000  # milliseconds; the first score waits for the weights
+# Gradio's templates put a button into a button in two places: the upload of a filled gallery into its toolbar button,
+# and "Close" into the foldable head of an error. Each can be reached, says what it does and does it. Our code cannot
+# reach the templates, so this one rule is left out for these two elements.
+NESTED = ("nested-interactive", ('aria-label="Click to Upload"', 'class="toast-header'))
+
+
+def opened(page: Page, server: Server) -> Iterator[Page]:
+    """The page; afterwards it must not have met an error or asked another host for anything."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if elsewhere(request.url, server) else None)
+    page.goto(server.url)
+    expect(page.locator("#score")).to_be_visible(timeout=WAIT)
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def elsewhere(url: str, server: Server) -> bool:
+    return not url.startswith((server.url, "data:", "blob:"))
+
+
+def upload(page: Page, place: str, *paths: Path) -> None:
+    page.locator(f"{place} input[type=file]").first.set_input_files(paths)
+    expect(page.locator(f"{place} .thumbnail-lg, {place} .thumbnail-item")).to_have_count(len(paths), timeout=WAIT)
+
+
+def labels(page: Page) -> list[str]:
+    expect(page.locator("#status .cs-status")).to_be_visible(timeout=WAIT)
+    expect(page.locator("#ranked img").first).to_be_visible(timeout=WAIT)
+    return [str(image.get_attribute("alt")) for image in page.locator("#ranked img").all()]
+
+
+def example(page: Page, text: str) -> None:
+    page.locator("#examples").get_by_text(text).click()
+
+
+def grave(page: Page) -> list[tuple[str, str]]:
+    """Rule and element of every serious or critical violation that is ours to mend."""
+    page.wait_for_timeout(700)  # colours fade in, and half-faded ones lack contrast
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        (rule["id"], node["html"])
+        for rule in found
+        if rule["impact"] in {"serious", "critical"}
+        for node in rule["nodes"]
+        if not (rule["id"] == NESTED[0] and any(mark in node["html"] for mark in NESTED[1]))
+    ]
