@@ -23,9 +23,7 @@ from mcp.types import CallToolResult, TextContent, Tool
 from support import ROOT, Server, call
 
 import clipsim
-from clipsim import Result, Score
 from clipsim.embedding import Rejected
-from clipsim.embedding.pipeline import Rejected
 from clipsim.encoders import Encoder
 from clipsim.encoders.registry import MODELS
 from clipsim.scoring import Result, Score
