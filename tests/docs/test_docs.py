@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from clipsim.cli import main
+from clipsim.cli.main import main
 from clipsim.settings import Limits
 
 ROOT = Path(__file__).parents[2]

@@ -28,6 +28,7 @@ from clipsim.collections.store import MANIFEST, EmbeddingConfig, Writer
 from clipsim.collections.store.ann import PQ
 from clipsim.collections.store.segments import write_segment
 from clipsim.embedding import cache_of
+from clipsim.options import Framing
 
 RUN = """
 import sys
@@ -76,7 +77,7 @@ def test_the_scores_are_those_of_a_gallery(source: Path, folder: Path, stand_in:
 
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-mean"])
-def test_every_framing_of_one_vector_is_kept(source: Path, folder: Path, clip: Encoder, framing: str) -> None:
+def test_every_framing_of_one_vector_is_kept(source: Path, folder: Path, clip: Encoder, framing: Framing) -> None:
     index_folder(source, folder, clip, framing=framing)
     collection = Collection.open(folder)
     hits = collection.search("the snow", clip, top=1, thumbnails=True)
@@ -143,7 +144,7 @@ def test_a_picture_that_can_no_longer_be_read_is_listed_and_tried_again_once_men
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
 def test_a_name_that_is_no_text_is_listed(source: Path, folder: Path, clip: Encoder) -> None:
-    shutil.copy(source / "00.png", os.fsencode(source) + b"/\xff.png")
+    shutil.copy(source / "00.png", source / os.fsdecode(b"\xff.png"))
     report = index_folder(source, folder, clip)
     assert report.rejected[-1].name == "\\udcff.png" or "\\udcff.png" in [bad.name for bad in report.rejected]
     assert index_folder(source, folder, clip).unchanged == 12
@@ -156,7 +157,7 @@ def test_killed_again_and_again_it_goes_on_and_nothing_reported_done_is_lost(
     source.mkdir()
     for seed in range(100):
         paint(40, 40, seed).save(source / f"{seed}.png")
-    command = [sys.executable, "-c", RUN, source, folder, tiny_clip]
+    command: list[str | Path] = [sys.executable, "-c", RUN, source, folder, tiny_clip]
     done = 0
     for _ in range(3):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

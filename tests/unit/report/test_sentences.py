@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, judged, result
 
-from clipsim import Encoder, Options, Result
+from clipsim import Encoder, Result
 from clipsim.embedding import Rejected
+from clipsim.options import Framing, Options
 from clipsim.report import (
     agreement,
     answer,
@@ -197,7 +198,7 @@ def test_trust_says_what_was_not_measured(stand_in: Encoder) -> None:
 
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-best", "tiles-mean"])
-def test_the_framings_of_the_stand_in_were_measured(stand_in: Encoder, framing: str) -> None:
+def test_the_framings_of_the_stand_in_were_measured(stand_in: Encoder, framing: Framing) -> None:
     assert trust(replace(result(OTHER), options=Options(framing)), find_calibration(stand_in)).startswith(
         "Measured on "
     )
