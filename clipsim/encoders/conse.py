@@ -69,6 +69,7 @@ class ConseEncoder(TorchEncoder):
 
     def _load(self) -> None:
         self._network = _load_image_network().to(self.device).eval()
+        # sentence embeddings of imagenet_classes.txt, shape (1000, 384): shipped, or loading would take seconds more
         classes = np.load(str(files("clipsim.data").joinpath("imagenet_classes.npy"))).astype(np.float32)
         self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
@@ -129,26 +130,10 @@ class ConseEncoder(TorchEncoder):
         return normalize(words.sum(dim=1) / mask.sum(dim=1), dim=-1)
 
 
-class SentenceEncoder(ConseEncoder):
-    """Plain sentence embeddings: of the class names, in float16, they are what data/imagenet_classes.npy holds.
-
-    They are shipped since the stand-in is ready seconds earlier that way.
-    """
-
-    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
-        return self._embed_sentences(inputs)
-
-
 def _tile(grid: np.ndarray) -> np.ndarray:
     """Return the network's grid of places, shape (9, 9), as cells that tile the view, (`MAP_SIDE`, `MAP_SIDE`)."""
     box = (FRAME[0], FRAME[0], FRAME[1], FRAME[1])
     return np.asarray(Image.fromarray(grid).resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BILINEAR, box))
-
-
-def read_class_names() -> list[str]:
-    """Return the names of the 1000 ImageNet-1k classes, by index."""
-    lines = files("clipsim.data").joinpath("imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if not line.startswith("#")]
 
 
 def _load_image_network() -> Any:

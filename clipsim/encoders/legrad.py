@@ -54,17 +54,13 @@ def explain(
 def explain_clip(model: Any, pixels: torch.Tensor, target: torch.Tensor, last_layers: int) -> torch.Tensor:
     """Return the relevance of each patch by CLIP's self-attention, shape (n, patches)."""
     vision = model.vision_model
-    early, late = _split(vision.encoder.layers, last_layers)
-    tokens = vision.pre_layrnorm(vision.embeddings(pixels))
-    for layer in early:
-        tokens = layer(tokens, None)
+    tokens, late = _run_early(vision.encoder.layers, vision.pre_layrnorm(vision.embeddings(pixels)), last_layers)
     relevances = []
     for layer in late:
         attention, after = _run_layer(layer, tokens)
         with torch.enable_grad():
-            pooled = model.visual_projection(
-                vision.post_layernorm(after[:, 0]).to(model.visual_projection.weight.dtype)
-            )
+            first = vision.post_layernorm(after[:, 0]).to(model.visual_projection.weight.dtype)
+            pooled = model.visual_projection(first)
         relevances.append(_differentiate(pooled, target, attention)[:, 1:])  # the class token is no place
         tokens = after.detach()
     return torch.stack(relevances).mean(dim=0)
@@ -73,10 +69,7 @@ def explain_clip(model: Any, pixels: torch.Tensor, target: torch.Tensor, last_la
 def explain_siglip(model: Any, pixels: torch.Tensor, target: torch.Tensor, last_layers: int) -> torch.Tensor:
     """Return the relevance of each patch by the attention of SigLIP's pooling, shape (n, patches)."""
     vision = model.vision_model
-    early, late = _split(vision.encoder.layers, last_layers)
-    tokens = vision.embeddings(pixels)
-    for layer in early:
-        tokens = layer(tokens, None)
+    tokens, late = _run_early(vision.encoder.layers, vision.embeddings(pixels), last_layers)
     relevances = []
     for layer in late:
         tokens = layer(tokens, None)
@@ -85,9 +78,12 @@ def explain_siglip(model: Any, pixels: torch.Tensor, target: torch.Tensor, last_
     return torch.stack(relevances).mean(dim=0)
 
 
-def _split(layers: Any, last: int) -> tuple[Any, Any]:
+def _run_early(layers: Any, tokens: torch.Tensor, last: int) -> tuple[torch.Tensor, Any]:
+    """Return the tokens before the `last` layers, and those layers."""
     first = max(0, len(layers) - last)
-    return layers[:first], layers[first:]
+    for layer in layers[:first]:
+        tokens = layer(tokens, None)
+    return tokens, layers[first:]
 
 
 def _differentiate(pooled: torch.Tensor, target: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:

@@ -93,9 +93,8 @@ def collect_images(images: Images) -> list[tuple[Source, str]] | Iterator[tuple[
         UsageError: one is of no such kind.
         ImageError: all are paths, and none leads to a picture.
     """
-    items: Iterable[ImageInput]
     if isinstance(images, Source | np.ndarray):
-        items = [images]
+        items: Iterable[ImageInput] = [images]
     else:
         items = images if isinstance(images, Iterable) else [images]
     if not isinstance(items, Collection):
@@ -124,19 +123,18 @@ def _expand(images: Iterable[ImageInput]) -> Iterator[tuple[Source, str]]:
 
 def _expand_path(path: str | Path) -> list[tuple[Path, str]]:
     """Return the pictures of a folder or a glob pattern by their paths from there, and any other path by its name."""
-    whole = Path(path)
+    whole = folder = Path(path)
+    found: list[Path] = []
     try:
         if whole.is_dir():
-            folder, found = whole, list(_walk(whole, skip_errors=True))
+            found = list(_walk(whole, skip_errors=True))
         elif not whole.exists():
             folder = Path(*takewhile(lambda part: not glob.has_magic(part), whole.parts))
             pattern = str(whole.relative_to(folder))
             matches = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
             found = sorted(folder / match for match in matches if _is_picture(folder / match))
-        else:
-            found = []
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
-        found = []
+        pass  # reading it says what is wrong
     return [(file, file.relative_to(folder).as_posix()) for file in found] or [(whole, whole.name or str(path))]
 
 
@@ -154,18 +152,13 @@ def _to_source(image: Source | np.ndarray, place: int) -> Source:
 
 
 def _check_any_exists(paths: list[Path]) -> None:
-    problems = []
-    for path in paths:
-        problem = explain_missing(path)
-        if not problem:
-            return
-        problems.append((str(path), problem))
-    if len(problems) == 1:
-        raise ImageError(*problems[0])
-    if problems:
-        more = f" and {len(problems) - MAX_NAMED} more" * (len(problems) > MAX_NAMED)
-        named = ", ".join(path for path, _ in problems[:MAX_NAMED])
-        raise ImageError(f"{named}{more}", "are not files or folders with pictures: check the paths")
+    if not paths or any(not explain_missing(path) for path in paths):
+        return
+    if len(paths) == 1:
+        raise ImageError(str(paths[0]), explain_missing(paths[0]))
+    named = ", ".join(str(path) for path in paths[:MAX_NAMED])
+    more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
+    raise ImageError(named + more, "are not files or folders with pictures: check the paths")
 
 
 def _walk(folder: Path, *, skip_errors: bool = False) -> Iterator[Path]:

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from support import paint
 
 import clipsim
 from benchmarks.quality.standin import NOTEBOOK
 from clipsim import Encoder, EncoderError, score_images
 from clipsim.embedding import encode_captions
-from clipsim.encoders.conse import SentenceEncoder, read_class_names
+from clipsim.encoders.conse import ConseEncoder
+from clipsim.encoders.torch_encoder import Tensors
 from clipsim.images.reading import read
 from clipsim.options import PROMPTS, Prompt
 from clipsim.scoring import encode_background
@@ -56,6 +58,18 @@ def test_batch_and_padding_change_nothing(stand_in: Encoder) -> None:
     for encode, items in both:
         alone = np.concatenate([encode([item]) for item in items])
         assert encode(items) == pytest.approx(alone, abs=1e-5)
+
+
+class SentenceEncoder(ConseEncoder):
+    """The stand-in's language model alone."""
+
+    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
+        return self._embed_sentences(inputs)
+
+
+def read_class_names() -> list[str]:
+    text = (Path(clipsim.__file__).parent / "data" / "imagenet_classes.txt").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def test_the_thousand_classes_have_names() -> None:
