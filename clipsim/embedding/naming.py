@@ -7,10 +7,12 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from clipsim.errors import ClipsimError
 from clipsim.images import Images, Source, collect_images
 
-S = TypeVar("S", bound=Source)
+S = TypeVar("S", bound=Source | np.ndarray)
 Item = Source | tuple[Source, str]
 
 
@@ -55,5 +57,5 @@ def _disambiguate(pairs: Iterable[tuple[S, str]], reserved: set[str]) -> Iterato
         yield source, unique
 
 
-def _name(source: Source, place: int) -> str:
+def _name(source: Source | np.ndarray, place: int) -> str:
     return Path(source).name if isinstance(source, str | Path) else f"image {place}"

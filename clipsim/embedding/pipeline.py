@@ -19,10 +19,10 @@ from threadpoolctl import ThreadpoolController
 
 from clipsim.embedding.cache import VectorCache, cache_of, vector_key
 from clipsim.embedding.framing import View, compute_coverage, frame, pool
-from clipsim.embedding.naming import Item, collect_sources
+from clipsim.embedding.naming import collect_sources
 from clipsim.encoders import Encoder
 from clipsim.errors import ImageError
-from clipsim.images.reading import Source, compute_digest, open_image, read
+from clipsim.images import Images, Source, compute_digest, open_image, read
 from clipsim.options import Options
 
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
@@ -131,7 +131,7 @@ _find_blas = call_once(ThreadpoolController)  # which looks through every librar
 
 
 def embed(
-    items: Iterable[Item] | Source,
+    items: Images,
     encoder: Encoder,
     options: Options = Options(),
     *,
@@ -169,7 +169,7 @@ def embed(
 
 
 def stream(
-    items: Iterable[Item] | Source,
+    items: Images,
     encoder: Encoder,
     options: Options = Options(),
     *,

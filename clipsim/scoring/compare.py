@@ -8,10 +8,10 @@ from typing import Unpack
 
 import numpy as np
 
-from clipsim.embedding import Item, Progress, collect_sources, embed, encode_captions
+from clipsim.embedding import Progress, collect_sources, embed, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, UsageError
-from clipsim.images.reading import Source
+from clipsim.images import ImageInput, Images
 from clipsim.options import Choices, Options
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison
@@ -19,7 +19,7 @@ from clipsim.scoring.score import clean_caption, note_truncation, resolve_precis
 
 
 def score_captions(
-    images: Iterable[Item] | Source,
+    images: Images,
     captions: Iterable[str],
     encoder: Encoder,
     *,
@@ -70,11 +70,11 @@ def score_captions(
 
 
 def compare_models(
-    images: Iterable[Item] | Source,
+    images: Images,
     caption: str | None,
     encoders: Sequence[Encoder],
     *,
-    reference: Item | None = None,
+    reference: ImageInput | None = None,
     options: Options = Options(),
     words: bool = False,
     heatmap: bool = False,

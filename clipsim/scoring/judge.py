@@ -11,8 +11,6 @@ from clipsim.encoders import Encoder
 from clipsim.options import Prompt
 from clipsim.scoring.calibration import compute_percentiles, encode_background, find_calibration
 
-PICTURES_AT_ONCE = 500  # whose cosines with all background captions are held at once
-
 
 @dataclass(frozen=True)
 class Judgement:
@@ -39,6 +37,7 @@ def judge(
     prompt: Prompt = "as-written",
     *,
     among: int | None = 0,
+    pictures_at_once: int = 500,
 ) -> Judgement:
     """Judge every caption with every picture of one gallery.
 
@@ -50,11 +49,12 @@ def judge(
         prompt: how it read the captions.
         among: of how many pictures these are the best, where they are not all; of many some look good by chance. None
             judges each picture by itself, for a stream that has no end: there are verdicts, but no answers.
+        pictures_at_once: whose cosines with all background captions are held, however many pictures there are.
     """
     percentiles, typical = np.zeros(cosines.shape), np.zeros(len(cosines))
     background, known = encode_background(encoder, prompt), find_calibration(encoder)
     with one_thread():
-        for part, rows in gallery.parts(PICTURES_AT_ONCE):  # bounded, however many pictures there are
+        for part, rows in gallery.parts(pictures_at_once):
             unrelated = part.cosines(background.vectors)
             percentiles[rows] = compute_percentiles(cosines[rows], captions, unrelated, background, known)
             typical[rows] = unrelated.mean(axis=1)

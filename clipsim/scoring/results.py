@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from clipsim.embedding import Rejected
-from clipsim.images.reading import Source
+from clipsim.images import Source
 from clipsim.options import Options
 from clipsim.scoring.calibration import VERDICTS
 from clipsim.scoring.heatmaps import Heatmap

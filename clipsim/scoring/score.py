@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from glob import has_magic
 from pathlib import Path
 from typing import Unpack
 
@@ -15,19 +16,19 @@ import numpy as np
 
 from clipsim.embedding import (
     Gallery,
-    Item,
     Progress,
     Rejected,
     collect_sources,
     draw_thumbnail,
     embed,
     encode_captions,
+    name_sources,
     stream,
     unit_mean,
 )
 from clipsim.encoders import Encoder, load
 from clipsim.errors import CaptionError, ImageError, UsageError
-from clipsim.images.reading import SUFFIXES, Source
+from clipsim.images import SUFFIXES, ImageInput, Images, Source
 from clipsim.options import PROMPTS, Choices, Options, Precision, Prompt
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
@@ -36,12 +37,12 @@ from clipsim.scoring.words import MAX_WORDS, ORDER_IGNORED, measure_words, split
 
 
 def score(
-    images: Iterable[Item] | Source,
+    images: Images,
     caption: str | None = None,
     *,
     model: str = "auto",
     device: str = "auto",
-    reference: Item | None = None,
+    reference: ImageInput | None = None,
     words: bool = False,
     heatmap: bool = False,
     thumbnails: bool = False,
@@ -86,11 +87,11 @@ def _load_once(model: str, device: str, precision: Precision) -> Encoder:
 
 
 def score_images(
-    images: Iterable[Item] | Source,
+    images: Images,
     caption: str | None,
     encoder: Encoder,
     *,
-    reference: Item | None = None,
+    reference: ImageInput | None = None,
     options: Options = Options(),
     words: bool = False,
     heatmap: bool = False,
@@ -101,8 +102,9 @@ def score_images(
     """Score every picture against one caption, or against one reference image.
 
     Args:
-        images: paths, bytes, PIL images, or `(image, name)` pairs; or a single path, image or bytes. A picture without
-            a name gets its file's name, or "image N" by its place, counted from 1.
+        images: a folder, a glob pattern, a path, bytes, a PIL image, a uint8 array of shape (height, width, 3), or an
+            iterable of these and of `(image, name)` pairs. A picture without a name gets its file's name, or "image N"
+            by its place, counted from 1.
         caption: what the pictures should show; None or "" with `reference`.
         encoder: from `clipsim.load()`.
         reference: an image to compare with instead of a caption.
@@ -119,13 +121,13 @@ def score_images(
     Raises:
         CaptionError: the caption is empty or not valid text, or there are both a caption and a reference.
         UsageError: a choice is not known, or arguments are in the wrong place.
-        ImageError: the reference cannot be read.
+        ImageError: the reference cannot be read, or nothing is where the images should be.
         ClipsimError: there are no pictures.
         EncoderError: the model cannot be loaded.
     """
     start = time.perf_counter()
     options = options.replace(**choices)
-    if isinstance(images, str | Path):
+    if isinstance(images, str | Path):  # of a list the caption is not looked for on the disk, as a server needs it
         check_order(images, caption)
     sources, pictures = _remember(collect_sources(images))
     query = _encode_query(caption, reference, encoder, options)
@@ -140,11 +142,11 @@ def score_images(
 
 
 def score_each(
-    images: Iterable[Item] | Source,
+    images: Images,
     caption: str | None,
     encoder: Encoder,
     *,
-    reference: Item | None = None,
+    reference: ImageInput | None = None,
     options: Options = Options(),
     progress: Progress | None = None,
     **choices: Unpack[Choices],
@@ -184,7 +186,7 @@ def softmax_share(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     return share
 
 
-def check_query(caption: str | None, reference: Item | None) -> str | None:
+def check_query(caption: str | None, reference: ImageInput | None) -> str | None:
     """Return the caption without white space around it, or None with a reference image.
 
     Raises:
@@ -198,13 +200,11 @@ def check_query(caption: str | None, reference: Item | None) -> str | None:
 
 
 def check_order(images: object, caption: str | None) -> None:
-    """Raise a `UsageError` if the images and the caption look swapped."""
-    if caption and Path(caption).suffix.lower() in SUFFIXES and os.path.isfile(caption):  # noqa: PTH113  # any text
-        raise UsageError(
-            f"The caption, {caption!r}, is the file of a picture: give the images first, then the caption."
-        )
-    if isinstance(images, str) and not set("*?[") & set(images) and not os.path.exists(images):  # noqa: PTH110  # any text
-        raise UsageError(f"Nothing is at {images!r}: check the path, and give the images first, then the caption.")
+    """Raise a `UsageError` if the caption is a picture's file, or a path where the images are none."""
+    exists = os.path.exists  # which, unlike `Path.exists`, takes any text
+    no_images = isinstance(images, str) and not exists(images) and not has_magic(images)
+    if isinstance(caption, str) and exists(caption) and (no_images or Path(caption).suffix.lower() in SUFFIXES):
+        raise UsageError(f"The caption, {caption!r}, is a path: give the images first, then the caption.")
 
 
 def clean_caption(caption: str | None) -> str:
@@ -215,7 +215,10 @@ def clean_caption(caption: str | None) -> str:
             express.
     """
     if not isinstance(caption, str | None):
-        raise CaptionError("The caption is not a text: for several captions use clipsim.score_captions.")
+        raise CaptionError(
+            f"The caption is of the type {type(caption).__name__}: give one text after the images, or for several "
+            "captions use clipsim.score_captions."
+        )
     caption = (caption or "").strip()
     if not caption:
         raise CaptionError("The caption is empty: write what the pictures should show.")
@@ -243,7 +246,7 @@ class _Query:
     notes: tuple[str, ...] = ()
 
 
-def _encode_query(caption: str | None, reference: Item | None, encoder: Encoder, options: Options) -> _Query:
+def _encode_query(caption: str | None, reference: ImageInput | None, encoder: Encoder, options: Options) -> _Query:
     if not isinstance(encoder, Encoder):
         raise UsageError(f"The encoder is {encoder!r}: pass what clipsim.load returns, or use clipsim.score.")
     caption = check_query(caption, reference)
@@ -251,7 +254,7 @@ def _encode_query(caption: str | None, reference: Item | None, encoder: Encoder,
         notes = note_truncation(caption, encoder, options.prompt)
         return _Query(caption, None, encode_captions([caption], encoder, options.prompt), tuple(notes))
     assert reference is not None  # or there is a caption
-    gallery = embed([reference], encoder, options)  # treated as the others are
+    gallery = embed(name_sources([reference]), encoder, options)  # treated as the others are
     for rejected in gallery.rejected:
         raise ImageError(rejected.name, rejected.reason)
     return _Query(None, gallery.pictures[0].name, gallery.vectors)

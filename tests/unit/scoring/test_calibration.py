@@ -8,6 +8,7 @@ import importlib
 import json
 import shutil
 import sys
+import weakref
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support import ROOT, paint
+from support import ROOT, paint, unit
 
 import clipsim
 from benchmarks import calibrate
 from clipsim import Encoder, score_captions, score_images
 from clipsim.embedding import Gallery, PictureInfo
-from clipsim.options import PROMPTS
+from clipsim.options import PROMPTS, Prompt
 from clipsim.scoring import MATCH, NO_MATCH, NOTHING, WEAK, Calibration, encode_background, find_calibration
 from clipsim.scoring.calibration import (
     BackgroundCaptions,
@@ -42,15 +43,11 @@ WIDTH = 64
 COUNT = 60  # pictures of the small world below
 
 
-def units(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
-
-
 def chance(key: str, rows: int = 1) -> np.ndarray:
     return np.random.default_rng(zlib.crc32(key.encode())).normal(size=(rows, WIDTH))
 
 
-class World:
+class World(Encoder):
     """An encoder whose pictures have a direction in common, and whose captions have another one.
 
     "subject 7" is what picture 7 shows; "anything" fits every picture. Every other caption shows something else. It
@@ -59,7 +56,6 @@ class World:
 
     name = "world"
     width = WIDTH
-    device = "cpu"
     logit_scale = 10.0
 
     def __init__(self) -> None:
@@ -68,16 +64,16 @@ class World:
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         self.read.update(texts)
         rows = [5 * chance("pictures") if text == "anything" else chance(text) for text in texts]
-        return units(units(np.concatenate(rows)) + 0.5 * units(chance("captions")))
+        return unit(unit(np.concatenate(rows)) + 0.5 * unit(chance("captions")))
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        return self.pictures()[[image.getpixel((0, 0))[0] for image in images]]
+        return self.pictures()[[np.asarray(image)[0, 0, 0] for image in images]]
 
     def pictures(self) -> np.ndarray:
         """Of `COUNT` pictures."""
         subjects = np.concatenate([chance(f"subject {n}") for n in range(COUNT)])
-        rows = units(subjects) + units(chance("pictures")) + 0.3 * units(chance("grain", COUNT))
-        return units(rows)
+        rows = unit(subjects) + unit(chance("pictures")) + 0.3 * unit(chance("grain", COUNT))
+        return unit(rows)
 
 
 SUBJECTS = [f"subject {n}" for n in range(COUNT)]
@@ -124,7 +120,7 @@ def test_a_picture_that_every_caption_fits_has_no_high_percentile(
     world: World, learned: Calibration, calibrated: bool, grain: float
 ) -> None:
     """Twenty pictures of what captions have in common, more or less pure."""
-    shown = units(units(chance("captions")) + grain * units(chance("every", 20)))
+    shown = unit(unit(chance("captions")) + grain * unit(chance("every", 20)))
     asked = [f"thing {n}" for n in range(100)]
     usual, _ = strength(world, asked, None)
     cosines, percent = strength(world, asked, learned if calibrated else None, shown)
@@ -197,8 +193,8 @@ def test_a_spread_of_few_or_equal_values_gives_percentiles_too(t: np.ndarray) ->
 
 def banks() -> Iterator[Any]:
     draw = np.random.default_rng(3)
-    common = units(draw.normal(size=(50, 16)) + 2)
-    yield pytest.param(units(draw.normal(size=(200, 16))), id="spread")
+    common = unit(draw.normal(size=(50, 16)) + 2)
+    yield pytest.param(unit(draw.normal(size=(200, 16))), id="spread")
     yield pytest.param(common, id="common direction")
     yield pytest.param(np.concatenate([common, common[:5].repeat(40, axis=0)]), id="some subjects many times")
     yield pytest.param(np.eye(16, dtype=np.float32), id="orthogonal")
@@ -220,7 +216,7 @@ def test_neutral_weights_add_up_to_one_and_shorten_the_mean(vectors: np.ndarray)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_the_shipped_banks_weights_shorten_its_mean(stand_in: Encoder, prompt: str) -> None:
+def test_the_shipped_banks_weights_shorten_its_mean(stand_in: Encoder, prompt: Prompt) -> None:
     background = encode_background(stand_in, prompt)
     check_weights(background.vectors)
     assert np.allclose(background.weights, neutral_weights(background.vectors))
@@ -320,14 +316,13 @@ def test_a_reference_image_needs_no_bank() -> None:
     assert not encoder.read
 
 
-def test_the_bank_of_an_encoder_that_is_gone_is_not_kept() -> None:
-    before = len(module._BANKS)
+def test_the_background_of_an_encoder_goes_with_it() -> None:
     encoder = World()
-    encode_background(encoder)
-    assert len(module._BANKS) == before + 1
+    vectors = weakref.ref(encode_background(encoder).vectors)
+    assert vectors() is not None
     del encoder
     gc.collect()
-    assert len(module._BANKS) == before
+    assert vectors() is None
 
 
 def test_the_background_captions_are_many_and_different() -> None:

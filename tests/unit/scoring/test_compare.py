@@ -9,33 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support import ROOT, paint
+from support import ROOT, Bright, paint
 
-from clipsim import CaptionError, CaptionTable, ClipsimError, Encoder, compare_models, score_captions, score_images
+from clipsim import (
+    CaptionError,
+    CaptionTable,
+    ClipsimError,
+    Encoder,
+    Options,
+    compare_models,
+    score_captions,
+    score_images,
+)
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
 CAPTIONS = ["a golden retriever standing in the snow", "a cat", "a photo", "a red tractor"]
 PICTURES = [(paint(60, 40, seed=n), f"p{n}") for n in range(5)]
-
-
-class Bright:
-    """The brighter a picture, the nearer to every caption; `sign` -1 turns that round."""
-
-    width = 2
-    device = "cpu"
-    logit_scale = 10.0
-
-    def __init__(self, name: str, sign: int = 1) -> None:
-        self.name = name
-        self.sign = sign
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        means = np.asarray([np.asarray(image, np.float64).mean() / 255 for image in images])
-        angle = (0.5 - self.sign * (means - 0.5)) * np.pi / 2
-        return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32).reshape(-1, 2)
-
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return np.asarray([(1, 0)] * len(texts), np.float32).reshape(-1, 2)
 
 
 def greys(count: int) -> Iterator[tuple[Image.Image, str]]:
@@ -48,21 +37,21 @@ def table(stand_in: Encoder) -> CaptionTable:
     return score_captions(EXAMPLES, CAPTIONS, stand_in)
 
 
-@pytest.mark.parametrize("choices", [{}, {"framing": "tiles-best", "contrast": "auto"}, {"prompt": "ensemble"}])
-def test_a_table_says_what_one_request_for_each_caption_says(stand_in: Encoder, choices: dict[str, str]) -> None:
+@pytest.mark.parametrize("options", [Options(), Options("tiles-best", "auto"), Options(prompt="ensemble")])
+def test_a_table_says_what_one_request_for_each_caption_says(stand_in: Encoder, options: Options) -> None:
     files, captions = EXAMPLES[:3], CAPTIONS[:3]
-    table = score_captions(files, captions, stand_in, **choices)
+    table = score_captions(files, captions, stand_in, options=options)
     assert table.verdicts is not None
     assert table.answers is not None
     for i, caption in enumerate(captions):
-        result = score_images(files, caption, stand_in, **choices)
+        result = score_images(files, caption, stand_in, options=options)
         scores = {score.name: score for score in result.scores}
         alone = [scores[name] for name in table.pictures]
         assert table.cosines[i] == pytest.approx([score.cosine for score in alone], abs=1e-5)
         assert table.percentiles[i] == pytest.approx([score.percentile for score in alone], abs=0.05)
         assert table.answers[i] == result.verdict
         assert table.best_pictures[i] == result.scores[0].name
-        assert (table.framing, table.contrast, table.prompt) == (result.framing, result.contrast, result.prompt)
+        assert table.options == result.options
 
 
 def test_the_best_picture_of_each_caption_is_named(table: CaptionTable) -> None:
@@ -113,9 +102,9 @@ def test_no_pictures_and_unknown_choices_are_errors() -> None:
     with pytest.raises(ClipsimError, match="no pictures"):
         score_captions([], ["a dog"], Bright("a"))
     with pytest.raises(ClipsimError, match="crop, pad"):
-        score_captions(PICTURES, ["a dog"], Bright("a"), framing="squeeze")
+        score_captions(PICTURES, ["a dog"], Bright("a"), framing="squeeze")  # type: ignore[arg-type]
     with pytest.raises(ClipsimError, match="ensemble"):
-        score_captions(PICTURES, ["a dog"], Bright("a"), prompt="poem")
+        score_captions(PICTURES, ["a dog"], Bright("a"), prompt="poem")  # type: ignore[arg-type]
 
 
 def test_a_model_without_cut_offs_gives_no_verdicts(clip: Encoder) -> None:
@@ -143,7 +132,7 @@ def test_captions_that_are_cut_are_noted_beside_the_encoders_own_notes(clip: Enc
     notes = score_captions(PICTURES, ["the dog", long], clip).notes
     assert len(notes) == 1
     assert notes[0].endswith("“s t u v w x y z”")
-    assert score_captions(PICTURES, ["the dog"], stand_in).notes == getattr(stand_in, "notes", ())
+    assert score_captions(PICTURES, ["the dog"], stand_in).notes == stand_in.notes
 
 
 def test_progress_counts_up_to_all_pictures() -> None:
@@ -161,7 +150,7 @@ def test_a_generator_of_pictures_serves_every_caption() -> None:
 def test_a_table_as_a_dict_is_ready_for_json(table: CaptionTable) -> None:
     plain = table.to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert list(plain) == list(CaptionTable.__dataclass_fields__)
+    assert list(plain) == [*list(CaptionTable.__dataclass_fields__)[:-1], *Options().to_dict()]
 
 
 @pytest.mark.parametrize(("sign", "agreement"), [(1, 1), (-1, -1)])

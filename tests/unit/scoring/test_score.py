@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from support import paint
+from support import ByColour, paint
 
 import clipsim
-from clipsim import CaptionError, ClipsimError, Encoder, ImageError, Result, Score, score_each, score_images
-from clipsim.embedding import Item, Rejected
+from clipsim import (
+    CaptionError,
+    ChoiceError,
+    ClipsimError,
+    Encoder,
+    ImageError,
+    Options,
+    Result,
+    Score,
+    score_each,
+    score_images,
+)
+from clipsim.embedding import Item, Rejected, embed, encode_captions
+from clipsim.options import Framing, Precision
+from clipsim.scoring import judge
 from clipsim.scoring.score import clipscore, softmax_share
 
 Colour = tuple[int, int, int]
@@ -22,41 +36,21 @@ RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 VECTORS: dict[Colour, tuple[float, float]] = {RED: (0.6, 0.8), GREEN: (1, 0), BLUE: (-0.8, 0.6), GREY: (0, -1)}
 
 
-class ByColour:
-    """The documented protocol and nothing more: a picture's vector goes by its colour, every caption's is (1, 0)."""
-
-    name = "by colour"
-    width = 2
-    device = "cpu"
-    logit_scale = 10.0
-
-    def __init__(self, vectors: Mapping[Colour, tuple[float, float]] = VECTORS) -> None:
-        self.vectors = vectors
-        self.batches: list[int] = []
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        self.batches.append(len(images))
-        return np.asarray([self.vectors[image.getpixel((0, 0))] for image in images], np.float32).reshape(-1, 2)
-
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return np.asarray([(1, 0)] * len(texts), np.float32)
-
-
 class ClipByColour(ByColour):
-    """The same with everything that an encoder may add."""
+    """With what else an encoder may bring."""
 
     family = "clip"
     notes = ("Only colours count here.",)
 
-    def words_cut(self, caption: str) -> str:
+    def truncated_text(self, caption: str) -> str:
         return caption[20:]
 
-    def kept(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    def crop_box(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
         side, left, top = min(size), (size[0] - min(size)) / 2, (size[1] - min(size)) / 2
         return left, top, left + side, top + side
 
     def view(self, image: Image.Image) -> Image.Image:
-        return image.resize((2, 2), box=self.kept(image.size))
+        return image.resize((2, 2), box=self.crop_box(image.size))
 
 
 def plain(colour: Colour, size: tuple[int, int] = (4, 4)) -> Image.Image:
@@ -67,31 +61,31 @@ COLOURS: list[Item] = [(plain(BLUE), "blue"), (plain(RED), "red"), (plain(GREY),
 
 
 def test_the_best_cosine_comes_first_and_negative_ones_last() -> None:
-    scores = score_images(COLOURS, "green", ByColour()).scores
+    scores = score_images(COLOURS, "green", ByColour(VECTORS)).scores
     assert [(score.rank, score.name) for score in scores] == [(1, "green"), (2, "red"), (3, "grey"), (4, "blue")]
     assert [score.cosine for score in scores] == pytest.approx([1, 0.6, 0, -0.8], abs=1e-6)
 
 
 def test_ties_keep_the_order_of_input() -> None:
     items: list[Item] = [(plain(colour), f"{n}") for n, colour in enumerate([RED, GREEN, RED, GREEN, RED] * 8)]
-    scores = score_images(items, "green", ByColour()).scores
+    scores = score_images(items, "green", ByColour(VECTORS)).scores
     greens = [n for n in range(40) if n % 5 in (1, 3)]
     assert [int(score.name) for score in scores] == greens + [n for n in range(40) if n not in greens]
     assert [score.rank for score in scores] == list(range(1, 41))
 
 
 def test_one_picture_has_no_share() -> None:
-    (score,) = score_images([plain(RED)], "green", ByColour()).scores
+    (score,) = score_images([plain(RED)], "green", ByColour(VECTORS)).scores
     assert (score.rank, score.share) == (1, None)
 
 
 def test_one_readable_picture_has_no_share() -> None:
-    (score,) = score_images([plain(RED), b"text"], "green", ByColour()).scores
+    (score,) = score_images([plain(RED), b"text"], "green", ByColour(VECTORS)).scores
     assert score.share is None
 
 
 def test_shares_are_the_softmax_of_the_scaled_cosines() -> None:
-    scores = score_images(COLOURS, "green", ByColour()).scores
+    scores = score_images(COLOURS, "green", ByColour(VECTORS)).scores
     weights = [math.exp(10 * cosine) for cosine in (1, 0.6, 0, -0.8)]
     assert [score.share for score in scores] == pytest.approx([weight / sum(weights) for weight in weights], rel=1e-5)
     assert sum(score.share or 0 for score in scores) == pytest.approx(1, abs=1e-12)
@@ -109,18 +103,18 @@ def test_clipscore_is_two_and_a_half_times_the_cosine_above_zero(cosine: float, 
 
 
 def test_clipscore_is_given_for_the_clip_family_only() -> None:
-    by_clip = score_images(COLOURS, "green", ClipByColour()).scores
+    by_clip = score_images(COLOURS, "green", ClipByColour(VECTORS)).scores
     assert [score.clipscore for score in by_clip] == pytest.approx([2.5, 1.5, 0, 0], abs=1e-6)
-    assert {score.clipscore for score in score_images(COLOURS, "green", ByColour()).scores} == {None}
+    assert {score.clipscore for score in score_images(COLOURS, "green", ByColour(VECTORS)).scores} == {None}
 
 
 def test_clipscore_is_not_given_between_images() -> None:
-    result = score_images(COLOURS, None, ClipByColour(), reference=plain(GREEN))
+    result = score_images(COLOURS, None, ClipByColour(VECTORS), reference=plain(GREEN))
     assert {score.clipscore for score in result.scores} == {None}
 
 
 def test_a_reference_image_takes_the_captions_place() -> None:
-    result = score_images(COLOURS, None, ByColour(), reference=(plain(RED), "sunset.jpg"))
+    result = score_images(COLOURS, None, ByColour(VECTORS), reference=(plain(RED), "sunset.jpg"))
     assert (result.caption, result.reference) == (None, "sunset.jpg")
     assert [score.name for score in result.scores] == ["red", "green", "blue", "grey"]
     assert [score.cosine for score in result.scores] == pytest.approx([1, 0.6, 0, -0.8], abs=1e-6)
@@ -136,29 +130,29 @@ def test_a_reference_file_is_known_by_its_name(picture_file: Callable[..., Path]
 
 def test_a_reference_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(ImageError, match=r"^sunset\.jpg is ") as caught:
-        score_images(COLOURS, None, ByColour(), reference=(b"text", "sunset.jpg"))
+        score_images(COLOURS, None, ByColour(VECTORS), reference=(b"text", "sunset.jpg"))
     assert caught.value.name == "sunset.jpg"
 
 
 @pytest.mark.parametrize("caption", [None, "", "  \n\t "])
 def test_an_empty_caption_is_an_error(caption: str | None) -> None:
     with pytest.raises(CaptionError, match="empty"):
-        score_images(COLOURS, caption, ByColour())
+        score_images(COLOURS, caption, ByColour(VECTORS))
 
 
 @pytest.mark.parametrize("caption", [None, "", "  \n"])
 def test_an_empty_caption_is_fine_beside_a_reference(caption: str | None) -> None:
-    assert score_images(COLOURS, caption, ByColour(), reference=plain(RED)).caption is None
+    assert score_images(COLOURS, caption, ByColour(VECTORS), reference=plain(RED)).caption is None
 
 
 def test_a_caption_beside_a_reference_is_an_error() -> None:
     with pytest.raises(CaptionError, match="both"):
-        score_images(COLOURS, "green", ByColour(), reference=plain(RED))
+        score_images(COLOURS, "green", ByColour(VECTORS), reference=plain(RED))
 
 
 def test_half_a_surrogate_pair_is_an_error() -> None:
     with pytest.raises(CaptionError, match="broken"):
-        score_images(COLOURS, "dog \ud83d", ByColour())
+        score_images(COLOURS, "dog \ud83d", ByColour(VECTORS))
 
 
 def test_white_space_around_the_caption_is_stripped(clip: Encoder) -> None:
@@ -170,12 +164,12 @@ def test_white_space_around_the_caption_is_stripped(clip: Encoder) -> None:
 @pytest.mark.parametrize("reference", [None, plain(RED)])
 def test_no_pictures_is_an_error(reference: Image.Image | None) -> None:
     with pytest.raises(ClipsimError, match="no pictures"):
-        score_images([], None if reference else "green", ByColour(), reference=reference)
+        score_images([], None if reference else "green", ByColour(VECTORS), reference=reference)
 
 
 def test_a_bad_picture_costs_the_others_nothing() -> None:
     items: list[Item] = [*COLOURS[:2], (b"text", "notes.jpg"), *COLOURS[2:], (b"", "nothing.png")]
-    mixed, good = score_images(items, "green", ByColour()), score_images(COLOURS, "green", ByColour())
+    mixed, good = score_images(items, "green", ByColour(VECTORS)), score_images(COLOURS, "green", ByColour(VECTORS))
     assert mixed.scores == good.scores
     assert [rejected.name for rejected in mixed.rejected] == ["notes.jpg", "nothing.png"]
     assert "not a picture" in mixed.rejected[0].reason
@@ -184,27 +178,27 @@ def test_a_bad_picture_costs_the_others_nothing() -> None:
 
 
 def test_only_bad_pictures_give_a_result_without_scores() -> None:
-    result = score_images([b"text", b""], "green", ByColour())
+    result = score_images([b"text", b""], "green", ByColour(VECTORS))
     assert result.scores == ()
     assert [rejected.name for rejected in result.rejected] == ["image 1", "image 2"]
 
 
 def test_the_encoders_notes_stand_in_every_result() -> None:
-    assert score_images(COLOURS, "green", ClipByColour()).notes == ("Only colours count here.",)
-    result = score_images(COLOURS, None, ClipByColour(), reference=plain(RED))
+    assert score_images(COLOURS, "green", ClipByColour(VECTORS)).notes == ("Only colours count here.",)
+    result = score_images(COLOURS, None, ClipByColour(VECTORS), reference=plain(RED))
     assert result.notes == ("Only colours count here.",)
-    assert score_images(COLOURS, "green", ByColour()).notes == ()
+    assert score_images(COLOURS, "green", ByColour(VECTORS)).notes == ()
 
 
 def test_a_note_quotes_the_words_that_were_left_out() -> None:
-    notes = score_images(COLOURS, "twenty characters -- and then some", ClipByColour()).notes
+    notes = score_images(COLOURS, "twenty characters -- and then some", ClipByColour(VECTORS)).notes
     assert "and then some" in notes[-1]
     assert "left out" in notes[-1]
 
 
 def test_a_picture_of_which_the_model_sees_little_says_so() -> None:
     items: list[Item] = [(plain(RED, (90, 30)), "wide"), (plain(GREEN, (45, 30)), "photograph")]
-    notes = {score.name: score.notes for score in score_images(items, "green", ClipByColour()).scores}
+    notes = {score.name: score.notes for score in score_images(items, "green", ClipByColour(VECTORS)).scores}
     assert "33" in notes["wide"][0]
     assert notes["photograph"] == ()
 
@@ -222,7 +216,7 @@ def white_too() -> ByColour:
 
 
 def test_the_result_says_what_was_asked_and_of_whom() -> None:
-    result = score_images(COLOURS, "green", ByColour())
+    result = score_images(COLOURS, "green", ByColour(VECTORS))
     assert (result.caption, result.reference) == ("green", None)
     assert (result.model, result.device) == ("by colour", "cpu")
     assert 0 < result.seconds < 60
@@ -230,8 +224,8 @@ def test_the_result_says_what_was_asked_and_of_whom() -> None:
 
 def test_the_reference_is_treated_as_the_pictures_are(stand_in: Encoder) -> None:
     wide = paint(300, 60)
-    for framing, contrast in [("pad", "as-is"), ("tiles-mean", "auto"), ("crop", "auto")]:
-        result = score_images([wide], None, stand_in, reference=wide, framing=framing, contrast=contrast)
+    for options in (Options("pad"), Options("tiles-mean", "auto"), Options(contrast="auto")):
+        result = score_images([wide], None, stand_in, reference=wide, options=options)
         assert result.scores[0].cosine == pytest.approx(1, abs=1e-5)
 
 
@@ -263,22 +257,23 @@ def test_nothing_that_was_not_asked_for_is_returned(stand_in: Encoder) -> None:
 
 def test_the_treatment_is_said(stand_in: Encoder) -> None:
     result = score_images([paint(40, 40)], "a cat", stand_in, framing="pad", contrast="auto", prompt="photo")
-    assert (result.framing, result.contrast, result.prompt) == ("pad", "auto", "photo")
+    assert result.options == Options("pad", "auto", "photo", "full")
     default = score_images([paint(40, 40)], "a cat", stand_in)
-    assert (default.framing, default.contrast, default.prompt) == ("crop", "as-is", "as-written")
+    assert default.options == Options(precision="full")
 
 
 @pytest.mark.parametrize(
     ("choice", "listed"),
     [
-        ({"framing": "squeeze"}, "crop, pad, tiles-best, tiles-mean"),
-        ({"contrast": "clahe"}, "as-is, auto"),
-        ({"prompt": "poem"}, "as-written, photo, ensemble"),
+        ({"framing": "squeeze"}, "framing 'squeeze' is not known: use crop, pad, tiles-best, tiles-mean"),
+        ({"contrast": "clahe"}, "contrast 'clahe' is not known: use as-is, auto"),
+        ({"prompt": "poem"}, "prompt 'poem' is not known: use as-written, photo, ensemble"),
+        ({"precision": ""}, "precision '' is not known: use auto, full, half"),
     ],
 )
-def test_an_unknown_choice_is_answered_with_the_known_ones(choice: dict[str, str], listed: str) -> None:
-    with pytest.raises(ClipsimError, match=listed):
-        score_images(COLOURS, "green", ByColour(), **choice)
+def test_an_unknown_choice_is_answered_with_the_known_ones(choice: dict[str, Any], listed: str) -> None:
+    with pytest.raises(ChoiceError, match=listed):
+        score_images(COLOURS, "green", ByColour(VECTORS), **choice)
 
 
 def test_how_much_of_each_picture_was_seen_is_said(clip: Encoder) -> None:
@@ -305,10 +300,10 @@ def test_each_score_keeps_its_own_columns_when_sorted(stand_in: Encoder) -> None
 
 @pytest.mark.parametrize("items", [COLOURS, [b"text"], [*COLOURS, b""]])
 def test_a_result_as_a_dict_is_ready_for_json(items: list[Item]) -> None:
-    result = score_images(items, "green “apple” \U0001f34f of mine", ClipByColour(), words=True, thumbnails=True)
+    result = score_images(items, "green “apple” \U0001f34f of mine", ClipByColour(VECTORS), words=True, thumbnails=True)
     plain_dict = result.to_dict()
     assert json.loads(json.dumps(plain_dict, allow_nan=False)) == plain_dict
-    assert list(plain_dict) == list(Result.__dataclass_fields__)
+    assert list(plain_dict) == [*list(Result.__dataclass_fields__)[:-2], *Options().to_dict()]
     for score in plain_dict["scores"]:
         assert list(score) == list(Score.__dataclass_fields__)
     for rejected in plain_dict["rejected"]:
@@ -354,19 +349,17 @@ def test_a_cosine_has_the_same_bits_whatever_else_is_scored(clip: Encoder) -> No
         assert alone.cosine == whole[alone.name]
 
 
-def test_percentiles_of_many_pictures_are_worked_out_in_parts(clip: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures: list[Item] = [(paint(60, 40, seed=n), f"{n}") for n in range(7)]
-    for framing in ("crop", "tiles-best"):
-        whole = score_images(pictures, "the cat", clip, framing=framing)
-        monkeypatch.setattr("clipsim.scoring.score.AT_ONCE", 3)
-        parts = score_images(pictures, "the cat", clip, framing=framing)
-        monkeypatch.undo()
-        assert [score.percentile for score in parts.scores] == pytest.approx(
-            [score.percentile for score in whole.scores], abs=1e-6
-        )
+@pytest.mark.parametrize("framing", ["crop", "tiles-best"])
+def test_percentiles_of_many_pictures_are_worked_out_in_parts(clip: Encoder, framing: Framing) -> None:
+    gallery = embed([paint(60, 40, seed=n) for n in range(7)], clip, Options(framing))
+    caption = encode_captions(["the cat"], clip)
+    whole, parts = (
+        judge(gallery, gallery.cosines(caption), caption, clip, pictures_at_once=size).percentiles for size in (500, 3)
+    )
+    assert parts == pytest.approx(whole, abs=1e-6)
 
 
 @pytest.mark.parametrize("chosen", ["full", "half"])
-def test_the_result_says_the_precision(tiny_clip: Path, chosen: str) -> None:
+def test_the_result_says_the_precision(tiny_clip: Path, chosen: Precision) -> None:
     result = score_images([paint(40, 40)], "the cat", clipsim.load(str(tiny_clip), "cpu", chosen))
-    assert result.precision == result.to_dict()["precision"] == chosen
+    assert result.options.precision == result.to_dict()["precision"] == chosen

@@ -11,6 +11,7 @@ from PIL import Image
 from support import ROOT, paint
 
 from clipsim import Encoder, score_images
+from clipsim.options import Prompt
 from clipsim.scoring.words import (
     MAX_WORDS,
     ORDER_IGNORED,
@@ -27,12 +28,11 @@ RETRIEVER = ROOT / "examples" / "golden-retriever-in-snow.jpg"
 BITES = "the angry dog bites the old man"
 
 
-class Bag:
+class Bag(Encoder):
     """Words as vectors, added up: the order does not count. A picture shows its caption."""
 
     name = "bag"
     width = 256
-    device = "cpu"
     logit_scale = 10.0
 
     def __init__(self, shown: str = BITES) -> None:
@@ -89,7 +89,7 @@ def test_the_mean_of_other_orders_is_told(stand_in: Encoder) -> None:
 
 
 @pytest.mark.parametrize("prompt", ["photo", "ensemble"])
-def test_words_are_left_out_of_the_caption_and_not_of_the_prompt(stand_in: Encoder, prompt: str) -> None:
+def test_words_are_left_out_of_the_caption_and_not_of_the_prompt(stand_in: Encoder, prompt: Prompt) -> None:
     result = score_images([RETRIEVER], "golden retriever", stand_in, words=True, prompt=prompt)
     less = score_images([RETRIEVER], "retriever", stand_in, prompt=prompt).scores[0].cosine
     assert (result.scores[0].words or ())[0] == pytest.approx(result.scores[0].cosine - less, abs=1e-5)
