@@ -23,6 +23,7 @@ import numpy as np
 import clipsim
 from clipsim.embedding import Gallery, embed, encode_captions
 from clipsim.encoders import Encoder
+from clipsim.options import Options, Prompt
 from clipsim.scoring import NOTHING, Calibration, encode_background
 from clipsim.scoring.calibration import (
     BackgroundCaptions,
@@ -67,7 +68,7 @@ def main() -> None:
     origin = options.origin or f"{len(files)} captioned pictures ({options.pictures.name})"
     rates: dict[str, dict[str, float]] = {}
     for framing, contrast, prompt in TREATMENTS:
-        gallery = embed(files, encoder, framing=framing, contrast=contrast)
+        gallery = embed(files, encoder, Options(framing, contrast))
         if gallery.rejected:
             raise SystemExit(f"{gallery.rejected[0].name} {gallery.rejected[0].reason}")
         data = Pairs(gallery, captions, owner, encoder, prompt)
@@ -102,7 +103,9 @@ def captioned(folder: Path) -> tuple[list[Path], list[str], np.ndarray]:
 class Pairs:
     """Cosines of every picture with every caption and with the bank, and what can be learned from them."""
 
-    def __init__(self, gallery: Gallery, captions: list[str], owner: np.ndarray, encoder: Encoder, prompt: str) -> None:
+    def __init__(
+        self, gallery: Gallery, captions: list[str], owner: np.ndarray, encoder: Encoder, prompt: Prompt
+    ) -> None:
         self.vectors = encode_captions(captions, encoder, prompt)
         self.background: BackgroundCaptions = encode_background(encoder, prompt)
         self.cosines = gallery.cosines(self.vectors).astype(np.float64)
@@ -126,16 +129,16 @@ class Pairs:
             rest=float((lengths[kept:] ** 2).sum() / len(mean)),
         )
         _, t = compute_strengths(
-            self.cosines[learn][:, :1], self.vectors[:1], self.unrelated[learn], self.bank, moments
+            self.cosines[learn][:, :1], self.vectors[:1], self.unrelated[learn], self.background, moments
         )
         null = NullDistribution.fit(t.ravel())
         places = np.linspace(0, len(null.t) - 1, QUANTILES).round().astype(int)
         return replace(moments, null=NullDistribution(null.t[places], null.below[places], null.excess))
 
-    def compute_percentiles(self, learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
+    def percentiles(self, learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
         """Of the pictures `judge` with every caption, by what was learned from the pictures `learn`."""
         known = self.calibration(learn)
-        return compute_percentiles(self.cosines[judge], self.vectors, self.unrelated[judge], self.bank, known)
+        return compute_percentiles(self.cosines[judge], self.vectors, self.unrelated[judge], self.background, known)
 
     def cross_validated(self, cuts: list[Cutoffs] | None = None) -> tuple[np.ndarray, list[Cutoffs]]:
         """Percentiles of every pair, and the cut-offs of each fold: learned from the others, unless they are given."""
