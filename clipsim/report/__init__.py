@@ -12,6 +12,7 @@ from clipsim.report.export import (
     to_pandas,
     write_rows,
 )
+from clipsim.report.figure import draw_grid, html_grid, save_grid
 from clipsim.report.sentences import (
     NOT_COMPARABLE,
     agreement,
@@ -41,7 +42,9 @@ __all__ = [
     "TextTable",
     "agreement",
     "answer",
+    "draw_grid",
     "figures",
+    "html_grid",
     "label",
     "labels",
     "model_title",
@@ -50,6 +53,7 @@ __all__ = [
     "printable",
     "remarks",
     "rows",
+    "save_grid",
     "status",
     "titles",
     "to_blocks",

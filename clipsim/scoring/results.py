@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from clipsim.embedding import Rejected
 from clipsim.images import Source
 from clipsim.options import Options
 from clipsim.scoring.calibration import VERDICTS
 from clipsim.scoring.heatmaps import Heatmap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,45 @@ class Result:
         """Return the fields but `pictures` as plain dicts, lists, strings and numbers, the options among them."""
         return to_plain(self)
 
+    def to_json(self) -> str:
+        """Return `to_dict` as JSON."""
+        return str(_report().to_json(self))
+
+    def to_csv(self) -> str:
+        """Return a line for each score, best first, below the names of the columns."""
+        return str(_report().to_csv(self))
+
+    def to_pandas(self) -> DataFrame:
+        """Return a row for each score, best first; figures are float64, one that is not defined is NaN."""
+        table: DataFrame = _report().to_pandas(self)
+        return table
+
+    def plot(self, *, columns: int | None = None) -> Figure:
+        """Draw the pictures in a grid, best first, each above its rank, name, verdict and score.
+
+        Args:
+            columns: pictures in a row; None chooses by their number.
+
+        Returns:
+            A matplotlib figure. A picture that was not kept, of an iterator, is a blank that says so.
+
+        Raises:
+            ClipsimError: there are fewer columns than one.
+        """
+        figure: Figure = _report().draw_grid(self, self.pictures, columns=columns)
+        return figure
+
+    def save(self, path: str | Path) -> None:
+        """Draw the grid of `plot` into a file: PNG, PDF or SVG by its ending.
+
+        Raises:
+            ClipsimError: the ending is another one, or the file cannot be written.
+        """
+        _report().save_grid(self, self.pictures, path)
+
+    def _repr_html_(self) -> str:
+        return str(_report().html_grid(self, self.pictures))
+
 
 @dataclass(frozen=True)
 class CaptionTable:
@@ -167,6 +211,12 @@ class Comparison:
             "pictures": list(self.pictures),
             "agreement": self.agreement,
         }
+
+
+def _report() -> Any:
+    from clipsim import report  # the one door upwards: it knows results, and results are drawn and written by it
+
+    return report
 
 
 def to_plain(record: Result | CaptionTable) -> dict[str, Any]:

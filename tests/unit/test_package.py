@@ -39,11 +39,15 @@ def test_the_public_names_are_these() -> None:
         "compare_models",
         "index_folder",
         "load",
+        "score",
         "score_captions",
         "score_each",
         "score_images",
     ]
     assert all(getattr(clipsim, name) for name in clipsim.__all__)
+    assert set(clipsim.__all__) < set(dir(clipsim))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = clipsim.nonsense  # type: ignore[attr-defined]
 
 
 def test_every_error_is_a_clipsim_error() -> None:
@@ -61,6 +65,7 @@ def test_the_functions_are_called_as_promised() -> None:
     assert list(parameters)[:3] == ["images", "caption", "encoder"]
     assert parameters["reference"].kind is inspect.Parameter.KEYWORD_ONLY
     assert parameters["reference"].default is None
+    assert list(inspect.signature(clipsim.score).parameters)[:2] == ["images", "caption"]
     assert list(inspect.signature(clipsim.score_captions).parameters)[:3] == ["images", "captions", "encoder"]
     assert list(inspect.signature(clipsim.compare_models).parameters)[:3] == ["images", "caption", "encoders"]
 

@@ -1,0 +1,347 @@
+"""Results as pictures: a labelled grid that matplotlib draws, and the same grid as HTML for notebooks."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+
+from clipsim.errors import ClipsimError, ImageError
+from clipsim.images import Source, read
+from clipsim.report.sentences import answer, figures, status, titles
+from clipsim.report.text import printable
+from clipsim.report.typesetting import Typesetter
+from clipsim.scoring import MATCH, NO_MATCH, WEAK, Result, Score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ENDINGS = (".png", ".pdf", ".svg")
+MOST_DRAWN = 400  # pictures in a figure: more make files of tens of megabytes that nobody looks through
+MOST_IN_HTML = 24  # pictures in a notebook's cell, about 250 kB that stay in the notebook file
+ONE_ROW = 5  # so many pictures stand in a single row
+# Inches.
+ACROSS = 10.0  # what a row of few pictures shares; many pictures make the figure wider
+NARROWEST, WIDEST = 1.7, 5.0  # a cell: "cosine" and "better than" still fit, one picture fills no poster
+GAP, MARGIN = 0.2, 0.25
+THINNEST = 0.03  # a panorama of 1 to 100 stays a visible line
+BLANK = 0.6  # height of a blank by its width
+# Points; 72 to the inch.
+NAME, SMALL, ANSWER, HEADING = 9.0, 8.0, 11.0, 14.0
+LINE = 1.25  # from line to line, by the size of the letters
+BASE = 0.95  # from the top of a line to the feet of its letters: accents on capitals fit
+BADGE = 19.0  # height of a verdict with its frame and the space around it
+# Pixels an inch.
+ON_SCREEN, IN_FILE = 100.0, 150.0
+LONGEST_SIDE = 60_000  # pixels; Agg draws up to 65,535
+HTML_SIDE = 240  # pixels along the longer side of a thumbnail, which is shown on 150: sharp on fine screens
+NAME_LINES, HEAD_LINES, REASON_LINES = 3, 3, 4
+_GONE = "was not kept: give the pictures as files or as a list, not one by one, to draw them"
+
+
+@dataclass(frozen=True)
+class Badge:
+    """How a verdict looks: dark, middle and white, so that grey prints and colour-blind eyes tell them apart too."""
+
+    symbol: str
+    ink: str
+    fill: str
+    edge: str
+
+
+BADGES = {
+    MATCH: Badge("✓", "#ffffff", "#005a9c", "#005a9c"),
+    WEAK: Badge("≈", "#000000", "#f2b84b", "#f2b84b"),
+    NO_MATCH: Badge("✗", "#444444", "#ffffff", "#8a8a8a"),
+}
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One picture with the text below it, laid out for the cell's width."""
+
+    score: Score
+    image: Image.Image | None
+    reason: list[str]
+    name: list[str]
+    figures: list[str]
+    width: float
+    height: float
+
+    @property
+    def below(self) -> float:
+        """The height of the text in inches."""
+        lines = len(self.name) * NAME + len(self.figures) * SMALL
+        return (NAME / 3 + lines * LINE + BADGE * (self.score.verdict is not None)) / 72
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Lines of one kind above the grid; `size` in points."""
+
+    lines: list[str]
+    size: float
+    bold: bool = False
+    colour: str = "black"
+
+    @property
+    def height(self) -> float:
+        """In inches."""
+        return len(self.lines) * self.size * LINE / 72
+
+
+def draw_grid(
+    result: Result, pictures: Mapping[str, Source], *, columns: int | None = None, most: int = MOST_DRAWN
+) -> Figure:
+    """Draw the pictures in a grid, best first, each above its rank, name, verdict, percentile and cosine.
+
+    The caption (or the reference image's name) is the heading, the answer in words the line below it. Of very
+    many pictures the best are drawn, and the heading says so. A picture that cannot be read any more is a
+    blank that says why. Pictures are decoded one at a time and kept no larger than they are drawn.
+
+    Args:
+        result: from `clipsim.score` or `clipsim.score_images`.
+        pictures: for the name of each score a path, bytes or PIL image.
+        columns: pictures in a row; chosen by their number where it is None.
+        most: pictures that are drawn at most.
+
+    Returns:
+        A figure of its own, which pyplot does not know of. A notebook shows it; `savefig` writes it.
+
+    Raises:
+        ClipsimError: there are fewer columns than one.
+    """
+    if columns is not None and columns < 1:
+        raise ClipsimError(f"A grid cannot have {columns} columns: ask for 1 or more.")
+    scores = result.scores[:most]
+    columns = max(1, min(columns or _columns(len(scores)), len(scores)))
+    width = min(max((ACROSS - GAP * (columns - 1)) / columns, NARROWEST), WIDEST)
+    letters = Typesetter()
+    cells = _cells(result, scores, pictures, width, letters)
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    across = max(columns * (width + GAP) - GAP, WIDEST)
+    head = _head(result, len(scores), across, letters)
+    heights = [(max(cell.height for cell in row), max(cell.below for cell in row)) for row in rows]
+    top = MARGIN + sum(part.height for part in head)
+    figure = _figure(across + 2 * MARGIN, top + sum(high + below + GAP for high, below in heights) + MARGIN)
+    _draw_head(figure, head, letters)
+    for row, (high, below) in zip(rows, heights, strict=True):
+        top += GAP + high
+        for place, cell in enumerate(row):
+            _draw_cell(figure, cell, MARGIN + place * (width + GAP), top, letters)
+        top += below
+    return figure
+
+
+def save_grid(result: Result, pictures: Mapping[str, Source], path: str | Path) -> None:
+    """Draw the grid (see `draw_grid`) into a file: PNG, PDF or SVG by its ending.
+
+    Raises:
+        ClipsimError: the ending is none of `ENDINGS`, or the file cannot be written.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise ClipsimError(f"{path} does not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}: give it such a name.")
+    drawn = _file(draw_grid(result, pictures), ending[1:])
+    try:
+        path.write_bytes(drawn)
+    except OSError as error:
+        raise ClipsimError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
+
+
+def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
+    """Write the grid as HTML that needs nothing else: thumbnails are in it, and it takes its page's colours.
+
+    Of more than `MOST_IN_HTML` pictures the best are shown, and how many there are more is said.
+    """
+    shown = result.scores[:MOST_IN_HTML]
+    cells = []
+    for score, title in zip(shown, _titles(result), strict=False):
+        image, reason = _reduced(pictures, score.name, HTML_SIDE)
+        cells.append(
+            {
+                "title": f"{score.rank} · {title}",
+                "name": printable(score.name),
+                "address": "" if image is None else _data_address(image),
+                "reason": reason,
+                "verdict": score.verdict,
+                "badge": BADGES.get(score.verdict or ""),
+                "figures": _figures(score),
+            }
+        )
+    template = Environment(
+        loader=PackageLoader("clipsim.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template("grid.html.j2")
+    return template.render(
+        heading=_heading(result),
+        answer=printable(answer(result)),
+        status=_status(result),
+        cells=cells,
+        more=len(result.scores) - len(shown),
+    )
+
+
+def _columns(count: int) -> int:
+    return count if count <= ONE_ROW else ceil(count**0.5)
+
+
+def _heading(result: Result) -> str:
+    return printable((result.caption or "") if result.reference is None else f"Like {result.reference}")
+
+
+def _status(result: Result) -> str:
+    left_out = f" · {len(result.rejected)} could not be read" if result.rejected else ""
+    return status(result) + left_out
+
+
+def _titles(result: Result) -> list[str]:
+    return [printable(title) for title in titles([score.name for score in result.scores])]
+
+
+def _figures(score: Score) -> list[str]:
+    """For instance "cosine 0.312" and "better than 99 %"."""
+    return figures(replace(score, verdict=None, clipscore=None, share=None)).split(" · ")
+
+
+def _reduced(pictures: Mapping[str, Source], name: str, side: int) -> tuple[Image.Image | None, str]:
+    """The picture, `side` pixels along its longer side at most; or None, and why there is none."""
+    source = pictures.get(name)
+    if source is None:
+        return None, _GONE
+    try:
+        image = read(source, name, min_side=None if isinstance(source, Image.Image) else side).image
+    except ImageError as error:
+        return None, error.reason
+    scale = side / max(image.size)
+    if scale >= 1:
+        return image, ""
+    width, height = (max(1, round(scale * length)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0), ""
+
+
+def _data_address(image: Image.Image) -> str:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+
+
+def _cells(
+    result: Result, scores: Sequence[Score], pictures: Mapping[str, Source], width: float, letters: Typesetter
+) -> list[_Cell]:
+    side = round(width * IN_FILE)
+    cells = []
+    for score, title in zip(scores, _titles(result), strict=False):
+        image, reason = _reduced(pictures, score.name, side)
+        across, down = (1.0, BLANK) if image is None else (size / max(image.size) for size in image.size)
+        figures = [" · ".join(_figures(score))]
+        if letters.width(figures[0], SMALL) > width:
+            figures = _figures(score)
+        cells.append(
+            _Cell(
+                score=score,
+                image=image,
+                reason=letters.wrap(f"This picture {reason}", width - GAP, SMALL, REASON_LINES),
+                name=letters.wrap(f"{score.rank} · {title}", width, NAME, NAME_LINES, bold=True),
+                figures=figures,
+                width=max(across * width, THINNEST),
+                height=max(down * width, THINNEST),
+            )
+        )
+    return cells
+
+
+def _head(result: Result, drawn: int, width: float, letters: Typesetter) -> list[_Head]:
+    """What stands above the grid; in larger letters above a wider grid, which is looked at from further away."""
+    scale = max(1.0, width / ACROSS)
+    status = _status(result)
+    if drawn < len(result.scores):
+        status += f" · the best {drawn} are drawn"
+    parts = [
+        _Head([_heading(result)], HEADING * scale, bold=True),
+        _Head([printable(answer(result))], ANSWER * scale),
+        _Head([status], SMALL * scale, colour="#555555"),
+    ]
+    return [
+        replace(part, lines=letters.wrap(part.lines[0], width, part.size, HEAD_LINES, bold=part.bold)) for part in parts
+    ]
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that a notebook shows even where pyplot, which teaches it to, was not imported."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class Grid(Figure):
+        def _repr_png_(self) -> bytes:
+            return _file(self, "png", ON_SCREEN)
+
+    figure = Grid(figsize=(width, height), dpi=_dpi(ON_SCREEN, width, height), facecolor="white")
+    figure.set_layout_engine("none")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _dpi(wanted: float, width: float, height: float) -> float:
+    return min(wanted, LONGEST_SIDE / max(width, height))
+
+
+def _file(figure: Figure, ending: str, dpi: float = IN_FILE) -> bytes:
+    data = io.BytesIO()
+    width, height = figure.get_size_inches()
+    figure.savefig(data, format=ending, dpi=_dpi(dpi, width, height), facecolor="white")
+    return data.getvalue()
+
+
+def _draw_head(figure: Figure, head: Sequence[_Head], letters: Typesetter) -> None:
+    width, height = figure.get_size_inches()
+    top = MARGIN
+    for part in head:
+        style = letters.style(part.lines, part.size, bold=part.bold, colour=part.colour)
+        for i, line in enumerate(part.lines):
+            down = top + (i * LINE + BASE) * part.size / 72
+            figure.text(MARGIN / width, 1 - down / height, line, **style)
+        top += part.height
+
+
+def _draw_cell(figure: Figure, cell: _Cell, left: float, bottom: float, letters: Typesetter) -> None:
+    """Draw a picture that ends `bottom` inches below the figure's upper edge, and its text below it."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes(
+        (left / width, 1 - bottom / height, cell.width / width, cell.height / height),
+        facecolor="#f0f0f0",
+        label=cell.score.name,
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color="#c8c8c8", linewidth=0.5, visible=True)
+    if cell.image is None:
+        style = letters.style(cell.reason, SMALL, colour="#555555")
+        style |= {"horizontalalignment": "center", "verticalalignment": "center"}
+        axes.text(0.5, 0.5, "\n".join(cell.reason), transform=axes.transAxes, **style)
+    else:
+        axes.imshow(cell.image, aspect="auto", origin="upper", interpolation="auto")
+    below = _write(axes, cell.name, NAME / 3, letters.style(cell.name, NAME, bold=True))
+    if cell.score.verdict is not None:
+        badge = BADGES[cell.score.verdict]
+        text = [f"{badge.symbol} {cell.score.verdict}"]
+        frame = {"boxstyle": "round,pad=0.25", "facecolor": badge.fill, "edgecolor": badge.edge, "linewidth": 0.8}
+        _write(axes, text, below + 4, letters.style(text, SMALL, bold=True, colour=badge.ink) | {"bbox": frame}, 3)
+        below += BADGE
+    _write(axes, cell.figures, below, letters.style(cell.figures, SMALL, colour="#333333"))
+
+
+def _write(axes: Axes, lines: Sequence[str], below: float, style: Mapping[str, Any], right: float = 0) -> float:
+    """Write lines so many points below the axes' lower left corner; return how far below it they end."""
+    size: float = style["fontsize"]
+    for i, line in enumerate(lines):
+        place = (right, -below - (i * LINE + BASE) * size)
+        axes.annotate(line, (0, 0), xycoords="axes fraction", xytext=place, textcoords="offset points", **style)
+    return below + len(lines) * LINE * size

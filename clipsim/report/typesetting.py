@@ -1,0 +1,128 @@
+"""Text that fits: lines broken to a width, in letters that the fonts at hand have."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+LONGEST_TEXT = 600  # letters that are laid out, of captions and names without an end
+# The first comes with matplotlib; the others have what it lacks, where the system has them.
+FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Apple SD Gothic Neo",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Noto Sans Devanagari",
+    "Nirmala UI",
+    "Noto Sans Thai",
+    "Noto Sans Symbols2",
+    "Segoe UI Symbol",
+)
+_NO_GLYPH = "□"
+_BREAKS = " -_/.,;·"  # a line may end after one of these
+
+
+class Typesetter:
+    """The fonts at hand: what they can show, and how wide it is."""
+
+    def __init__(self) -> None:
+        """Look up which of `FONTS` there are; the first always is."""
+        from matplotlib.font_manager import findfont, get_font, get_font_names
+
+        installed = set(get_font_names())
+        self._families = [family for family in FONTS if family in installed]
+        self._fonts = [get_font(findfont(family)) for family in self._families]
+        self._advances: dict[tuple[str, bool], float] = {}
+
+    def style(self, lines: Sequence[str], size: float, *, bold: bool = False, colour: str = "black") -> dict[str, Any]:
+        """What makes matplotlib write lines as they were measured, and take them literally: "$" is a dollar."""
+        bold = bold and all(self._can_be_bold(letter) for line in lines for letter in line)
+        return {
+            "fontfamily": self._families[: 1 if bold else None],
+            "fontsize": size,
+            "fontweight": "bold" if bold else "normal",
+            "fontstyle": "normal",
+            "color": colour,
+            "parse_math": False,
+            "usetex": False,
+        }
+
+    def wrap(self, text: str, width: float, size: float, lines: int, *, bold: bool = False) -> list[str]:
+        """Break text into lines of so many inches at most; of too long a text the middle is left out."""
+        text = self._showable(text)
+        text = text if len(text) <= LONGEST_TEXT else _shortened(text, LONGEST_TEXT)
+        broken = self._broken(text, width, size, bold)
+        if len(broken) <= lines:
+            return broken
+        counts = range(len(text))
+        fitting = bisect_right(
+            counts, lines, key=lambda count: len(self._broken(_shortened(text, count), width, size, bold))
+        )
+        return self._broken(_shortened(text, counts[fitting - 1]), width, size, bold)
+
+    def width(self, text: str, size: float, *, bold: bool = False) -> float:
+        """The width of a line in inches, a little generous: screens round letters to whole pixels."""
+        return sum(self._advance(letter, bold) for letter in text) * size
+
+    def _advance(self, letter: str, bold: bool) -> float:
+        """Inches from a letter to the next at a size of one point; each is measured once, as it takes a millisecond."""
+        if (letter, bold) not in self._advances:
+            self._advances[letter, bold] = self._measure(letter, bold and self._can_be_bold(letter))
+        return self._advances[letter, bold]
+
+    def _measure(self, letter: str, bold: bool) -> float:
+        from matplotlib.font_manager import FontProperties
+        from matplotlib.textpath import text_to_path
+
+        font = FontProperties(family=self._families[: 1 if bold else None], size=1, weight="bold" if bold else "normal")
+        # between bars, as only ink is measured, of which a space has none
+        ten, none = (
+            text_to_path.get_text_width_height_descent(f"|{letters}|", font, ismath=False)[0]
+            for letters in (letter * 10, "")
+        )
+        return float(1.04 * (ten - none) / 10 / 72)
+
+    def _can_be_bold(self, letter: str) -> bool:
+        """Whether the first font has it; the others need not have a bold face, of which matplotlib would warn."""
+        return bool(self._fonts[0].get_char_index(ord(letter)))
+
+    def _showable(self, text: str) -> str:
+        """The text with a box for each letter that no font has: matplotlib would warn of every one."""
+        return "".join(map(self._letter, unicodedata.normalize("NFC", text)))
+
+    def _letter(self, letter: str) -> str:
+        if any(font.get_char_index(ord(letter)) for font in self._fonts):
+            return letter
+        return "" if unicodedata.category(letter).startswith("M") else _NO_GLYPH  # an accent alone is no letter
+
+    def _broken(self, text: str, width: float, size: float, bold: bool) -> list[str]:
+        lines = []
+        while text:
+            reach = accumulate(self._advance(letter, bold) * size for letter in text)
+            end = max(1, bisect_right(list(reach), width))
+            if end < len(text) and text[end] != " ":
+                after = max(text.rfind(mark, 0, end) for mark in _BREAKS) + 1
+                end = after if after > end / 2 else end  # rather break a word than leave half of a line empty
+            lines.append(text[:end].rstrip())
+            text = text[end:].lstrip()
+        return lines
+
+
+def _shortened(text: str, count: int) -> str:
+    """So many letters of the text, the middle left out: file names often differ only at their end."""
+    last = count // 3
+    return f"{text[: count - last]}…{text[len(text) - last :]}"
