@@ -12,6 +12,7 @@ import pytest
 from support import EXAMPLES
 
 from clipsim import ClipsimError, Encoder, index_folder, score_images
+from clipsim.embedding import Item
 from clipsim.settings import Limits
 from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
 from clipsim.web.service import Service
@@ -104,7 +105,7 @@ def test_a_collection_that_grows_is_searched_in_its_newest_state(
 def test_what_a_visitor_keeps_is_found_under_its_own_name_alone_and_without_the_pictures(
     collections: ServerCollections, service: Service
 ) -> None:
-    pictures = [(EXAMPLES[0], "one.jpg"), (EXAMPLES[1], "one.jpg"), (b"no picture", "two.jpg")]
+    pictures: list[Item] = [(EXAMPLES[0], "one.jpg"), (EXAMPLES[1], "one.jpg"), (b"no picture", "two.jpg")]
     name = collections.keep(pictures, "stand-in")
     assert re.fullmatch("own-[0-9a-f]{32}", name) and name not in collections.folders
     found = collections.search(name, CAPTION)
