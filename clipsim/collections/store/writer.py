@@ -89,10 +89,8 @@ class Writer:
     def _claim(self) -> None:
         try:
             storage.make_folder(self.folder)
-            if not storage.exists(self.folder / MANIFEST) and any(
-                name not in (LOCK, FOLDER) and not _OWN_FILES.fullmatch(name)
-                for name in storage.list_names(self.folder)
-            ):
+            foreign = {name for name in storage.list_names(self.folder) if not _OWN_FILES.fullmatch(name)}
+            if not storage.exists(self.folder / MANIFEST) and foreign - {LOCK, FOLDER}:
                 raise UsageError(f"{self.folder} holds other files: give the collection an empty folder.")
             self._lock = FileLock(storage.find_local_folder(self.folder) / LOCK, timeout=0)
             self._lock.acquire()

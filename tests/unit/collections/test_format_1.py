@@ -61,7 +61,7 @@ def added(folder: Location) -> np.ndarray:
     row = {"path": "new.jpg", "size": 1, "mtime_ns": 1, "digest": "", "width": 1, "height": 1, "notes": []}
     with Writer(folder) as writer:
         writer.add(pa.Table.from_pylist([row | {"seen": 1.0, "thumbnail": b""}], SCHEMA), vector)
-    return vector[0]
+    return vector.reshape(-1)
 
 
 @pytest.mark.parametrize("exact", [True, False])
