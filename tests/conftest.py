@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import CHROMIUM, FLAGS, Server, paint, serving
+from support import CHROMIUM, EXAMPLES, FLAGS, Server, paint, serving
 
 import clipsim
 from clipsim import Encoder
@@ -155,6 +156,24 @@ def picture_file(tmp_path: Path) -> Callable[..., Path]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`python app.py`, as a user starts it, without a network to the model hub."""
     with serving(tmp_path_factory) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of the example pictures, by the stand-in."""
+    source = tmp_path_factory.mktemp("source")
+    for path in EXAMPLES:
+        shutil.copy(path, source)
+    folder = tmp_path_factory.mktemp("collections") / "paintings"
+    clipsim.index_folder(source, folder, "stand-in", device="cpu")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def search_server(paintings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """As `server`, with that collection to search."""
+    with serving(tmp_path_factory, {"CLIPSIM_COLLECTIONS": str(paintings)}) as served:
         yield served
 
 

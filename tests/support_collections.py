@@ -1,33 +1,31 @@
-"""Collections of made-up vectors, and an encoder that counts what it is given."""
+"""Folders of painted pictures, and collections of made-up vectors."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
-from PIL import Image
+from support import paint, unit
 
-from clipsim import Collection, Encoder
-from clipsim.collections.store import EmbeddingConfig, Writer, schema
+from clipsim import Collection
+from clipsim.collections.store import SCHEMA, EmbeddingConfig, Writer
 from clipsim.images import Location
 
 
-class Counting(Encoder):
-    """An encoder that counts the pictures that it is given."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder, self.count = encoder, 0
-        self.name, self.device, self.revision = encoder.name, encoder.device, encoder.revision
-        self.logit_scale = encoder.logit_scale
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        self.count += len(images)
-        return self._encoder.encode_images(images)
-
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return self._encoder.encode_texts(texts)
+def paint_folder(folder: Path) -> Path:
+    """Paint twelve pictures, two of them further down, a damaged one and one that is hidden."""
+    (folder / "2026" / "März").mkdir(parents=True)
+    names = [*(f"{i:02}.png" for i in range(10)), "2026/März/Straße 雪.png", "2026/a'b\"c, d.png"]
+    for seed, name in enumerate(names):
+        paint(48, 40, seed).save(folder / name)
+    paint(8, 8).save(folder / ".hidden.png")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    return folder
 
 
-def rows(count: int, first: int = 0) -> pa.Table:
+def make_rows(count: int, first: int = 0) -> pa.Table:
+    """Return rows named by their numbers, each written a second after the one before."""
     return pa.Table.from_pylist(
         [
             {
@@ -43,22 +41,27 @@ def rows(count: int, first: int = 0) -> pa.Table:
             }
             for i in range(count)
         ],
-        schema(),
+        SCHEMA,
     )
 
 
-def unit(count: int, width: int, seed: int = 0) -> np.ndarray:
-    vectors = np.random.default_rng(seed).standard_normal((count, width), np.float32)
-    scaled: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return scaled
+def random_vectors(count: int, width: int, seed: int = 0) -> np.ndarray:
+    """Return unit-length vectors, evenly spread."""
+    return unit(np.random.default_rng(seed).standard_normal((count, width), np.float32)).reshape(-1, width)
 
 
-def filled(folder: Location, vectors: np.ndarray, segments: int = 3, index: str | None = None) -> Collection:
+def fill(folder: Location, vectors: np.ndarray, segments: int = 3, index: str | None = None) -> Collection:
+    """Write vectors as a collection."""
     with Writer(folder, EmbeddingConfig("made-up", "", vectors.shape[1])) as writer:
         first = 0
         for part in np.array_split(vectors, segments):
-            writer.add(rows(len(part), first), part)
+            writer.add(make_rows(len(part), first), part)
             first += len(part)
         if index:
             writer.build_index(index)
     return Collection.open(folder)
+
+
+def read_by_path(collection: Collection) -> dict[str, np.ndarray]:
+    """Return every picture's vector."""
+    return dict(zip(collection.table(["path"])["path"].to_pylist(), np.array(collection.vectors()), strict=True))

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from clipsim.collections.ray import cores_here
+from clipsim.collections.ray import count_cores
 from clipsim.images.reading import SUFFIXES
 from clipsim.report import TextTable
 
@@ -60,7 +60,7 @@ def main() -> None:
             copied(photos, parts, size)
             made = ["--model", options.model, "--to"]
             shares = [[*index, str(part), *made, f"{place}/{part.name}"] for part in parts]
-            seconds["processes"].append(timed(shares, max(cores_here() // options.workers, 1)))
+            seconds["processes"].append(timed(shares, max(count_cores() // options.workers, 1)))
             ray = ["--engine", "ray", "--workers", str(options.workers)]
             seconds["ray"].append(timed([[*index, str(pictures), *made, f"{place}/ray", *ray]], None))
     few, many = options.sizes
@@ -70,7 +70,7 @@ def main() -> None:
         table.append([name, f"{short:.1f} s", f"{long:.1f} s", f"{rates[name]:.1f}"])
     speeds = [one / other for one, other in zip(seconds["processes"], seconds["ray"], strict=True)]
     table.append(["ray / processes", *(f"{speed:.2f}" for speed in speeds), f"{rates['ray'] / rates['processes']:.2f}"])
-    print(f"{options.workers} workers on {cores_here()} cores, {options.model}\n")
+    print(f"{options.workers} workers on {count_cores()} cores, {options.model}\n")
     print(TextTable(table[0], table[1:], "<>>>"))
 
 

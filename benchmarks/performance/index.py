@@ -32,10 +32,10 @@ import numpy as np
 import pyarrow as pa
 
 from clipsim.collections import Collection, EmbeddingConfig
-from clipsim.collections.store import Writer
-from clipsim.collections.store.ann import BLOCK, PQ, THREADS, TRAINING
-from clipsim.collections.store.segments import schema
-from clipsim.collections.store.writer import MERGED
+from clipsim.collections.store import PQ, SCHEMA, Writer
+from clipsim.collections.store.ann import TRAINING
+from clipsim.collections.store.search import BLOCK, THREADS
+from clipsim.collections.store.writer import MERGED_ROWS
 from clipsim.report import TextTable
 
 QUERIES = 60
@@ -49,8 +49,8 @@ def random(rows: int, width: int, seed: int) -> np.ndarray:
     """Unit vectors, float32 of shape (rows, width), evenly spread."""
     generator = np.random.default_rng(seed)
     vectors = np.empty((rows, width), np.float32)
-    for start in range(0, rows, MERGED):
-        part = vectors[start : start + MERGED]
+    for start in range(0, rows, MERGED_ROWS):
+        part = vectors[start : start + MERGED_ROWS]
         generator.standard_normal(part.shape, np.float32, out=part)
         part /= np.linalg.norm(part, axis=1, keepdims=True)
     return vectors
@@ -60,9 +60,9 @@ def clustered(rows: int, width: int, seed: int) -> np.ndarray:
     """Unit vectors around a thousand centres, with which they have a cosine of about 0.7."""
     vectors, centres = random(rows, width, seed), random(1000, width, 99)
     owners = np.random.default_rng(seed + 1).integers(0, len(centres), rows)
-    for start in range(0, rows, MERGED):
-        part = vectors[start : start + MERGED]
-        part += centres[owners[start : start + MERGED]]
+    for start in range(0, rows, MERGED_ROWS):
+        part = vectors[start : start + MERGED_ROWS]
+        part += centres[owners[start : start + MERGED_ROWS]]
         part /= np.linalg.norm(part, axis=1, keepdims=True)
     return vectors
 
@@ -96,8 +96,8 @@ def built(make: Callable[[], Any], vectors: np.ndarray, shards: int) -> list[tup
     found = []
     for start, end in pairwise(ends):
         index = faiss.deserialize_index(plain)
-        for first in range(start, end, MERGED):
-            index.add(vectors[first : min(first + MERGED, end)])
+        for first in range(start, end, MERGED_ROWS):
+            index.add(vectors[first : min(first + MERGED_ROWS, end)])
         found.append((int(start), index))
     return found
 
@@ -173,8 +173,8 @@ def rows_of(name: str, vectors: np.ndarray, queries: np.ndarray, only: str) -> I
 def written(vectors: np.ndarray, folder: Path) -> None:
     """A collection with these vectors and an approximate index."""
     with Writer(folder, EmbeddingConfig("random", "", vectors.shape[1])) as writer:
-        for start in range(0, len(vectors), MERGED):
-            part = vectors[start : start + MERGED]
+        for start in range(0, len(vectors), MERGED_ROWS):
+            part = vectors[start : start + MERGED_ROWS]
             rows = [
                 {
                     "path": f"{i // 1000}/{i}.jpg",
@@ -189,7 +189,7 @@ def written(vectors: np.ndarray, folder: Path) -> None:
                 }
                 for i in range(start, start + len(part))
             ]
-            writer.add(pa.Table.from_pylist(rows, schema()), part)
+            writer.add(pa.Table.from_pylist(rows, SCHEMA), part)
         writer.build_index(PQ)
 
 

@@ -325,8 +325,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=4, help="in one request (default 4)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     chosen = parser.parse_args()
-    if min(chosen.clients, chosen.requests, chosen.pictures) < 1 or chosen.pictures > LIMITS.images:
-        parser.error(f"counts start at 1, and a request holds at most {LIMITS.images} pictures")
+    if min(chosen.clients, chosen.requests, chosen.pictures) < 1 or chosen.pictures > Limits().images:
+        parser.error(f"counts start at 1, and a request holds at most {Limits().images} pictures")
     asked = questions(chosen.pictures)
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as served:
         for question in asked[:WARM_UP]:

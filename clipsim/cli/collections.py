@@ -77,7 +77,7 @@ def index(
         chosen["framing"] = framing
     if contrast is not None:
         chosen["contrast"] = contrast
-    encoding = _choose_engine(engine, address, workers, device)
+    encoding = _choose_engine(engine, address, workers)
     with show_progress() as progress:
         done = index_folder(
             folder,
@@ -102,11 +102,11 @@ def index(
         raise ClipsimError(f"None of the pictures in {folder} can be read: see what is wrong with each.")
 
 
-def _choose_engine(engine: str, address: str, workers: int, device: str) -> Engine | None:
+def _choose_engine(engine: str, address: str, workers: int) -> Engine | None:
     if engine == "ray":
         from clipsim.collections.ray import Ray
 
-        return Ray(address, workers, device)
+        return Ray(address, workers)
     if address or workers:
         raise UsageError("--address and --workers go with --engine ray: add it, or leave them out.")
     return None

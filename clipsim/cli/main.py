@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -103,12 +100,6 @@ def serve(
     port: Annotated[int | None, typer.Option(help="port to listen on", min=1, max=65535)] = None,
 ) -> None:
     """Open the page in the browser, and serve it until it is interrupted."""
-    # A folder of its own for uploads, which `sweep` may clear; gradio's is shared by all that runs gradio.
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "clipsim"))
-    from clipsim.web import page, service
+    from clipsim.web.page import launch
 
-    service.keep_quiet()
-    service.sweep(page.CACHE_SECONDS)
-    service.preload()
-    at_a_screen = host is None and sys.stdout.isatty()
-    page.build().launch(server_name=host, server_port=port, inbrowser=at_a_screen, **page.LAUNCH)
+    launch(host=host, port=port, in_browser=host is None and sys.stdout.isatty())

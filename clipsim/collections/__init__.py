@@ -1,7 +1,8 @@
 """Pictures on disk: embedded once, searched many times."""
 
 from clipsim.collections.collection import Collection, Filters, Hit
-from clipsim.collections.indexing import Engine, Report, index_folder
+from clipsim.collections.encoding import EncodedPart, Engine
+from clipsim.collections.indexing import Report, index_folder
 from clipsim.collections.store import EXACT, KINDS, EmbeddingConfig, Manifest
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "KINDS",
     "Collection",
     "EmbeddingConfig",
+    "EncodedPart",
     "Engine",
     "Filters",
     "Hit",

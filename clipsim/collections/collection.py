@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -22,23 +22,22 @@ from clipsim.collections.duplicates import group_duplicates
 from clipsim.collections.store import (
     FOLDER,
     LIGHT,
+    SCHEMA,
     Manifest,
     Query,
     Searcher,
     Segment,
-    read_rejected,
+    read_failed,
     read_removed,
-    schema,
 )
-from clipsim.embedding import Gallery, PictureInfo, Rejected, embed, encode_captions
-from clipsim.encoders.base import Encoder
+from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, encode_captions
+from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
-from clipsim.images import storage
-from clipsim.images.storage import Location, locate
+from clipsim.images import Location, locate, storage
 from clipsim.options import Prompt
 from clipsim.scoring import clean_caption, judge
 
-SPARE = 32  # hits beyond those asked for that are re-scored: single precision may order the last ones otherwise
+SPARE = 32  # hits beyond those wanted that are re-scored: single precision may order the last ones otherwise
 NEAR = 0.97  # cosine from which pictures count as near duplicates
 _NAMELESS = PictureInfo("", (), (0, 0), 1.0)  # a gallery calculates without names
 When = str | date | datetime
@@ -49,8 +48,9 @@ class Filters(TypedDict, total=False):
 
     Attributes:
         path: a pattern that the whole path must fit: * and ? as in a shell, * also for several folders.
-        after, before: only files last written then or later, and only such as were before: a date, a datetime or
-            either in ISO 8601, local time where there is no zone.
+        after: only files last written then or later: a date, a datetime or either in ISO 8601, in local time where
+            there is no zone.
+        before: only files last written earlier, given as `after` is.
     """
 
     path: str | None
@@ -66,7 +66,7 @@ class Hit:
         path: in the collection.
         rank: 1 is the best.
         cosine: as `clipsim.Score`, as are percentile, verdict, notes and seen.
-        percentile, verdict: None where a picture or a vector was asked for.
+        percentile, verdict: None where the query was a picture or a vector.
         notes: what was done to the picture before the model saw it.
         seen: how much of it the model saw, 0 to 1.
         size: width and height, in pixels.
@@ -89,83 +89,85 @@ class Hit:
 
 
 class Collection:
-    """A collection as it was when it was opened. May be shared between threads."""
+    """A collection as it was when it was opened. May be shared between threads.
+
+    Attributes:
+        folder: where it is.
+        manifest: what it consists of.
+    """
 
     def __init__(self, folder: Location, manifest: Manifest) -> None:
         """Use `Collection.open`."""
         self.folder, self.manifest = folder, manifest
         self._segments = [Segment(folder, name) for name, _ in manifest.segments]
         self._ends = np.cumsum([0, *(rows for _, rows in manifest.segments)])
-        self._live = np.ones(self._ends[-1], bool)
-        starts = {name: start for (name, _), start in zip(manifest.segments, self._ends, strict=False)}
+        self._live = np.ones(self._ends[-1], bool)  # by place: the number of a row, all segments in order
+        starts = {segment.name: start for segment, start in zip(self._segments, self._ends, strict=False)}
         for name, rows in read_removed(folder, manifest).items():
             self._live[starts[name] + rows] = False
 
     @classmethod
     def open(cls, folder: str | Location) -> Collection:
-        """The collection in a folder, here or at an address, to be read.
+        """Open the collection in a folder, here or at an address, to read it.
 
         Raises:
             ClipsimError: there is none, or it is damaged.
         """
         folder = locate(folder)
         manifest = Manifest.read(folder)
-        _forget_copies(folder, manifest)
+        names = {name.rpartition("/")[2] for name in manifest.files()}
+        for inside in (folder, folder / FOLDER):
+            storage.forget_copies(inside, names)
         try:
             return cls(folder, manifest)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise ClipsimError(f"{folder / manifest.removed} is damaged: see verify.") from error
 
     def __len__(self) -> int:
+        """Return the number of pictures."""
         return int(np.count_nonzero(self._live))
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         """The pictures that could not be read."""
-        return tuple(bad.rejected for bad in read_rejected(self.folder, self.manifest))
+        return tuple(Rejected(file.name, file.reason) for file in read_failed(self.folder, self.manifest))
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
-        """Rows of the pictures, with the columns of `segments.schema`, in the order of `vectors`."""
-
+        """Return a row for each picture, with the columns of `SCHEMA`, in the order of `vectors`."""
         if not self._segments:
-            return schema().empty_table().select(columns or schema().names)
-        tables = [segment.table(columns).replace_schema_metadata() for segment in self._segments]
+            return SCHEMA.empty_table().select(columns or SCHEMA.names)
+        tables = [segment.read_table(columns) for segment in self._segments]
         return pa.concat_tables(tables).filter(pa.array(self._live))
 
     def vectors(self) -> np.ndarray:
-        """Unit-length float32, shape (n, width): in memory, or mapped from the file where that is one."""
+        """Return unit-length float32, shape (n, width): in memory, or mapped from the file where that is one."""
         if len(self._segments) == 1 and self._live.all():
             return self._segments[0].vectors
-        blocks = [np.zeros((0, self.manifest.embedding.width), np.float32)]
-        return np.concatenate([*blocks, *(segment.vectors[live] for segment, live, _ in self._parts(self._live))])
-
-    def _parts(self, chosen: np.ndarray) -> Iterator[tuple[Segment, np.ndarray, int]]:
-        """Each segment with its part of a mask over all places, and its first place."""
-        for segment, start, end in zip(self._segments, self._ends, self._ends[1:], strict=False):
-            yield segment, chosen[start:end], int(start)
+        return self._read_vectors(np.flatnonzero(self._live))
 
     @cached_property
-    def _filters(self) -> tuple[list[str], np.ndarray]:
+    def _paths_and_times(self) -> tuple[list[str], np.ndarray]:
         """Path and time of every place, removed ones included."""
-        tables = [segment.table(["path", "mtime_ns"]) for segment in self._segments]
+        tables = [segment.read_table(["path", "mtime_ns"]) for segment in self._segments]
         paths = [path for table in tables for path in table["path"].to_pylist()]
         times = [table["mtime_ns"].to_numpy() for table in tables]
         return paths, np.concatenate([np.zeros(0, np.int64), *times])
 
-    def _chosen(self, path: str | None = None, after: When | None = None, before: When | None = None) -> np.ndarray:
-        """A mask of the places that may be found."""
-        chosen = self._live
+    def _apply(self, filters: Filters) -> np.ndarray:
+        """Return a mask of the places that may be found."""
+        path, after, before = filters.get("path"), filters.get("after"), filters.get("before")
+        allowed = self._live
         if path is None and after is None and before is None:
-            return chosen
-        paths, times = self._filters
+            return allowed
+        paths, times = self._paths_and_times
         if after is not None:
-            chosen = chosen & (times >= _nanoseconds(after))
+            allowed = allowed & (times >= _to_nanoseconds(after))
         if before is not None:
-            chosen = chosen & (times < _nanoseconds(before))
+            allowed = allowed & (times < _to_nanoseconds(before))
         if path is not None:
             fits = re.compile(fnmatch.translate(path)).match
-            chosen = chosen & np.fromiter((fits(one) is not None for one in paths), bool, len(paths))
-        return chosen
+            allowed = allowed & np.fromiter((fits(one) is not None for one in paths), bool, len(paths))
+        return allowed
 
     def search(
         self,
@@ -178,7 +180,7 @@ class Collection:
         thumbnails: bool = False,
         **filters: Unpack[Filters],
     ) -> list[Hit]:
-        """The pictures that fit best, best first, with the figures that `clipsim.score_images` would give them.
+        """Find the pictures that fit best, best first, with the figures that `clipsim.score_images` would give them.
 
         Args:
             query: a caption, or a vector of shape (width,), such as `vector_of` gives.
@@ -191,29 +193,29 @@ class Collection:
 
         Raises:
             CaptionError: the caption is empty or not valid text.
-            ClipsimError: a date cannot be read, the model is another one, the vector has another width, or the
-                collection is damaged.
+            UsageError: a date cannot be read, the model is another one, or the vector has another width.
+            ClipsimError: the collection is damaged.
         """
-        chosen = self._chosen(**filters)
+        allowed = self._apply(filters)
         if isinstance(query, str):
             caption = clean_caption(query)
             encoder = encoder or self.manifest.embedding.load()
             self.manifest.embedding.check(encoder)
             target = encode_captions([caption], encoder, prompt)
         else:
-            target, encoder = self._unit(query), None
-        places, cosines, vectors = self._best(target, max(top, 1), chosen, exact)
-        rows = [self._row(place, [*LIGHT, *(["thumbnail"] if thumbnails else [])]) for place in places]
+            target, encoder = self._normalize(query), None
+        places, cosines, vectors = self._rank(Query(target, max(top, 1) + SPARE, allowed), max(top, 1), exact)
+        rows = [self._read_row(place, [*LIGHT, *(["thumbnail"] if thumbnails else [])]) for place in places]
         percents: Sequence[float | None] = [None] * len(rows)
         verdicts: Sequence[str | None] = [None] * len(rows)
         if encoder is not None and rows:
-            among = int(np.count_nonzero(chosen))
-            judged = judge(_nameless(vectors), cosines[:, None], target, encoder, prompt, among=among)
+            among = int(np.count_nonzero(allowed))
+            judged = judge(_make_gallery(vectors), cosines[:, None], target, encoder, prompt, among=among)
             percents, verdicts = judged.percentiles[:, 0].tolist(), judged.verdicts[0] if judged.verdicts else verdicts
         found = zip(rows, cosines.tolist(), percents, verdicts, strict=True)
-        return [_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(found, 1)]
+        return [_make_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(found, 1)]
 
-    def _unit(self, query: np.ndarray) -> np.ndarray:
+    def _normalize(self, query: np.ndarray) -> np.ndarray:
         target = np.asarray(query, np.float32).reshape(1, -1)
         length = float(np.linalg.norm(target))
         width = self.manifest.embedding.width
@@ -223,14 +225,11 @@ class Collection:
             )
         return target / length if abs(length - 1) > 1e-5 else target
 
-    def _best(
-        self, target: np.ndarray, top: int, chosen: np.ndarray, exact: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Places, cosines and vectors of the best, re-scored as a gallery scores them."""
-        wanted = Query(target, top + SPARE, chosen)
-        places = self._searcher.candidates(wanted, exact=exact)
+    def _rank(self, query: Query, top: int, exact: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return places, cosines and vectors of the best, re-scored as a gallery scores them."""
+        places = self._searcher.find_candidates(query, exact=exact)
         vectors = self._read_vectors(places)
-        cosines = _nameless(vectors).cosines(target)[:, 0]
+        cosines = _make_gallery(vectors).cosines(query.target)[:, 0]
         order = np.lexsort((places, -cosines))[:top]
         return places[order], cosines[order], vectors[order]
 
@@ -238,18 +237,22 @@ class Collection:
     def _searcher(self) -> Searcher:
         return Searcher(self.folder, self._segments, self._ends, self.manifest.index)
 
+    def _find_segments(self, places: np.ndarray) -> np.ndarray:
+        """Return which segment each place lies in."""
+        return np.searchsorted(self._ends, places, "right") - 1
+
     def _read_vectors(self, places: np.ndarray) -> np.ndarray:
-        """The vectors at places, shape (n, width)."""
+        """Return the vectors at places, shape (n, width)."""
         vectors = np.empty((len(places), self.manifest.embedding.width), np.float32)
-        owners = np.searchsorted(self._ends, places, "right") - 1
+        owners = self._find_segments(places)
         for owner in np.unique(owners):
-            of_it = owners == owner
-            vectors[of_it] = self._segments[owner].vectors[places[of_it] - self._ends[owner]]
+            own = owners == owner
+            vectors[own] = self._segments[owner].vectors[places[own] - self._ends[owner]]
         return vectors
 
-    def _row(self, place: int, columns: list[str]) -> dict[str, Any]:
-        owner = int(np.searchsorted(self._ends, place, "right")) - 1
-        return self._segments[owner].row(int(place - self._ends[owner]), columns)
+    def _read_row(self, place: int, columns: list[str]) -> dict[str, Any]:
+        owner = int(self._find_segments(np.asarray(place)))
+        return self._segments[owner].read_row(int(place - self._ends[owner]), columns)
 
     def similar(
         self, path: str, /, top: int = 10, *, thumbnails: bool = False, **filters: Unpack[Filters]
@@ -257,18 +260,18 @@ class Collection:
         """Find more like one of its pictures, that one left out; `thumbnails` and `filters` as for `search`.
 
         Raises:
-            ClipsimError: there is no such path.
+            UsageError: there is no such path.
         """
-        paths, _ = self._filters
+        paths, _ = self._paths_and_times
         place = next((i for i, one in enumerate(paths) if one == path and self._live[i]), None)
         if place is None:
-            raise ClipsimError(f"{path} is not in the collection: use a path as its results give them.")
+            raise UsageError(f"{path} is not in the collection: use a path as its results give them.")
         hits = self.search(self._read_vectors(np.array([place]))[0], None, top + 1, thumbnails=thumbnails, **filters)
         others = [hit for hit in hits if hit.path != path][:top]
         return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]
 
-    def vector_of(self, picture: Any, encoder: Encoder | None = None) -> np.ndarray:
-        """A picture from outside as a vector, shape (width,), to `search` with; treated as the collection's were.
+    def vector_of(self, picture: Item, encoder: Encoder | None = None) -> np.ndarray:
+        """Encode a picture from outside, treated as the collection's were, to `search` with: shape (width,).
 
         Raises:
             ImageError: it cannot be read.
@@ -289,16 +292,16 @@ class Collection:
         """
         places = np.flatnonzero(self._live)
         groups = group_duplicates(len(places), lambda rows: self._read_vectors(places[rows]), threshold)
-        paths = self._filters[0]
-        found = [[paths[places[member]] for member in members] for members in groups]
-        return sorted(found, key=lambda group: (-len(group), group))
+        paths, _ = self._paths_and_times
+        named = [[paths[places[member]] for member in members] for members in groups]
+        return sorted(named, key=lambda group: (-len(group), group))
 
     def verify(self) -> list[str]:
-        """What is wrong with the collection, a sentence each; everything is read."""
+        """Read everything, and return what is wrong with the collection, a sentence each."""
         problems = [
             problem
             for segment, (_, rows) in zip(self._segments, self.manifest.segments, strict=True)
-            for problem in segment.problems(self.manifest.embedding.width, rows)
+            for problem in segment.find_problems(self.manifest.embedding.width, rows)
         ]
         if self.manifest.rows != len(self):
             problems.append(f"The manifest counts {self.manifest.rows} pictures, and there are {len(self)}.")
@@ -306,7 +309,7 @@ class Collection:
             paths = self.table(["path"])["path"]
             if (twice := len(paths) - len(paths.unique())) > 0:
                 problems.append(f"{twice} pictures are in the collection twice.")
-        for check in (lambda: read_rejected(self.folder, self.manifest), self._searcher.check):
+        for check in (lambda: read_failed(self.folder, self.manifest), self._searcher.check):
             try:
                 check()
             except ClipsimError as error:
@@ -314,18 +317,12 @@ class Collection:
         return problems
 
 
-def _nameless(vectors: np.ndarray) -> Gallery:
+def _make_gallery(vectors: np.ndarray) -> Gallery:
     """Return a gallery of these vectors, which calculates without names."""
     return Gallery((_NAMELESS,) * len(vectors), vectors, np.arange(len(vectors)), ())
 
 
-def _forget_copies(folder: Location, manifest: Manifest) -> None:
-    names = {name.rpartition("/")[2] for name in manifest.files()}
-    for inside in (folder, folder / FOLDER):
-        storage.forget_copies(inside, names)
-
-
-def _hit(row: Mapping[str, Any], rank: int, cosine: float, percentile: float | None, verdict: str | None) -> Hit:
+def _make_hit(row: Mapping[str, Any], rank: int, cosine: float, percentile: float | None, verdict: str | None) -> Hit:
     return Hit(
         path=row["path"],
         rank=rank,
@@ -341,7 +338,8 @@ def _hit(row: Mapping[str, Any], rank: int, cosine: float, percentile: float | N
     )
 
 
-def _nanoseconds(when: When) -> int:
+def _to_nanoseconds(when: When) -> int:
+    """Return a moment as nanoseconds since 1970."""
     try:
         moment = datetime.fromisoformat(when if isinstance(when, str) else when.isoformat())
         return int(moment.timestamp() * 1e6) * 1000

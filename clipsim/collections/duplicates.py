@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-BLOCK = 4_096  # vectors a side of the products in which near duplicates are looked for
+BLOCK = 4_096  # vectors on each side of the products in which near duplicates are found
 
 
 def group_duplicates(
@@ -23,9 +25,6 @@ def group_duplicates(
     Returns:
         The groups of two and more, each as rising positions.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     groups: np.ndarray = np.arange(count)
     blocks = [slice(start, min(start + block, count)) for start in range(0, count, block)]
     for i, rows in enumerate(blocks):
@@ -34,8 +33,8 @@ def group_duplicates(
             theirs = ours if columns == rows else read_vectors(columns)
             left, right = np.nonzero(ours @ theirs.T >= threshold)
             pairs = np.unique(np.stack([groups[left + rows.start], groups[right + columns.start]]), axis=1)
-            joined = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(count, count))
-            groups = connected_components(joined, directed=False)[1][groups]
+            graph = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(count, count))
+            groups = connected_components(graph, directed=False)[1][groups]
     order = np.argsort(groups, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    return [part for part in parts if len(part) > 1]
+    found = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return [group for group in found if len(group) > 1]

@@ -2,8 +2,8 @@
 
 Ray Data hands files out in order and gives what became of them back in order, so that a collection has the same rows
 and vectors, in the same places, as one process would make; but for rounding, where that calculates with another number
-of threads. Each worker reads the pictures itself and writes to the collection's folder: both have to be reachable under
-the same names on every machine, as addresses are, and so has a model that is a folder.
+of threads. Each worker reads the pictures itself and writes to the collection's folder: both must be reachable under
+the same names on every machine, as addresses are, and so must a model that is a folder.
 """
 
 from __future__ import annotations
@@ -20,104 +20,95 @@ from typing import Any
 
 import numpy as np
 
-from clipsim.collections.indexing import AT_ONCE, Part, encoded
+from clipsim.collections.encoding import PART, EncodedPart, encode_files
 from clipsim.collections.store import EmbeddingConfig
-from clipsim.encoders.base import BATCH
+from clipsim.encoders import BATCH
 from clipsim.errors import ClipsimError, UsageError
-from clipsim.images.sources import File
-from clipsim.images.storage import Location
+from clipsim.images import File, Location
 
-GROUP = 4  # cores a worker has where nobody says how many workers there are
+try:
+    import ray.data
+    from ray.exceptions import RayError
+except ImportError as error:
+    raise UsageError('The engine ray is not installed: run pip install "clipsim[ray]".') from error
+
+WORKER_CORES = 4  # of a worker where nobody says how many workers there are
 PACKAGE = Path(__file__).resolve().parents[1]
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}  # threads that spin would take others' cores
-REACHED_SECONDS = 10.0
+TIMEOUT = 10.0  # seconds to reach a cluster
 TURNS = 16  # parts a worker has at least, where there are enough pictures, so that none waits long for the last one
 
 
 @dataclass(frozen=True)
 class Ray:
-    """An engine for `clipsim.collections.indexing.index_folder`.
+    """An `Engine` on Ray. Importing it raises a `UsageError` where Ray is not installed.
 
     Attributes:
         address: of a cluster ("10.0.0.1:6379", "ray://10.0.0.1:10001", "auto"); "" for that of RAY_ADDRESS, else for
             one that is started on this machine and ends with the run.
-        workers: how many encoders share the cores; 0 for one a GPU, else one for `GROUP` cores.
-        device: as `clipsim.load` takes it, on the workers.
+        workers: how many encoders share the cores; 0 for one a GPU, else one for `WORKER_CORES` cores.
     """
 
     address: str = ""
     workers: int = 0
-    device: str = "auto"
 
     def __post_init__(self) -> None:
-        """Raise a `ClipsimError` if Ray is not there or the number of workers makes no sense."""
+        """Raise a `UsageError` if the number of workers makes no sense."""
         if self.workers < 0:
             raise UsageError(f"{self.workers} workers cannot work: give 1 or more, or 0 for what suits the machines.")
-        try:
-            import ray.data  # noqa: F401
-        except ImportError as error:
-            raise UsageError('The engine ray is not installed: run pip install "clipsim[ray]".') from error
 
-    def __call__(self, files: list[File], folder: Location, config: EmbeddingConfig) -> Iterator[Part]:
-        """Encode files on the workers, as `clipsim.collections.indexing.encoded` does here.
+    def __call__(
+        self, files: list[File], folder: Location, config: EmbeddingConfig, device: str = "auto"
+    ) -> Iterator[EncodedPart]:
+        """Encode files on the workers, as `clipsim.collections.encoding.encode_files` does here.
 
         Raises:
-            ClipsimError: the cluster cannot be reached, a worker was lost too often, or the collection's model is not
-                one that workers can load.
+            UsageError: there are fewer cores than workers, or workers cannot load the collection's model.
+            ClipsimError: the cluster cannot be reached, or a worker was lost too often.
         """
         if not config.origin:
-            raise ClipsimError(f"Workers cannot load {config.model}: use a model that has a name or a folder.")
-        with self._connected(), _plainly():
-            at = folder.resolve() if isinstance(folder, Path) else folder
-            yield from self._parts(files, at, config)
-
-    def _parts(self, files: list[File], folder: Location, config: EmbeddingConfig) -> Iterator[Part]:
-        import ray.data
-
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        workers, share = cpu_share(machines, self.workers, self.device)
-        size = part_size(len(files), workers)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.execution_options.preserve_order = True
-        data = ray.data.from_items(
-            [{"file": pickle.dumps(file)} for file in files], override_num_blocks=-(-len(files) // size)
-        )
-        done = data.map_batches(
-            _Worker,
-            batch_size=size,
-            batch_format="numpy",
-            fn_constructor_args=(folder, config, self.device, int(share["num_cpus"])),
-            compute=ray.data.ActorPoolStrategy(size=workers),
-            **share,
-        )
-        for row in done.iter_rows():
-            yield pickle.loads(row["part"])
-
-    def _address(self) -> str:
-        return self.address or os.environ.get("RAY_ADDRESS") or "local"
+            raise UsageError(f"Workers cannot load {config.model}: use a model that has a name or a folder.")
+        folder = folder.resolve() if isinstance(folder, Path) else folder
+        with self._connect(), _explain_errors():
+            machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            workers, share = share_cores(machines, self.workers, device)
+            size = choose_part_size(len(files), workers)
+            context = ray.data.DataContext.get_current()
+            context.enable_progress_bars = False
+            context.execution_options.preserve_order = True
+            data = ray.data.from_items(
+                [{"file": pickle.dumps(file)} for file in files], override_num_blocks=-(-len(files) // size)
+            )
+            encoded = data.map_batches(
+                _Worker,
+                batch_size=size,
+                batch_format="numpy",
+                fn_constructor_args=(folder, config, device),
+                compute=ray.data.ActorPoolStrategy(size=workers),
+                **share,
+            )
+            for row in encoded.iter_rows():
+                yield pickle.loads(row["part"])
 
     @contextmanager
-    def _connected(self) -> Iterator[None]:
-        """A cluster to work on: one that was started for this is ended, one that was there is left."""
-        import ray
-
+    def _connect(self) -> Iterator[None]:
+        """Have a cluster to work on: one that was started for this is ended, one that was there is left."""
         if ray.is_initialized():
             yield
             return
-        address = self._address()
+        address = self.address or os.environ.get("RAY_ADDRESS") or "local"
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data itself does
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == "local":
-            quiet |= {"include_dashboard": False, "num_cpus": max(self.workers, cores_here())}
+            settings |= {"include_dashboard": False, "num_cpus": max(self.workers, count_cores())}
         else:
             _check_reachable(address)
-            quiet["runtime_env"] = {"py_modules": [str(PACKAGE)], "env_vars": PASSIVE}
+            settings["runtime_env"] = {"py_modules": [str(PACKAGE)], "env_vars": PASSIVE}
         try:
-            with _inherited() if address == "local" else nullcontext():
-                ray.init(address, **quiet)
+            with _prepare_environment() if address == "local" else nullcontext():
+                ray.init(address, **settings)
         except (OSError, RuntimeError, ValueError) as error:
             raise ClipsimError(
                 f"No Ray cluster can be used at {address} ({error}): see that it runs, and set RAY_AUTH_MODE=token if "
@@ -130,69 +121,70 @@ class Ray:
 
 
 class _Worker:
-    """An encoder in a process of its own."""
+    """An encoder in a process of its own; Ray sets OMP_NUM_THREADS to its share of the cores."""
 
-    def __init__(self, folder: Location, config: EmbeddingConfig, device: str, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
-        self._folder, self._config = folder, config
+    def __init__(self, folder: Location, config: EmbeddingConfig, device: str) -> None:
+        self._folder, self._config, self._device = folder, config, device
         self._encoder = config.load(device)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
+        """Encode pickled files, and yield a pickled `EncodedPart` for each segment."""
         files = [pickle.loads(file) for file in batch["file"]]
-        for part in encoded(files, self._folder, self._config, self._encoder):
+        for part in encode_files(files, self._folder, self._config, self._device, encoder=self._encoder):
             yield {"part": [pickle.dumps(part)]}
 
 
-def part_size(files: int, workers: int) -> int:
-    """How many files a worker gets at a time: whole batches, few enough that all have something to do till the end."""
+def choose_part_size(files: int, workers: int) -> int:
+    """Return how many files a worker gets at a time: whole batches, few enough that all are busy till the end."""
     batches = -(-files // (workers * TURNS * BATCH))
-    return min(batches * BATCH, AT_ONCE)
+    return min(batches * BATCH, PART)
 
 
-def cpu_share(machines: list[dict[str, float]], workers: int, device: str) -> tuple[int, dict[str, float]]:
-    """How many workers there are, and what each has of the machine that it is on.
+def share_cores(machines: list[dict[str, float]], workers: int, device: str) -> tuple[int, dict[str, float]]:
+    """Return how many workers there are, and what each has of the machine that it is on.
 
     Args:
         machines: what each has, as Ray tells it: CPU, GPU.
-        workers, device: as `Ray`.
+        workers: as in `Ray`.
+        device: as `clipsim.load` takes it.
 
     Raises:
-        ClipsimError: there are fewer cores than workers.
+        UsageError: there are fewer cores than workers.
     """
     cores = [int(machine.get("CPU", 0)) for machine in machines]
     gpus = [int(machine.get("GPU", 0)) for machine in machines]
     if sum(gpus) and device not in ("cpu", "mps"):
-        each = min(own // has for own, has in zip(cores, gpus, strict=True) if has)
+        each = min(own // count for own, count in zip(cores, gpus, strict=True) if count)
         return min(workers or sum(gpus), sum(gpus)), {"num_cpus": max(each, 1), "num_gpus": 1}
-    workers = workers or max(sum(own // GROUP for own in cores), 1)
+    workers = workers or max(sum(own // WORKER_CORES for own in cores), 1)
     if workers > sum(cores):
-        raise ClipsimError(f"There are {sum(cores)} cores for {workers} workers: ask for fewer workers.")
-    # as many as fit, so that no worker waits for a machine that is larger than any
+        raise UsageError(f"There are {sum(cores)} cores for {workers} workers: use fewer workers.")
+    # as many cores as fit, so that no worker waits for a machine that is larger than any
     return workers, {"num_cpus": next(n for n in range(max(cores), 0, -1) if sum(own // n for own in cores) >= workers)}
 
 
-def cores_here() -> int:
-    """Cores that this process may use."""
+def count_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_reachable(address: str) -> None:
-    """Raise a `ClipsimError` if nothing listens at host:port: Ray itself would go on trying for many minutes."""
+    """Raise a `ClipsimError` if nothing listens at host:port; Ray itself would go on trying for many minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():  # "auto", or what Ray will explain
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT).close()
     except (OSError, OverflowError) as error:
         raise ClipsimError(f"No Ray cluster can be used at {address} ({error}): see that it runs.") from error
 
 
 @contextmanager
-def _inherited() -> Iterator[None]:
-    """The environment that Ray's processes on this machine begin with, so that workers import this very package. They
-    start sooner than with a runtime environment of Ray's own."""
+def _prepare_environment() -> Iterator[None]:
+    """Set what Ray's processes on this machine begin with, so that workers import this very package.
+
+    They start sooner than with a runtime environment of Ray's own.
+    """
     before = dict(os.environ)
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), before.get("PYTHONPATH")]))
     os.environ.update(PASSIVE | {"PYTHONPATH": path})
@@ -205,10 +197,8 @@ def _inherited() -> Iterator[None]:
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
-    """What a worker raises on purpose is raised here as it was; what Ray raises becomes one sentence."""
-    from ray.exceptions import RayError
-
+def _explain_errors() -> Iterator[None]:
+    """Raise what a worker raises on purpose as it was, and turn what Ray raises into one sentence."""
     try:
         yield
     except RayError as error:

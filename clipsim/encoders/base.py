@@ -72,7 +72,7 @@ class Encoder(ABC):
 
     @cached_property
     def derived(self) -> dict[Any, Any]:
-        """What is computed once for this model and lives as long as it: its cache of vectors, background captions."""
+        """Keep what is computed once for this model and lives as long as it: cached vectors, background captions."""
         return {}
 
     def crop_box(self, size: tuple[int, int]) -> Box:
@@ -88,7 +88,7 @@ class Encoder(ABC):
         return self.encode_images(views)
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
-        """Say where each view supports what `target` stands for: relevance of equal cells that tile it.
+        """Return where each view supports what `target` stands for: the relevance of equal cells that tile it.
 
         The default compares `target` with overlapping windows of half the view's sides.
 
@@ -110,7 +110,7 @@ class Encoder(ABC):
         return ""
 
     def background(self, prompt: Prompt) -> np.ndarray | None:  # noqa: ARG002  # the default keeps none
-        """Return the background captions' vectors where they come with the model, shape (m, width); else None."""
+        """Return the background captions' vectors if they come with the model, shape (m, width); else None."""
         return None
 
 
@@ -126,7 +126,7 @@ def _average(windows: np.ndarray) -> np.ndarray:
 
     The result has the shape (n, 2w - 2, 2w - 2).
     """
-    steps = WINDOWS - 1  # that a window is wide
+    steps = WINDOWS - 1  # in the width of a window
     total, count = np.zeros((2, len(windows), 2 * steps, 2 * steps), np.float32)
     for row, column in product(range(WINDOWS), repeat=2):
         held = np.s_[:, row : row + steps, column : column + steps]

@@ -40,6 +40,7 @@ class Family:
     Attributes:
         model: its class in transformers.
         processor: the class of its image processor, on Pillow.
+        width: length of a vector, from the model's configuration.
         clean: cleans a caption as the training pipeline did before the tokenizer.
         pad_fully: whether captions are padded to the full length, as in training; else to a multiple of `TEXT_STEP`.
         image_vectors: vectors of pixel values, for a model that `vit.arrange` prepared.
@@ -50,6 +51,7 @@ class Family:
 
     model: Any
     processor: Any
+    width: Callable[[Any], int]
     clean: Callable[[str], str]
     pad_fully: bool
     image_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
@@ -61,6 +63,7 @@ FAMILIES = {  # by the `model_type` of config.json
     "clip": Family(
         model=transformers.CLIPModel,
         processor=transformers.CLIPImageProcessorPil,
+        width=lambda config: int(config.projection_dim),
         clean=clean_web_text,
         pad_fully=False,
         image_vectors=vit.encode_clip_images,
@@ -70,6 +73,7 @@ FAMILIES = {  # by the `model_type` of config.json
     "siglip": Family(
         model=transformers.SiglipModel,
         processor=transformers.SiglipImageProcessorPil,
+        width=lambda config: int(config.vision_config.hidden_size),
         clean=str.lower,
         pad_fully=True,
         image_vectors=vit.encode_siglip_images,
@@ -105,8 +109,7 @@ class CheckpointEncoder(TorchEncoder):
     def width(self) -> int:
         """Length of every vector."""
         self.ensure_loaded()
-        config = self._model.config
-        return int(config.projection_dim if self.family == "clip" else config.vision_config.hidden_size)
+        return self._family.width(self._model.config)
 
     @property
     def logit_scale(self) -> float:  # type: ignore[override]  # it lies with the weights, which are read late

@@ -39,15 +39,15 @@ Images = Iterable[ImageInput] | Source | np.ndarray
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A picture as it was listed, before it is read: what is written to it later is found the next time.
+    """A picture as it was listed, before it is read: what is written to it later is found in the next run.
 
     Attributes:
         path: where it is.
-        name: by which a collection knows it: its path from the folder, or what the list says.
-        size: bytes; `UNKNOWN` of an address in a list, which is taken to keep its picture.
-        times: when its content, and when its content or rights were last written, nanoseconds since 1970; 0 where
-            that is not told.
-        problem: why it cannot be read, where that is seen already; `name` and this read on as one sentence.
+        name: how a collection names it: its path from the folder, or the entry of the list.
+        size: bytes; `UNKNOWN` for an address in a list, whose picture is taken never to change.
+        times: when its content, and when its content or rights were last written, nanoseconds since 1970; 0 if that is
+            not known.
+        problem: why it cannot be read, if that is known already; it reads on from `name` as one sentence.
     """
 
     path: Location
@@ -108,17 +108,17 @@ def collect_images(images: Images) -> list[tuple[Source, str]] | Iterator[tuple[
 def _expand(images: Iterable[ImageInput]) -> Iterator[tuple[Source, str]]:
     place = 0
     for item in images:
-        pairs: Iterable[tuple[Source | np.ndarray, str]]
+        pairs: Iterable[tuple[Source | np.ndarray, str | None]]
         match item:
             case str() | Path():
                 pairs = _expand_path(item)
-            case (image, str(name)):
-                pairs = [(image, name)]
+            case (picture, str(given)):
+                pairs = [(picture, given)]
             case _:
-                pairs = [(item, "")]
+                pairs = [(item, None)]
         for image, name in pairs:
             place += 1
-            yield _to_source(image, place), name or f"image {place}"
+            yield _to_source(image, place), f"image {place}" if name is None else name
 
 
 def _expand_path(path: str | Path) -> list[tuple[Path, str]]:

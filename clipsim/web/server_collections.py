@@ -11,36 +11,28 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradio.utils import get_upload_folder
-
-from clipsim.embedding import Item, Progress, name_sources
-from clipsim.encoders.base import Encoder
+from clipsim.collections import Collection, EmbeddingConfig, Filters, Hit, Manifest, index_folder
+from clipsim.embedding import Item, name_sources
+from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images.reading import SUFFIXES
 from clipsim.images.storage import Location, locate
 from clipsim.options import Precision
-from clipsim.web import service
-
-if TYPE_CHECKING:
-    from clipsim.collections import Collection, EmbeddingConfig, Filters, Hit
+from clipsim.web.service import Service
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
 MOST = 100  # results
-KEPT_SECONDS = (
-    7200.0  # for how long a visitor's own collection is kept; what a killed server leaves goes at its next start
-)
+KEPT_SECONDS = 7200.0  # for which a visitor's own collection is kept; after a kill it goes at the next start
 _OWN = re.compile(r"own-[0-9a-f]{32}")
-_open: dict[str, Collection] = {}
-_opening = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search came to.
 
     Attributes:
@@ -49,7 +41,7 @@ class Found:
         caption: what was searched for; None if more like a picture was.
         like: the picture, by its path in the collection, of which there should be more; None with a caption.
         model: name of the encoder.
-        hits: best first, as `clipsim.collections.collection.Hit`.
+        hits: best first.
     """
 
     collection: str
@@ -60,13 +52,12 @@ class Found:
     hits: list[Hit] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; thumbnails are data: addresses."""
-        return {**vars(self), "hits": [_plain(hit) for hit in self.hits]}
+        """Return plain data; thumbnails are data: addresses."""
+        return {**vars(self), "hits": [_to_plain(hit) for hit in self.hits]}
 
 
-def folders() -> dict[str, Location]:
-    """The collections that the server was started with: folders and addresses in `CLIPSIM_COLLECTIONS`, by their own
-    names.
+def folders_from_environment() -> dict[str, Location]:
+    """Return the folders and addresses in `CLIPSIM_COLLECTIONS`, by their own names.
 
     Several are separated as in PATH (":" on Linux).
     """
@@ -77,129 +68,131 @@ def folders() -> dict[str, Location]:
     return dict(zip(names, full, strict=True))
 
 
-def check() -> None:
-    """Raise a `ClipsimError` that says which of the collections cannot be opened, before anybody asks for it."""
-    for name in folders():
+class ServerCollections:
+    """The collections of one server, each opened once.
+
+    Attributes:
+        folders: those that the server was started with, by name.
+    """
+
+    def __init__(self, service: Service, folders: Mapping[str, Location], kept_seconds: float = KEPT_SECONDS) -> None:
+        """Search with the encoders of `service`, and keep what visitors have below its upload folder for a while."""
+        self.folders = folders
+        self._service = service
+        self._kept_seconds = kept_seconds
+        self._open: dict[str, Collection] = {}
+        self._opening = threading.Lock()
+
+    def check(self) -> None:
+        """Raise a `ClipsimError` that says which of the collections cannot be opened, before anybody asks for it."""
+        for name in self.folders:
+            try:
+                self.open(name)
+            except ClipsimError as error:
+                raise ClipsimError(f"{VARIABLE}: {error}") from error
+
+    def open(self, name: str) -> Collection:
+        """Return the collection of that name as it is on disk now.
+
+        Raises:
+            ClipsimError: the name is not known, or the collection is damaged.
+        """
+        folder = self._find(name)
+        with self._opening:
+            collection = self._open.get(name)
+            if collection is None or Manifest.read(folder).generation != collection.manifest.generation:
+                self._open[name] = collection = Collection.open(folder)
+            return collection
+
+    def search(
+        self,
+        name: str,
+        caption: str | None = None,
+        like: str | None = None,
+        top: int = 20,
+        path: str | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> SearchResult:
+        """Find the pictures of a collection that fit a caption best, or that are most like one of its own.
+
+        Raises:
+            CaptionError: neither or both of caption and like, or the caption is too long or no text.
+            ClipsimError: as `open` and `Collection.search`, or another count than 1 to `MOST`.
+        """
+        caption = (caption or "").strip() or None
+        if (caption is None) == (not like):
+            raise CaptionError(
+                "A search takes a caption, or one of the pictures to find more like it: give one of them."
+            )
+        self._service.check_size([], [caption or ""])
+        if not 1 <= top <= MOST:
+            raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
+        collection = self.open(name)
+        filters: Filters = {"path": path or None, "after": after or None, "before": before or None}
+        config = collection.manifest.embedding
+        if caption is None:
+            hits = collection.similar(str(like), top, thumbnails=True, **filters)
+        else:
+            hits = collection.search(caption, self._encoder(config), top, thumbnails=True, **filters)
+        return SearchResult(name, len(collection), caption, like or None, config.model, hits)
+
+    def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
+        """Make a collection of a visitor's own pictures, and return the name under which alone it is found.
+
+        Raises:
+            ClipsimError: none of the pictures can be read, or there are too many.
+        """
+        self._service.check_size(pictures, [])
+        name = f"own-{secrets.token_hex(16)}"
+        folder = self._service.uploads / name
+        originals = folder / "pictures"
+        originals.mkdir(parents=True)
         try:
-            opened(name)
-        except ClipsimError as error:
-            raise ClipsimError(f"{VARIABLE}: {error}") from error
+            for place, (source, title) in enumerate(name_sources(list(pictures)), 1):
+                _copy(source, originals, title, place)
+            report = index_folder(originals, folder / "collection", self._service.encoder(model, precision))
+            if not report.added:
+                reasons = " ".join(f"{rejected.name} {rejected.reason}." for rejected in report.rejected)
+                raise ClipsimError(f"None of the pictures could be kept: {reasons}")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(originals, ignore_errors=True)  # vectors and thumbnails are what is kept
+        end = threading.Timer(self._kept_seconds, self._forget, (name, folder))
+        end.daemon = True
+        end.start()
+        return name
 
+    def _find(self, name: str) -> Location:
+        if name in self.folders:
+            return self.folders[name]
+        if _OWN.fullmatch(name):
+            own = self._service.uploads / name / "collection"
+            if own.is_dir():
+                return own
+            raise ClipsimError("Your collection is no longer kept: add the pictures and keep them again.")
+        if not self.folders:
+            raise ClipsimError(f"There are no collections on this server: {VARIABLE} names them when it starts.")
+        raise ClipsimError(f"The collection “{name[:60]}” is not known: use {', '.join(self.folders)}.")
 
-def opened(name: str) -> Collection:
-    """The collection of that name, in its newest state.
+    def _encoder(self, config: EmbeddingConfig) -> Encoder:
+        """Return the collection's model; where that is what the page runs on, it is not loaded twice."""
+        auto = self._service.encoder("auto")
+        same = (auto.name, auto.precision) == (config.model, config.options.precision)
+        return auto if same else self._service.encoder(config.origin, config.options.precision)
 
-    Raises:
-        ClipsimError: the name is not known, or the collection is damaged.
-    """
-    from clipsim.collections import Collection, Manifest
-
-    folder = _folder(name)
-    with _opening:
-        kept = _open.get(name)
-        if kept is None or Manifest.read(folder).generation != kept.manifest.generation:
-            _open[name] = kept = Collection.open(folder)
-        return kept
-
-
-def _folder(name: str) -> Location:
-    known = folders()
-    if name in known:
-        return known[name]
-    own = _own(name)
-    if own and own.is_dir():
-        return own
-    if own:
-        raise ClipsimError("Your collection is no longer kept: add the pictures and keep them again.")
-    if not known:
-        raise ClipsimError(f"There are no collections on this server: {VARIABLE} names them when it starts.")
-    raise ClipsimError(f"The collection “{name[:60]}” is not known: use {', '.join(known)}.")
-
-
-def _own(name: str) -> Path | None:
-    """Where a visitor's own collection lies; below the upload folder, which is cleared after a while."""
-    return Path(get_upload_folder()) / name / "collection" if _OWN.fullmatch(name) else None
-
-
-def search(
-    name: str,
-    caption: str | None = None,
-    like: str | None = None,
-    top: int = 20,
-    path: str | None = None,
-    after: str | None = None,
-    before: str | None = None,
-) -> Found:
-    """The pictures of a collection that fit a caption best, or that are most like one of its own.
-
-    Raises:
-        CaptionError: neither or both of caption and like, or the caption is too long or no text.
-        ClipsimError: as `opened` and `Collection.search`, or another count than 1 to `MOST`.
-    """
-    if bool((caption or "").strip()) == bool(like):
-        raise CaptionError("A search takes a caption, or one of the pictures to find more like it: give one of them.")
-    service.check_size([], [caption or ""])
-    if not 1 <= top <= MOST:
-        raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
-    collection = opened(name)
-    filters: Filters = {"path": path or None, "after": after or None, "before": before or None}
-    config = collection.manifest.embedding
-    if like:
-        hits = collection.similar(like, top, thumbnails=True, **filters)
-    else:
-        hits = collection.search(str(caption), _encoder(config), top, thumbnails=True, **filters)
-    return Found(name, len(collection), None if like else str(caption).strip(), like or None, config.model, hits)
-
-
-def _encoder(config: EmbeddingConfig) -> Encoder:
-    """The collection's model; where that is what the page runs on, not another time."""
-    auto = service.encoder("auto")
-    same = (auto.name, auto.precision) == (config.model, config.options.precision)
-    return auto if same else service.encoder(config.origin, config.options.precision)
-
-
-def keep(pictures: Sequence[Item], model: str, wanted: Precision = "auto", progress: Progress | None = None) -> str:
-    """Make a collection of a visitor's own pictures; the name under which alone it is found. `wanted` is a precision.
-
-    Raises:
-        ClipsimError: none of the pictures can be read, or there are too many.
-    """
-    from clipsim.collections import index_folder
-
-    service.check_size(pictures, [])
-    name = f"own-{secrets.token_hex(16)}"
-    folder = Path(get_upload_folder()) / name
-    originals = folder / "pictures"
-    originals.mkdir(parents=True)
-    try:
-        for place, (source, title) in enumerate(name_sources(list(pictures)), 1):
-            _copied(source, originals, title, place)
-        report = index_folder(originals, folder / "collection", service.encoder(model, wanted), progress=progress)
-        if not report.added:
-            reasons = " ".join(f"{rejected.name} {rejected.reason}." for rejected in report.rejected)
-            raise ClipsimError(f"None of the pictures could be kept: {reasons}")
-    except BaseException:
+    def _forget(self, name: str, folder: Path) -> None:
+        with self._opening:
+            self._open.pop(name, None)
         shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(originals, ignore_errors=True)  # vectors and thumbnails are what is kept
-    end = threading.Timer(KEPT_SECONDS, _forget, (name, folder))
-    end.daemon = True
-    end.start()
-    return name
 
 
-def _forget(name: str, folder: Path) -> None:
-    with _opening:
-        _open.pop(name, None)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _copied(source: Any, folder: Path, title: str, place: int) -> None:
-    """The picture under its own name, or where that is none that a file can have, by its place."""
+def _copy(source: Any, folder: Path, title: str, place: int) -> None:
+    """Write a picture under its own name, or by its place where no file can have that name."""
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     plain = Path(title).name
-    usable = bool(plain) and not plain.startswith(".") and len(plain.encode("utf-8", "replace")) < 200
-    file = plain if usable else f"picture {place}"
+    file = f"picture {place}" if plain[:1] in ("", ".") else plain
     if Path(file).suffix.lower() not in SUFFIXES:
         file += ".jpg"  # content counts, the ending only lets it be found
     try:
@@ -208,6 +201,6 @@ def _copied(source: Any, folder: Path, title: str, place: int) -> None:
         (folder / f"picture {place}.jpg").write_bytes(data)
 
 
-def _plain(hit: Hit) -> dict[str, Any]:
+def _to_plain(hit: Hit) -> dict[str, Any]:
     address = "data:image/jpeg;base64," + base64.b64encode(hit.thumbnail).decode("ascii")
     return {**vars(hit), "notes": list(hit.notes), "size": list(hit.size), "thumbnail": address}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipsim.cli import main as cli
-from clipsim.collections import Collection
-from clipsim.collections.indexing import index_folder
-from clipsim.collections.ray import Ray, cpu_share, part_size
-from clipsim.errors import ClipsimError
+from clipsim.collections import Collection, index_folder
+from clipsim.collections.ray import Ray, choose_part_size, share_cores
+from clipsim.errors import ClipsimError, UsageError
 
 
 def test_ray_gives_the_collection_that_one_process_gives(
@@ -27,7 +27,7 @@ def test_ray_gives_the_collection_that_one_process_gives(
     index_folder(tmp_path / "pictures", tmp_path / "one", str(tiny_clip), device="cpu")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    engine = Ray(workers=2, device="cpu")
+    engine = Ray(workers=2)
     done = index_folder(tmp_path / "pictures", tmp_path / "two", str(tiny_clip), device="cpu", engine=engine)
     one, two = (Collection.open(tmp_path / name) for name in ("one", "two"))
     assert (done.added, [bad.name for bad in done.rejected]) == (70, ["35.png"])
@@ -41,7 +41,7 @@ def test_ray_gives_the_collection_that_one_process_gives(
 
 
 def test_parts_are_whole_batches_and_all_workers_have_several() -> None:
-    assert [part_size(files, 2) for files in (1, 200, 1_000, 1_000_000)] == [16, 16, 32, 256]
+    assert [choose_part_size(files, 2) for files in (1, 200, 1_000, 1_000_000)] == [16, 16, 32, 256]
 
 
 def test_the_command_indexes_a_parquet_of_paths_on_ray(
@@ -57,10 +57,10 @@ def test_the_command_indexes_a_parquet_of_paths_on_ray(
 
 
 def test_without_ray_the_engine_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "ray.data", None)
-    with pytest.raises(ClipsimError, match="not installed: run pip install"):
-        Ray()
+    monkeypatch.delitem(sys.modules, "clipsim.collections.ray")
+    with pytest.raises(UsageError, match="not installed: run pip install"):
+        importlib.import_module("clipsim.collections.ray")
 
 
 def test_a_cluster_that_is_not_there_is_a_sentence(
@@ -73,15 +73,15 @@ def test_a_cluster_that_is_not_there_is_a_sentence(
 
 def test_workers_fit_on_the_machines_that_there_are() -> None:
     small = {"CPU": 3.0}
-    assert cpu_share([{"CPU": 16.0}], 0, "auto") == (4, {"num_cpus": 4})
-    assert cpu_share([small, small], 0, "cpu") == (1, {"num_cpus": 3})  # six for one are on no machine
-    assert cpu_share([small, small], 3, "cpu") == (3, {"num_cpus": 1})
-    assert cpu_share([small, {"CPU": 8.0, "GPU": 2.0}], 0, "auto") == (2, {"num_cpus": 4, "num_gpus": 1})
-    assert cpu_share([{"CPU": 8.0, "GPU": 2.0}], 2, "cpu") == (2, {"num_cpus": 4})
-    with pytest.raises(ClipsimError, match="There are 6 cores for 7 workers"):
-        cpu_share([small, small], 7, "cpu")
+    assert share_cores([{"CPU": 16.0}], 0, "auto") == (4, {"num_cpus": 4})
+    assert share_cores([small, small], 0, "cpu") == (1, {"num_cpus": 3})  # six for one are on no machine
+    assert share_cores([small, small], 3, "cpu") == (3, {"num_cpus": 1})
+    assert share_cores([small, {"CPU": 8.0, "GPU": 2.0}], 0, "auto") == (2, {"num_cpus": 4, "num_gpus": 1})
+    assert share_cores([{"CPU": 8.0, "GPU": 2.0}], 2, "cpu") == (2, {"num_cpus": 4})
+    with pytest.raises(UsageError, match="There are 6 cores for 7 workers"):
+        share_cores([small, small], 7, "cpu")
 
 
 def test_a_number_of_workers_that_cannot_be_is_refused() -> None:
-    with pytest.raises(ClipsimError, match="-1 workers cannot work"):
+    with pytest.raises(UsageError, match="-1 workers cannot work"):
         Ray(workers=-1)

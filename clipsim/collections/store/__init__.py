@@ -1,23 +1,27 @@
-"""The files of a collection: what counts, pictures as vectors and rows, approximate indexes, and who writes them."""
+"""The files of a collection: the manifest, segments of vectors and rows, approximate indexes, and who writes them."""
 
-from clipsim.collections.store.ann import EXACT, KINDS, Query, Searcher, suitable_kind
+from clipsim.collections.store.kinds import EXACT, IVF_PQ, KINDS, PQ, choose_kind
 from clipsim.collections.store.manifest import (
     MANIFEST,
     EmbeddingConfig,
     FailedFile,
     Manifest,
-    read_rejected,
+    read_failed,
     read_removed,
 )
-from clipsim.collections.store.segments import FOLDER, LIGHT, Segment, schema, write_segment
+from clipsim.collections.store.search import Query, Searcher
+from clipsim.collections.store.segments import FOLDER, LIGHT, SCHEMA, Segment, write_segment
 from clipsim.collections.store.writer import Writer
 
 __all__ = [
     "EXACT",
     "FOLDER",
+    "IVF_PQ",
     "KINDS",
     "LIGHT",
     "MANIFEST",
+    "PQ",
+    "SCHEMA",
     "EmbeddingConfig",
     "FailedFile",
     "Manifest",
@@ -25,9 +29,8 @@ __all__ = [
     "Searcher",
     "Segment",
     "Writer",
-    "read_rejected",
+    "choose_kind",
+    "read_failed",
     "read_removed",
-    "schema",
-    "suitable_kind",
     "write_segment",
 ]

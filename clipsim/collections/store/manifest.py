@@ -1,33 +1,28 @@
-"""What a collection consists of: the one file that says which others count, and the lists beside it."""
+"""The manifest, which says what files belong to a collection, and the lists beside it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 
-from clipsim.collections.store import ann
 from clipsim.collections.store.segments import FOLDER
-from clipsim.embedding import Rejected
-from clipsim.encoders.base import Encoder
-from clipsim.encoders.registry import MODELS, load
+from clipsim.encoders import MODELS, Encoder, load
 from clipsim.errors import ClipsimError, UsageError
-from clipsim.images import storage
-from clipsim.images.storage import UNKNOWN, Location
-from clipsim.options import Choices, Options
+from clipsim.images import UNKNOWN, Location, storage
+from clipsim.options import Options
 from clipsim.scoring import resolve_precision
 
-FORMAT = 2  # in 1, which is still read, vectors lay in flat indexes of FAISS
+FORMAT = 2  # format 1, which is still read, kept vectors in flat indexes of FAISS
 MANIFEST = "manifest.json"
-_LATER = "written by a later version of clipsim"
 
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """How the vectors of a collection came about; those of another config have no place in it.
+    """How the vectors of a collection were made; those of another config cannot be compared with them.
 
     Attributes:
         model: name of the encoder.
@@ -44,11 +39,11 @@ class EmbeddingConfig:
     options: Options = Options(precision="full")
 
     @classmethod
-    def of(cls, encoder: Encoder, options: Options = Options()) -> EmbeddingConfig:
-        """That of an encoder; its weights are loaded.
+    def from_encoder(cls, encoder: Encoder, options: Options = Options()) -> EmbeddingConfig:
+        """Return the config of what an encoder makes; its weights are loaded.
 
         Raises:
-            ClipsimError: the framing gives several vectors a picture, or a choice is not known.
+            UsageError: the framing gives several vectors a picture.
             EncoderError: the model cannot be loaded.
         """
         if options.framing == "tiles-best":
@@ -56,7 +51,9 @@ class EmbeddingConfig:
                 "A collection holds one vector a picture, and framing tiles-best makes several: use crop, pad or "
                 "tiles-mean."
             )
-        return cls(encoder.name, encoder.revision, encoder.width, _origin(encoder), resolve_precision(options, encoder))
+        known = "/" in encoder.name or any(encoder.name == model.name for model in MODELS)
+        origin = encoder.name if known else str(encoder.folder.resolve()) if encoder.folder else ""
+        return cls(encoder.name, encoder.revision, encoder.width, origin, resolve_precision(options, encoder))
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> EmbeddingConfig:
@@ -64,62 +61,55 @@ class EmbeddingConfig:
         options = Options.from_dict(plain.get("options", plain))
         return cls(plain["model"], plain["revision"], int(plain["width"]), plain["origin"], options)
 
+    def facts(self) -> dict[str, object]:
+        """Return what vectors must share to be compared, as an error names it."""
+        return {"model": self.model, "revision": self.revision, "width": self.width, **self.options.to_dict()}
+
     def load(self, device: str = "auto") -> Encoder:
-        """The encoder again.
+        """Load the encoder.
 
         Raises:
-            EncoderError: it cannot be had.
-            ClipsimError: it is not what it was, or was the caller's own.
+            EncoderError: it cannot be loaded.
+            UsageError: it was the caller's own.
+            ClipsimError: its weights have changed.
         """
-
         if not self.origin:
-            raise ClipsimError(f"The collection's model {self.model} is not one that can be loaded: pass the encoder.")
+            raise UsageError(f"The collection's model {self.model} is not one that can be loaded: pass the encoder.")
         encoder = load(self.origin, device, self.options.precision)
         self.check(encoder)
         return encoder
 
     def check(self, encoder: Encoder) -> None:
-        """Raise a `ClipsimError` unless the encoder's captions can be compared with these vectors."""
-        if encoder.name != self.model:
-            raise ClipsimError(
-                f"The collection was made with {self.model}, not with {encoder.name}: use that model, or make another "
-                "collection."
-            )
+        """Check that the encoder's captions can be compared with these vectors.
+
+        Raises:
+            UsageError: it is another model.
+            ClipsimError: its weights have changed.
+        """
+        self.check_facts({"model": encoder.name})
         if encoder.revision != self.revision:
             raise ClipsimError(
                 f"The weights of {self.model} have changed since the collection was made (revision "
                 f"{self.revision or 'unknown'}, now {encoder.revision or 'unknown'}): make another collection."
             )
 
-    def check_same(self, other: EmbeddingConfig) -> None:
-        """Raise a `ClipsimError` that names both unless vectors of the other config may be added."""
-        theirs = other._facts()
-        for what, ours in self._facts().items():
-            self.check_choice(what, theirs[what], ours)
-
-    def check_options(self, **choices: Unpack[Choices]) -> None:
-        """Raise a `UsageError` that names both where another choice is given than was made."""
-        for what, choice in choices.items():
-            self.check_choice(what, choice, self.options.to_dict()[what])
-
-    def _facts(self) -> dict[str, Any]:
-        """Return what vectors must share to be compared, by the words of an error."""
-        return {"model": self.model, "revision": self.revision, "width": self.width, **self.options.to_dict()}
-
-    @staticmethod
-    def check_choice(what: str, choice: Any, ours: Any) -> None:
-        """Raise a `UsageError` that names both where another choice was made than the collection's."""
-        if choice != ours:
-            raise UsageError(
-                f"The collection was made with {what} {ours}, not {choice}: use that one, or make another collection."
-            )
+    def check_facts(self, facts: Mapping[str, object]) -> None:
+        """Raise a `UsageError` that names both where one of `facts` is not the collection's."""
+        ours = self.facts()
+        for what, theirs in facts.items():
+            if theirs != ours[what]:
+                raise UsageError(
+                    f"The collection was made with {what} {ours[what]}, not {theirs}: use that one, or make another "
+                    "collection."
+                )
 
 
-def _origin(encoder: Encoder) -> str:
+@dataclass(frozen=True)
+class IndexPart:
+    """A file of an approximate index, and the segments that it covers, in its order."""
 
-    if any(encoder.name == model.name for model in MODELS) or "/" in encoder.name:
-        return encoder.name
-    return str(encoder.folder.resolve()) if encoder.folder else ""
+    file: str
+    segments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -127,15 +117,15 @@ class Manifest:
     """What a collection consists of.
 
     Attributes:
-        embedding: how its vectors came about.
+        embedding: how its vectors were made.
         source: where the pictures lie; "" where that is not one folder.
         segments: id and number of rows of each, in the collection's order.
-        removed: name of the file that says which of these rows are removed; "" if none are.
-        rejected: name of the file with the pictures that could not be read; "" if there are none.
+        removed: name of the file that lists the removed rows; "" if none are.
+        rejected: name of the file that lists the pictures that could not be read; "" if there are none.
         index: files of the approximate index, each with the segments that it covers.
         rows: pictures in the collection.
         generation: how often it was written to.
-        format: version of all this.
+        format: version of the files.
     """
 
     embedding: EmbeddingConfig
@@ -143,29 +133,31 @@ class Manifest:
     segments: tuple[tuple[str, int], ...] = ()
     removed: str = ""
     rejected: str = ""
-    index: tuple[ann.Part, ...] = ()
+    index: tuple[IndexPart, ...] = ()
     rows: int = 0
     generation: int = 0
     format: int = FORMAT
 
     @classmethod
     def read(cls, folder: Location) -> Manifest:
-        """That of a folder.
+        """Read the manifest of the collection in a folder.
 
         Raises:
             ClipsimError: there is none, or it is damaged, or of a later version.
         """
         try:
             plain = json.loads(storage.read(folder / MANIFEST))
-            config = plain.pop("recipe", None) or plain["embedding"]  # "recipe" until format 1
+            config = plain.pop("recipe", None) or plain["embedding"]  # the key was "recipe" in format 1
             if plain["format"] > FORMAT:
-                raise ClipsimError(f"The collection in {folder} was {_LATER}: update this one.")
+                raise ClipsimError(
+                    f"The collection in {folder} was written by a later version of clipsim: update this one."
+                )
             return cls(
                 **plain
                 | {
                     "embedding": EmbeddingConfig.from_dict(config),
                     "segments": tuple((str(name), int(rows)) for name, rows in plain["segments"]),
-                    "index": tuple(ann.Part(part["file"], tuple(part["segments"])) for part in plain["index"]),
+                    "index": tuple(IndexPart(part["file"], tuple(part["segments"])) for part in plain["index"]),
                 }
             )
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -183,17 +175,17 @@ class Manifest:
         storage.sync(folder)
 
     def files(self) -> set[str]:
-        """Every file that counts, by its path in the collection: vectors by both names that they may have."""
+        """Return every file that counts, by its path in the collection; vectors by both names that they may have."""
         segments = {f"{FOLDER}/{name}.{end}" for name, _ in self.segments for end in ("npy", "faiss", "parquet")}
         return {name for name in (self.removed, self.rejected) if name} | {part.file for part in self.index} | segments
 
 
 @dataclass(frozen=True)
 class FailedFile:
-    """A picture that could not be read; while size and times are the same it is not tried again.
+    """A picture that could not be read; it is not tried again while its size and times are the same.
 
     Attributes:
-        name, reason: as `clipsim.embedding.pipeline.Rejected`.
+        name, reason: as `clipsim.embedding.Rejected`.
         size: bytes.
         times: when its content, and when its content or rights were last changed, nanoseconds since 1970.
     """
@@ -203,31 +195,23 @@ class FailedFile:
     size: int = UNKNOWN
     times: tuple[int, int] = (-1, -1)
 
-    @property
-    def rejected(self) -> Rejected:
-        """What a person is told of it."""
-        return Rejected(self.name, self.reason)
-
 
 def read_removed(folder: Location, manifest: Manifest) -> dict[str, np.ndarray]:
-    """Removed rows, rising, by the segment's id."""
-    plain = _json(folder, manifest.removed) or {}
+    """Return the removed rows, rising, by the segment's id."""
+    plain = _read_json(folder, manifest.removed, {})
     return {name: np.array(rows, np.int64) for name, rows in plain.items()}
 
 
-def read_rejected(folder: Location, manifest: Manifest) -> list[FailedFile]:
-    """Pictures that could not be read."""
+def read_failed(folder: Location, manifest: Manifest) -> list[FailedFile]:
+    """Return the pictures that could not be read."""
     return [
-        FailedFile(bad["name"], bad["reason"], bad["size"], tuple(bad["times"]))
-        for bad in _json(folder, manifest.rejected) or []
+        FailedFile(**plain | {"times": tuple(plain["times"])}) for plain in _read_json(folder, manifest.rejected, [])
     ]
 
 
-def _json(folder: Location, name: str) -> Any:
-    if not name:
-        return None
+def _read_json(folder: Location, name: str, missing: Any) -> Any:
     try:
-        return json.loads(storage.read(folder / name))
+        return json.loads(storage.read(folder / name)) if name else missing
     except (OSError, ValueError) as error:
         raise ClipsimError(
             f"{folder / name} cannot be read ({error}): open the collection again, or see verify."

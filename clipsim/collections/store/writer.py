@@ -9,48 +9,70 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
-from clipsim.collections.store import ann
-from clipsim.collections.store.manifest import FORMAT, MANIFEST, EmbeddingConfig, FailedFile, Manifest, read_removed
+from clipsim.collections.store.kinds import EXACT, KINDS, choose_kind
+from clipsim.collections.store.manifest import (
+    FORMAT,
+    MANIFEST,
+    EmbeddingConfig,
+    FailedFile,
+    IndexPart,
+    Manifest,
+    read_removed,
+)
 from clipsim.collections.store.segments import FOLDER, Segment, write_segment
-from clipsim.errors import ClipsimError
-from clipsim.images import storage
-from clipsim.images.storage import Location, locate
+from clipsim.errors import ClipsimError, UsageError
+from clipsim.images import Location, locate, storage
 
 LOCK = "lock"
-MERGED = 65_536  # rows that small segments are merged to: 128 MB of vectors of width 512
-SMALL = MERGED // 2  # rows below which a segment is merged with others
-FEW_REMOVED = 0.05  # share of a large segment's rows that may be removed before it is written anew
-_OURS = re.compile(
-    r"(removed|rejected)-\d+\.json|index-([0-9a-f]{32}|\d+-\d+)\.faiss|[0-9a-f]{32}\.(npy|faiss|parquet)|manifest\.json"
+MERGED_ROWS = 65_536  # rows that small segments are merged to: 128 MB of vectors of width 512
+MAX_REMOVED = 0.05  # share of a large segment's rows that may be removed before it is written anew
+STALE = 0.1  # share of the pictures that an approximate index may lack, which are compared one by one
+_OWN_FILES = re.compile(
+    r"((removed|rejected)-\d+\.json|index-([0-9a-f]{32}|\d+-\d+)\.faiss|[0-9a-f]{32}\.(npy|faiss|parquet)"
+    r"|manifest\.json)(\.partial)?"
 )
 
 
 class Writer:
-    """The one that may change a collection, made if it is missing: a context, in which other writers are refused."""
+    """The one that may change a collection, made if it is missing: a context, in which other writers are refused.
+
+    Attributes:
+        folder: of the collection.
+        manifest: its state.
+    """
 
     def __init__(
-        self, folder: str | Location, config: EmbeddingConfig | None = None, source: str | None = None
+        self,
+        folder: str | Location,
+        config: EmbeddingConfig | None = None,
+        source: str | None = None,
+        *,
+        merged_rows: int = MERGED_ROWS,
     ) -> None:
-        """
+        """Take what the context will open.
+
         Args:
             folder: of the collection, here or at an address.
-            config: how what is added was made; None for that of the collection, which there must be then.
+            config: how what is added was made; None for that of the collection, which must exist then.
             source: where the pictures lie; None leaves what the manifest says.
+            merged_rows: largest number of rows that segments are merged to; those of half as many count as small.
         """
         self.folder = locate(folder)
-        self._config, self._source = config, source
+        self._config, self._source, self._merged_rows = config, source, merged_rows
 
     def __enter__(self) -> Writer:
-        """
+        """Lock the collection, and remove what a killed process left.
+
         Raises:
-            ClipsimError: another process writes, the folder is no collection or cannot be written, or it was made by
-                another config.
+            UsageError: the folder holds other files, or the collection was made by another config.
+            ClipsimError: another process writes, the folder is no collection or cannot be written to.
         """
         self._claim()
         try:
-            self.manifest = self._opened()
-            self._before = self.manifest.files()
+            self.manifest = self._open()
+            self._previous = self.manifest.files()
             self._sweep(set())
         except BaseException:
             self._lock.release()
@@ -58,18 +80,18 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Remove what no longer counts, and unlock the collection."""
         try:
-            self._sweep(self._before)  # whoever read these when this began may go on
+            self._sweep(self._previous)  # readers that had these open when this began may go on
         finally:
             self._lock.release()
 
     def _claim(self) -> None:
-        from filelock import FileLock, Timeout
-
         try:
             storage.make_folder(self.folder)
-            if not storage.exists(self.folder / MANIFEST) and _foreign(self.folder):
-                raise ClipsimError(f"{self.folder} holds other files: give the collection an empty folder.")
+            foreign = {name for name in storage.list_names(self.folder) if not _OWN_FILES.fullmatch(name)}
+            if not storage.exists(self.folder / MANIFEST) and foreign - {LOCK, FOLDER}:
+                raise UsageError(f"{self.folder} holds other files: give the collection an empty folder.")
             self._lock = FileLock(storage.find_local_folder(self.folder) / LOCK, timeout=0)
             self._lock.acquire()
         except Timeout as error:
@@ -77,12 +99,12 @@ class Writer:
         except (OSError, NotImplementedError) as error:
             raise ClipsimError(f"{self.folder} cannot be written to ({error}): give another folder.") from error
 
-    def _opened(self) -> Manifest:
+    def _open(self) -> Manifest:
         exists = storage.exists(self.folder / MANIFEST)
         if exists or self._config is None:
             manifest = Manifest.read(self.folder)
             if self._config is not None:
-                manifest.embedding.check_same(self._config)
+                manifest.embedding.check_facts(self._config.facts())
         else:
             manifest = Manifest(self._config)
         if self._source is not None:
@@ -92,13 +114,14 @@ class Writer:
         return manifest
 
     def _write(self, manifest: Manifest) -> None:
-        if self._overtaken():
+        """Make `manifest` the next state of the collection."""
+        if self._is_overtaken():
             raise ClipsimError(
                 f"Another machine has written to {self.folder} meanwhile: let one of them write, and run this again."
             )
-        self._put(manifest)
+        self._put(replace(manifest, generation=self.manifest.generation + 1))
 
-    def _overtaken(self) -> bool:
+    def _is_overtaken(self) -> bool:
         """Whether another machine has written to an address, for which a lock holds on one machine only."""
         return not storage.is_local(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation
 
@@ -120,107 +143,106 @@ class Writer:
         self,
         *segments: str,
         removed: Mapping[str, Iterable[int]] | None = None,
-        rejected: Sequence[FailedFile] | None = None,
+        failed: Sequence[FailedFile] | None = None,
     ) -> None:
         """Make segments that were written part of the collection, and rows of older ones no longer part of it, at once.
 
         Args:
             segments: ids from `write_segment`.
             removed: rows to remove by the segment's id, counted from 0.
-            rejected: all pictures that could not be read, instead of those listed so far; None leaves these.
+            failed: all pictures that could not be read, instead of those listed so far; None leaves these.
         """
-        manifest = replace(self.manifest, generation=self.manifest.generation + 1)
         added = tuple((name, len(Segment(self.folder, name))) for name in segments)
         manifest = replace(
-            manifest, segments=manifest.segments + added, rows=manifest.rows + sum(rows for _, rows in added)
+            self.manifest,
+            segments=self.manifest.segments + added,
+            rows=self.manifest.rows + sum(rows for _, rows in added),
         )
         if removed:
-            gone = {name: set(rows.tolist()) for name, rows in read_removed(self.folder, self.manifest).items()}
+            dead = {name: set(rows.tolist()) for name, rows in read_removed(self.folder, self.manifest).items()}
             for name, rows in removed.items():
-                gone[name] = gone.get(name, set()) | {int(row) for row in rows}
-            manifest = self._with_removed(manifest, gone)
-        if rejected is not None:
-            file = f"rejected-{manifest.generation}.json" if rejected else ""
-            if file:
-                storage.write(self.folder / file, json.dumps([asdict(bad) for bad in rejected]).encode())
-            manifest = replace(manifest, rejected=file)
+                dead[name] = dead.get(name, set()) | {int(row) for row in rows}
+            manifest = self._mark_removed(manifest, dead)
+        if failed is not None:
+            manifest = replace(manifest, rejected=self._write_list("rejected", [asdict(file) for file in failed]))
         self._write(manifest)
 
-    def _with_removed(self, manifest: Manifest, gone: Mapping[str, set[int]]) -> Manifest:
-        gone = {name: rows for name, rows in gone.items() if rows}
-        file = f"removed-{manifest.generation}.json" if gone else ""
+    def _mark_removed(self, manifest: Manifest, dead: Mapping[str, Iterable[int]]) -> Manifest:
+        lists = {name: rows for name, dead_rows in dead.items() if (rows := sorted(dead_rows))}
+        total = sum(rows for _, rows in manifest.segments) - sum(map(len, lists.values()))
+        return replace(manifest, removed=self._write_list("removed", lists), rows=total)
+
+    def _write_list(self, kind: str, content: Sequence[object] | Mapping[str, object]) -> str:
+        """Write a list that goes with the next manifest, and return its name: "" where it is empty."""
+        file = f"{kind}-{self.manifest.generation + 1}.json" if content else ""
         if file:
-            plain = {name: sorted(rows) for name, rows in gone.items()}
-            storage.write(self.folder / file, json.dumps(plain).encode())
-        total = sum(rows for _, rows in manifest.segments) - sum(map(len, gone.values()))
-        return replace(manifest, removed=file, rows=total)
+            storage.write(self.folder / file, json.dumps(content).encode())
+        return file
 
     def merge(self) -> None:
         """Write small segments, and those with many removed rows, anew as few large ones without them."""
-        gone = read_removed(self.folder, self.manifest)
-        old = [
-            (name, rows)
+        dead = read_removed(self.folder, self.manifest)
+        old = {
+            name: rows
             for name, rows in self.manifest.segments
-            if rows < SMALL or len(gone.get(name, ())) > FEW_REMOVED * rows
-        ]
-        if len(old) < 2 and not any(name in gone for name, _ in old):
+            if rows < self._merged_rows // 2 or len(dead.get(name, ())) > MAX_REMOVED * rows
+        }
+        if len(old) < 2 and not old.keys() & dead.keys():
             return
-        new = list(self._merged(old, gone))
-        left = {name for name, _ in old}
-        kept = tuple(segment for segment in self.manifest.segments if segment[0] not in left)
-        manifest = replace(self.manifest, segments=kept + tuple(new), generation=self.manifest.generation + 1)
-        self._write(
-            self._with_removed(manifest, {name: set(rows.tolist()) for name, rows in gone.items() if name not in left})
-        )
+        new = tuple(self._write_merged(old, dead))
+        kept = tuple(segment for segment in self.manifest.segments if segment[0] not in old)
+        dead = {name: rows.tolist() for name, rows in dead.items() if name not in old}
+        self._write(self._mark_removed(replace(self.manifest, segments=kept + new), dead))
 
-    def _merged(self, old: list[tuple[str, int]], gone: Mapping[str, np.ndarray]) -> Iterator[tuple[str, int]]:
-        """Segments of up to `MERGED` rows; about two of them are held at once."""
+    def _write_merged(self, old: Mapping[str, int], dead: Mapping[str, np.ndarray]) -> Iterator[tuple[str, int]]:
+        """Write the live rows of segments anew, and yield id and rows of each; about two of them are held at once."""
         tables: list[pa.Table] = []
         vectors: list[np.ndarray] = []
-        for name, rows in old:
+        for name, rows in old.items():
             segment = Segment(self.folder, name)
-            live = np.delete(np.arange(rows), gone.get(name, []))
-            if sum(map(len, vectors)) + len(live) > MERGED and vectors:
-                yield self._joined(tables, vectors)
+            live = np.delete(np.arange(rows), dead.get(name, []))
+            if vectors and sum(map(len, vectors)) + len(live) > self._merged_rows:
+                yield self._write_joined(tables, vectors)
                 tables, vectors = [], []
             if len(live):
-                tables.append(segment.table().take(pa.array(live)))
+                tables.append(segment.read_table().take(pa.array(live)))
                 vectors.append(segment.vectors[live])
         if vectors:
-            yield self._joined(tables, vectors)
+            yield self._write_joined(tables, vectors)
 
-    def _joined(self, tables: list[pa.Table], vectors: list[np.ndarray]) -> tuple[str, int]:
-        together = np.concatenate(vectors)
-        return write_segment(self.folder, pa.concat_tables(tables), together), len(together)
+    def _write_joined(self, tables: list[pa.Table], vectors: list[np.ndarray]) -> tuple[str, int]:
+        table = pa.concat_tables(tables)
+        return write_segment(self.folder, table, np.concatenate(vectors)), len(table)
 
     def build_index(self, kind: str | None = None) -> None:
         """Build an approximate index over all segments, or take it away where the size needs none.
 
         Args:
-            kind: a key of `clipsim.collections.store.ann.KINDS`, or None for what suits the size.
+            kind: a key of `KINDS`, or None for what suits the size.
         """
-        kind = kind or ann.suitable_kind(self.manifest.rows)
-        parts: tuple[ann.Part, ...] = ()
-        if kind != ann.EXACT:
-            parts = ann.build(self.folder, self.manifest.segments, self.manifest.embedding.width, kind)
-        self._write(replace(self.manifest, index=parts, generation=self.manifest.generation + 1))
+        kind = kind or choose_kind(self.manifest.rows)
+        parts: tuple[IndexPart, ...] = ()
+        if kind != EXACT:
+            from clipsim.collections.store.ann import build_index  # loads FAISS, which exact search does without
+
+            parts = build_index(self.folder, self.manifest.segments, self.manifest.embedding.width, KINDS[kind])
+        self._write(replace(self.manifest, index=parts))
+
+    def update_index(self, kind: str | None = None) -> None:
+        """Build the index, as `build_index` does, unless the one that is there covers nearly all pictures."""
+        kind = kind or choose_kind(self.manifest.rows)
+        names = {name for part in self.manifest.index for name in part.segments}
+        covered = sum(rows for name, rows in self.manifest.segments if name in names)
+        stale = covered < (1 - STALE) * self.manifest.rows
+        if self.manifest.index if kind == EXACT else stale:
+            self.build_index(kind)
 
     def _sweep(self, kept: set[str]) -> None:
         """Remove files that do not count: what a killed process left, what was merged or replaced."""
-        if self._overtaken():  # what this one does not know of may count
+        if self._is_overtaken():  # what this one does not know of may count
             return
         kept = kept | self.manifest.files() | {MANIFEST, LOCK}
-        for inside in ("", FOLDER):
-            folder = self.folder / inside if inside else self.folder
+        for prefix, folder in (("", self.folder), (f"{FOLDER}/", self.folder / FOLDER)):
             for name in storage.list_names(folder):
-                if f"{inside}/{name}".lstrip("/") not in kept and _ours(name):
+                if prefix + name not in kept and _OWN_FILES.fullmatch(name):
                     storage.remove(folder / name)
-
-
-def _ours(name: str) -> bool:
-    return bool(_OURS.fullmatch(name.removesuffix(".partial")))
-
-
-def _foreign(folder: Location) -> bool:
-    """Whether the folder holds what no collection left there."""
-    return any(name not in (LOCK, FOLDER) and not _ours(name) for name in storage.list_names(folder))

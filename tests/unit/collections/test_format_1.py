@@ -14,7 +14,7 @@ import pytest
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder
-from clipsim.collections.store import MANIFEST, Writer, schema
+from clipsim.collections.store import MANIFEST, SCHEMA, Writer
 from clipsim.images import storage
 from clipsim.images.storage import Location
 
@@ -60,8 +60,8 @@ def added(folder: Location) -> np.ndarray:
     vector[0, 7] = 1
     row = {"path": "new.jpg", "size": 1, "mtime_ns": 1, "digest": "", "width": 1, "height": 1, "notes": []}
     with Writer(folder) as writer:
-        writer.add(pa.Table.from_pylist([row | {"seen": 1.0, "thumbnail": b""}], schema()), vector)
-    return np.asarray(vector[0])
+        writer.add(pa.Table.from_pylist([row | {"seen": 1.0, "thumbnail": b""}], SCHEMA), vector)
+    return vector.reshape(-1)
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support import paint
-from support_collections import filled, unit
+from support_collections import fill, random_vectors
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
-from clipsim.collections.store import Writer
-from clipsim.collections.store.ann import PQ
+from clipsim.collections.store import PQ, Writer
 from clipsim.images import storage
 from clipsim.images.storage import locate
 
@@ -164,8 +163,8 @@ def test_a_crash_at_any_write_leaves_a_sound_collection(
 def test_two_machines_that_write_at_once_are_told(
     folder: UPath, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    vectors = unit(20, 8)
-    filled(folder, vectors)
+    vectors = random_vectors(20, 8)
+    fill(folder, vectors)
     with Writer(folder) as ours:
         with monkeypatch.context() as other_machine:
             other_machine.setattr(storage, "find_local_folder", lambda _: tmp_path)
@@ -179,8 +178,8 @@ def test_two_machines_that_write_at_once_are_told(
 
 
 def test_vectors_are_copied_once_and_forgotten_when_they_no_longer_count(folder: UPath) -> None:
-    vectors = unit(60, 16)
-    filled(folder, vectors, segments=3, index=PQ)
+    vectors = random_vectors(60, 16)
+    fill(folder, vectors, segments=3, index=PQ)
     for _ in range(2):
         assert Collection.open(folder).search(vectors[7], top=1)[0].path == "7.jpg"
     kept = sorted(path.name for path in storage.find_local_folder(folder / "segments").iterdir())
@@ -195,8 +194,8 @@ def test_vectors_are_copied_once_and_forgotten_when_they_no_longer_count(folder:
 
 
 def test_damage_at_an_address_is_found_behind_a_sound_copy(folder: UPath) -> None:
-    collection = filled(folder, unit(20, 8), segments=1)
-    collection.search(unit(1, 8)[0])
+    collection = fill(folder, random_vectors(20, 8), segments=1)
+    collection.search(random_vectors(1, 8)[0])
     vectors = next((folder / "segments").glob("*.npy"))
     content = bytearray(vectors.read_bytes())
     content[-3] ^= 1
@@ -213,7 +212,7 @@ def test_addresses_that_cannot_be_used_are_sentences(folder: UPath, tmp_path: Pa
         Collection.open("nope://x")
     (folder / "other.txt").write_text("mine")
     with pytest.raises(ClipsimError, match="holds other files"):
-        filled(folder, unit(4, 8))
+        fill(folder, random_vectors(4, 8))
     with pytest.raises(ClipsimError, match="There are no pictures in memory://"):
         index_folder("memory://nowhere", tmp_path / "x")
 

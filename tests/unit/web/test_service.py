@@ -7,95 +7,117 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import paint
+from support import ByMean, Counting, paint
 
-from clipsim import CaptionError, ClipsimError, EncoderError, ImageError
-from clipsim.settings import LIMITS
-from clipsim.web import service
+from clipsim import ClipsimError, Encoder, EncoderError, ImageError, LimitError
+from clipsim.settings import Limits
+from clipsim.web.service import Question, Service
+
+LIMITS = Limits()
 
 
 @pytest.fixture
-def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def uploads(tmp_path: Path) -> Path:
     folder = tmp_path / "uploads"
     folder.mkdir()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
     return folder
 
 
-def test_an_uploaded_file_is_taken_under_its_own_name(uploads: Path) -> None:
+@pytest.fixture
+def service(uploads: Path) -> Service:
+    return Service(LIMITS, uploads)
+
+
+def test_an_uploaded_file_is_taken_under_its_own_name(service: Service, uploads: Path) -> None:
     file = uploads / "blob"
     paint(20, 20).save(file, "PNG")
-    assert service.received(str(file)) == (file, "blob")
-    assert service.received({"path": str(file), "orig_name": "../dog.png"}) == (file, "dog.png")
+    assert service.receive(str(file)) == (file, "blob")
+    assert service.receive({"path": str(file), "orig_name": "../dog.png"}) == (file, "dog.png")
 
 
-def test_a_data_address_is_taken_as_it_is() -> None:
-    assert service.received("data:image/png;base64," + base64.b64encode(b"abc").decode()) == (b"abc", "picture")
+def test_a_data_address_is_taken_as_it_is(service: Service) -> None:
+    assert service.receive("data:image/png;base64," + base64.b64encode(b"abc").decode()) == (b"abc", "picture")
 
 
 PATHS = ["/etc/passwd", "app.py", "../secret.png", "\0", "x" * 5000, "", {"path": "/etc/passwd"}]
 ADDRESSES = ["http://localhost/a.png", "https://example.org/a.png", "data:image/png,abc", "data:;base64,***", "data:"]
 
 
-@pytest.mark.parametrize("sent", [*PATHS, *ADDRESSES, None, 5, {}, {"path": None}])
-def test_anything_else_is_refused(uploads: Path, sent: Any) -> None:
-    assert uploads.is_dir()
+@pytest.mark.parametrize("sent", [*PATHS, *ADDRESSES, "data:;base64", None, 5, {}, {"path": None}])
+def test_anything_else_is_refused(service: Service, sent: Any) -> None:
     with pytest.raises(ImageError):
-        service.received(sent)
+        service.receive(sent)
 
 
-def test_a_link_out_of_the_upload_folder_is_refused(uploads: Path, tmp_path: Path) -> None:
+def test_a_link_out_of_the_upload_folder_is_refused(service: Service, uploads: Path, tmp_path: Path) -> None:
     paint(20, 20).save(tmp_path / "secret.png")
     (uploads / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(ImageError, match=r"link\.png was not uploaded"):
-        service.received(str(uploads / "link.png"))
+        service.receive(str(uploads / "link.png"))
 
 
 def test_a_file_over_the_limit_is_refused(uploads: Path) -> None:
-    with (uploads / "large.png").open("wb") as file:
-        file.truncate(LIMITS.file_bytes + 1)
-    with pytest.raises(ImageError, match=r"large\.png is larger than 20 MB"):
-        service.received(str(uploads / "large.png"))
+    service = Service(Limits(file_bytes=10), uploads)
+    (uploads / "large.png").write_bytes(bytes(11))
+    with pytest.raises(ImageError, match=r"large\.png is larger than 1e-05 MB"):
+        service.receive(str(uploads / "large.png"))
+    with pytest.raises(ImageError, match="A data: address is larger"):
+        service.receive("data:;base64," + "a" * 16)
 
 
-def test_too_many_pictures_and_too_long_captions_are_refused() -> None:
-    with pytest.raises(ClipsimError, match="101 pictures"):
-        service.answer([paint(9, 9)] * 101, "x", None, "stand-in")
-    with pytest.raises(CaptionError, match="2001 characters"):
-        service.answer([paint(9, 9)], "x" * 2001, None, "stand-in")
+def test_too_many_pictures_and_too_long_captions_are_refused(service: Service) -> None:
+    with pytest.raises(LimitError, match="101 pictures"):
+        service.answer(Question([paint(9, 9)] * 101, "x"))
+    with pytest.raises(LimitError, match="2001 characters"):
+        service.answer(Question([paint(9, 9)], "x" * 2001))
+    with pytest.raises(LimitError, match="51 captions"):
+        service.answer_captions(Question([paint(9, 9)], None), ["x"] * 51)
 
 
-def test_a_request_that_takes_too_long_is_ended_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = time.monotonic()
-    later = iter([start, start + LIMITS.seconds + 1])
-    monkeypatch.setattr("clipsim.web.service.time.monotonic", lambda: next(later))
-    with pytest.raises(ClipsimError, match="only 4 of 40 pictures"):
-        service.answer([paint(9, 9)] * 40, "x", None, "stand-in")
+def test_a_request_that_takes_too_long_is_ended_with_a_sentence(uploads: Path) -> None:
+    service = Service(Limits(seconds=0), uploads, lambda *_, **__: ByMean())
+    with pytest.raises(ClipsimError, match=r"After 0 s only \d+ of 40 pictures"):
+        service.answer(Question([paint(9, 9, seed) for seed in range(40)], "x"))
 
 
-def test_one_encoder_serves_all_and_two_at_most_are_kept(tiny_clip: Path, tiny_siglip: Path) -> None:
-    first = service.encoder("stand-in")
-    assert service.encoder("stand-in") is first
-    service.encoder(str(tiny_clip))
-    assert service.encoder("stand-in") is first
-    service.encoder(str(tiny_siglip))  # the tiny CLIP was asked for longest ago
-    assert set(service._kept) == {("stand-in", "auto"), (str(tiny_siglip), "auto")}
+def test_one_encoder_serves_all_and_two_at_most_are_kept(uploads: Path) -> None:
+    loaded: list[str] = []
+
+    def load(name: str, precision: str) -> Encoder:
+        loaded.append(f"{name} {precision}")
+        return ByMean()
+
+    service = Service(LIMITS, uploads, load)
+    first = service.encoder("a")
+    assert service.encoder("a") is first and service.encoder("b") is not first
+    assert service.encoder("a") is first
+    service.encoder("c")  # b was asked for longest ago
+    assert service.encoder("a") is first
+    service.encoder("b", "half")
+    assert loaded == ["a auto", "b auto", "c auto", "b half"] and len(service.loaded()) == 2
 
 
-def test_each_precision_has_an_encoder_of_its_own(tiny_clip: Path) -> None:
-    full, half = (service.encoder(str(tiny_clip), precision) for precision in ("full", "half"))
-    assert (full.precision, half.precision) == ("full", "half")
-    assert service.encoder(str(tiny_clip), "full") is full
+def test_encoders_share_one_cache_that_outlives_them(uploads: Path) -> None:
+    made: list[Counting] = []
+
+    def load(_: str, precision: str) -> Encoder:
+        made.append(Counting(ByMean(), f"weights in {precision}"))
+        return made[-1]
+
+    service = Service(LIMITS, uploads, load)
+    for name in ("a", "b", "c", "a"):
+        service.answer(Question([paint(9, 9)], "x", model=name))
+    assert [encoder.pictures for encoder in made] == [1, 0, 0, 0]
 
 
-def test_a_model_that_cannot_be_had_is_asked_for_anew(no_network: Path) -> None:
+def test_a_model_that_cannot_be_had_is_asked_for_anew(service: Service, no_network: Path) -> None:
     assert not no_network.exists()
     for _ in range(2):
         with pytest.raises(EncoderError):
             service.encoder("clip-vit-l-14")
 
 
-def test_sweeping_clears_old_left_overs_only(uploads: Path) -> None:
+def test_sweeping_clears_old_left_overs_only(service: Service, uploads: Path) -> None:
     old, young = uploads / "a" / "old.png", uploads / "b" / "young.png"
     for file in (old, young):
         file.parent.mkdir()
@@ -106,7 +128,7 @@ def test_sweeping_clears_old_left_overs_only(uploads: Path) -> None:
     assert young.exists()
 
 
-def test_sweeping_follows_no_link(uploads: Path, tmp_path: Path) -> None:
+def test_sweeping_follows_no_link(service: Service, uploads: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "old.png").write_bytes(b"x")

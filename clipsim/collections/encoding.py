@@ -1,0 +1,144 @@
+"""Files into segments of a collection that are still to be committed, by an engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from clipsim.collections.store import SCHEMA, EmbeddingConfig, FailedFile, write_segment
+from clipsim.embedding import Embedded, Rejected, join_views, stream
+from clipsim.encoders import Encoder
+from clipsim.images import Content, File, Location, read_contents
+
+PART = 256  # pictures that are written together
+SECONDS = 30.0  # after which fewer are, so that a slow model loses no more than this
+THUMBNAIL = 160  # pixels along the longer side
+
+
+@dataclass(frozen=True)
+class EncodedPart:
+    """Pictures that were encoded together.
+
+    Attributes:
+        segment: id of the segment that was written; "" where none of them could be read.
+        paths: those in the segment, in its order.
+        failed: those that could not be read.
+    """
+
+    segment: str
+    paths: tuple[str, ...]
+    failed: tuple[FailedFile, ...]
+
+
+class Engine(Protocol):
+    """What encodes files: `encode_files` in this process, `clipsim.collections.ray.Ray` on many machines."""
+
+    def __call__(
+        self, files: list[File], folder: Location, config: EmbeddingConfig, device: str, /
+    ) -> Iterator[EncodedPart]:
+        """Encode files in order, and write them as segments of the collection in `folder`.
+
+        Args:
+            files: what to encode.
+            folder: of the collection.
+            config: how its vectors are made.
+            device: as `clipsim.load` takes it.
+        """
+
+
+def encode_files(
+    files: list[File],
+    folder: Location,
+    config: EmbeddingConfig,
+    device: str = "auto",
+    *,
+    encoder: Encoder | None = None,
+    part: int = PART,
+    seconds: float = SECONDS,
+) -> Iterator[EncodedPart]:
+    """Encode files in this process, as an `Engine`.
+
+    Args:
+        files: as for `Engine`, as are the next three.
+        folder: of the collection.
+        config: how its vectors are made.
+        device: where `encoder` is None.
+        encoder: that of `config`; None loads it.
+        part: how many pictures are written together at most.
+        seconds: after which fewer are.
+    """
+    encoder = encoder or config.load(device)
+    config.check_facts(EmbeddingConfig.from_encoder(encoder, config.options).facts())
+    known: dict[str, Content] = {}
+    failed: list[FailedFile] = []
+    rows: list[dict[str, Any]] = []
+    vectors: list[np.ndarray] = []
+    sources = _read_sources(files, known, failed)
+    found: Iterable[Embedded | Rejected] = ()
+    for first in sources:  # `stream` takes no empty gallery
+        found = stream(chain([first], sources), encoder, config.options, keep_views=True)
+        break
+    last = time.monotonic()
+    for one in found:
+        if isinstance(one, Rejected):
+            file = known.pop(one.name).file
+            failed.append(FailedFile(one.name, one.reason, file.size, file.times))
+        else:
+            rows.append(_make_row(one, known.pop(one.info.name)))
+            vectors.append(one.vectors)
+        if len(rows) + len(failed) >= part or time.monotonic() - last > seconds:
+            yield _write_part(folder, rows, vectors, failed)
+            failed.clear()
+            rows, vectors, last = [], [], time.monotonic()
+    if rows or failed:
+        yield _write_part(folder, rows, vectors, failed)
+
+
+def _read_sources(
+    files: list[File], known: dict[str, Content], failed: list[FailedFile]
+) -> Iterator[tuple[Path | bytes, str]]:
+    """Yield what a gallery reads, with names.
+
+    What is known of each is put into `known`. Files that cannot be fetched go to `failed` without size and times, so
+    that they are tried again.
+    """
+    for content in read_contents(files):
+        name = content.file.name
+        if content.problem:
+            failed.append(FailedFile(name, content.problem))
+        else:
+            known[name] = content
+            yield content.source, name
+
+
+def _write_part(
+    folder: Location, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[FailedFile]
+) -> EncodedPart:
+    segment = write_segment(folder, pa.Table.from_pylist(rows, SCHEMA), np.concatenate(vectors)) if rows else ""
+    return EncodedPart(segment, tuple(row["path"] for row in rows), tuple(failed))
+
+
+def _make_row(one: Embedded, content: Content) -> dict[str, Any]:
+    """Return a picture's row, with the columns of `SCHEMA`."""
+    info = one.info
+    thumbnail = BytesIO()
+    join_views(info.views, info.size, THUMBNAIL).save(thumbnail, "JPEG", quality=80)
+    return {
+        "path": info.name,
+        "size": content.size,
+        "mtime_ns": content.file.times[0],
+        "digest": content.digest,
+        "width": info.size[0],
+        "height": info.size[1],
+        "notes": list(info.notes),
+        "seen": info.coverage,
+        "thumbnail": thumbnail.getvalue(),
+    }

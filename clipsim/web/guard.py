@@ -1,0 +1,116 @@
+"""What stands between strangers and gradio: sizes and files are checked first, and errors go out as sentences."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clipsim.errors import ClipsimError, LimitError, UsageError
+from clipsim.options import Options
+from clipsim.web.service import Service
+
+WRONG_FORM = "The values are not in the form that the endpoint takes: see its API page."
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Send what went wrong to every client as its sentence, and nothing to the log."""
+    try:
+        yield
+    except ClipsimError as error:
+        raise gr.Error(str(error), title="Not scored", duration=None, print_exception=False) from error
+
+
+def parse_options(*choices: Any) -> Options:
+    """Return the options that a stranger chose, in the order of the fields, checked."""
+    return Options(*choices)
+
+
+def keep_quiet() -> None:
+    """Keep what strangers send out of the log: a traceback may quote it, so that only the kind of the error is kept."""
+
+    def without_traceback(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[0]:
+            record.msg, record.args, record.exc_info = f"{record.exc_info[0].__name__} in a request", (), None
+        return True
+
+    logging.getLogger("uvicorn.error").addFilter(without_traceback)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it says what is wrong with a damaged file
+
+
+class BodyLimit:
+    """ASGI middleware: a call of more bytes than the limit is refused before it is read; uploads have their own."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        """Let calls of up to `limit` bytes through to `app`."""
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        if scope["type"] != "http" or scope["path"].endswith("/upload"):
+            await self.app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"")
+        size = int(announced) if announced.isdigit() else 0
+        if size > self.limit:
+            error = LimitError("body_bytes", size, self.limit)
+            await JSONResponse({"error": str(error)}, error.http_status)(scope, receive, send)
+            return
+        arrived = 0
+
+        async def count() -> Message:  # a body that is sent in chunks announces no length
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > self.limit:
+                error = LimitError("body_bytes", arrived, self.limit)
+                raise HTTPException(error.http_status, str(error))
+            return message
+
+        await self.app(scope, count, send)
+
+
+class Checked(gr.Blocks):
+    """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read.
+
+    Attributes:
+        service: what answers the requests.
+    """
+
+    def __init__(self, service: Service, title: str, kept_seconds: int) -> None:
+        """Begin the layout of a page; uploaded and produced files are kept for `kept_seconds`."""
+        super().__init__(title=title, analytics_enabled=False, delete_cache=(kept_seconds, kept_seconds))
+        self.service = service
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
+        """Check what a client sent, then let gradio read it."""
+        with sentences():
+            # values that a caller leaves out at the end are what the page shows at first
+            inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]
+            inputs = [self._check(value, plain=not block_fn.preprocess) for value in inputs]
+            try:
+                return await super().preprocess_data(block_fn, inputs, *rest, **named)
+            except gr.Error as error:
+                raise UsageError(str(error.message)) from error
+            except Exception as error:
+                raise UsageError(WRONG_FORM) from error
+
+    def _check(self, value: Any, plain: bool) -> Any:
+        """Check the files in a value; or, where an endpoint does so itself, unmark them so that gradio lets them be."""
+        if isinstance(value, list):
+            return [self._check(one, plain) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "path" in value and plain:
+            return {key: one for key, one in value.items() if key != "meta"}
+        if "path" in value or "url" in value:
+            self.service.receive(value)
+        return {key: self._check(one, plain) for key, one in value.items()}

@@ -1,0 +1,364 @@
+"""The page's first tab: pictures, a caption or a reference image, and how well they fit."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from clipsim import report
+from clipsim.embedding import Progress, name_sources
+from clipsim.encoders import MODELS, STAND_IN
+from clipsim.errors import ClipsimError
+from clipsim.images.reading import Source, read
+from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options
+from clipsim.scoring import CaptionTable, Comparison, Result, find_calibration, overlay
+from clipsim.web import render
+from clipsim.web.examples import CAPTION, REFERENCE, read_examples
+from clipsim.web.guard import parse_options, sentences
+from clipsim.web.search_tab import ASIDE, SearchTab, Update, show_pictures
+from clipsim.web.service import Question, Service
+
+SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
+FIRST_SHOWN, PATIENCE = 16, 1.0  # pictures, and seconds of work, after which the best so far are shown
+
+Uploads = list[tuple[str | None, str | None]] | None  # what gr.Gallery hands over: (path, caption) pairs
+
+
+class ScoreTab:
+    """The tab's components, and what happens when they are used.
+
+    Attributes:
+        caption: where the caption is written.
+        model: where the model is chosen.
+    """
+
+    def __init__(self, service: Service, banner: gr.HTML, queued: dict[str, Any]) -> None:
+        """Lay the tab out; to be called inside it. What runs a model waits in the queue `queued`."""
+        self._service = service
+        self._banner = banner
+        self._queued = queued
+        examples = read_examples()
+        self._published = examples.published
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=2, min_width=300, elem_id="asking"):
+                self._lay_out_question()
+                self._lay_out_options()
+                self._examples = gr.Examples(
+                    examples.rows,
+                    [self._pictures, self._compare, self.caption, self._reference],
+                    cache_examples=False,
+                    example_labels=examples.titles,
+                    label="Examples: one click scores them",
+                    elem_id="examples",
+                )
+            with gr.Column(scale=3, min_width=300, elem_id="answer"):
+                self._lay_out_answer()
+        self._connect()
+
+    def _lay_out_question(self) -> None:
+        self._pictures = _upload("Pictures", columns=3, height=260, object_fit="cover", elem_id="pictures")
+        self._compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
+        self.caption = gr.Textbox(
+            label="Caption",
+            placeholder="a golden retriever standing in the snow",
+            lines=1,
+            max_lines=1,
+            elem_id="caption",
+        )
+        self._reference = _upload(
+            "Reference image", columns=1, height=220, object_fit="contain", visible=False, elem_id="reference"
+        )
+        self.model = gr.Dropdown(model_choices(), value="auto", label="Model", elem_id="model")
+        self._button = gr.Button("Score", variant="primary", elem_id="score")
+
+    def _lay_out_options(self) -> None:
+        """Lay out what most visitors never need."""
+        usual = Options()
+        prompts = {name: _describe(templates) for name, templates in PROMPTS.items()}
+        with gr.Accordion("More ways to look", open=False, elem_id="more"):
+            self._others = gr.Textbox(
+                value="",
+                label="Other captions, one a line",
+                info="Scored beside the first: captions by pictures, as a table",
+                lines=2,
+                max_lines=6,
+                elem_id="others",
+            )
+            models = [("none", ""), *model_choices()[1:]]
+            self._second = gr.Dropdown(models, value="", label="Second model", elem_id="second")
+            treatment = [
+                _choose("Framing", FRAMINGS, usual.framing),
+                _choose("Contrast", CONTRASTS, usual.contrast),
+                _choose("Prompt", prompts, usual.prompt),
+            ]
+            self._where = gr.Checkbox(label="Show where in the picture", elem_id="show-where")
+            self._options = [*treatment, _choose("Precision", PRECISIONS, usual.precision)]  # the fields of `Options`
+
+    def _lay_out_answer(self) -> None:
+        self._status = gr.HTML(
+            render.fill("empty.html"),
+            label="Status",
+            elem_id="status",
+            padding=False,
+            js_on_load=render.static("accessibility.js").read_text(encoding="utf-8"),
+        )
+        self._ranked = show_pictures("Ranked pictures", "ranked")
+        self._bars = gr.BarPlot(
+            x="picture",
+            y="cosine",
+            x_title="picture",
+            y_title="cosine",
+            tooltip=["figures"],
+            height=300,
+            x_label_angle=-20,
+            label="Cosine similarity",
+            show_label=True,
+            elem_id="bars",
+        )
+        self._table = gr.HTML(label="Scores", elem_id="table", padding=False)
+        self._remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
+        self._several = gr.HTML(label="Several captions", elem_id="several", padding=False)
+        self._models = gr.HTML(label="Two models", elem_id="models", padding=False)
+        self._maps = show_pictures("Where in the picture", "maps", visible=False)
+        with gr.Accordion("Which words carry it?", open=False, elem_id="which-words"):
+            self._words = gr.HTML(label="Words", elem_id="words", padding=False)
+        with gr.Accordion("What did the model see?", open=False, elem_id="what-seen"):
+            self._views = gr.HTML(label="What the model saw", elem_id="seen", padding=False)
+        with gr.Row(elem_id="downloads"):
+            self._csv = gr.DownloadButton("Download CSV", size="sm")
+            self._json = gr.DownloadButton("Download JSON", size="sm")
+            self._keep_button = gr.Button("Keep as a collection", size="sm", elem_id="keep")
+        self._compared = gr.HTML(label="Published figures", elem_id="published", padding=False)
+
+    def _connect(self) -> None:
+        question = [self._pictures, self._compare, self.caption, self._reference, self.model]
+        *treatment, self._precision = self._options
+        more = [self._others, self._second, *treatment, self._where, self._precision]
+        self._inputs: list[Any] = [*question, *more]  # the parameters of `score`
+        answer = [self._status, self._ranked, self._bars, self._table, self._csv, self._json, self._remarks]
+        unfolding = [self._words, self._maps, self._views, self._several, self._models]
+        outputs = [*answer, self._compared, self._banner, *unfolding]  # in the order in which clients get them
+        run: dict[str, Any] = {"outputs": outputs, "show_progress_on": [self._ranked, self._status], **self._queued}
+        # programs get one answer, which clients of a function that answers in parts would not wait for
+        gr.Button("Score", visible=False).click(self.score, self._inputs, api_name="score", **run)
+        live: dict[str, Any] = {"fn": self._score_live, "inputs": set(self._inputs), "api_visibility": "private"} | run
+        gr.on([self._button.click, self.caption.submit], **live)
+        self._examples.load_input_event.success(**live)
+        self._compare.change(self._switch, self._compare, [self.caption, self._reference], **ASIDE)
+
+    def keep_in(self, tab: SearchTab) -> None:
+        """Let a click make a collection of the pictures, and choose it in `tab`."""
+
+        def keep(data: dict[Any, Any]) -> Update:
+            with sentences():
+                return tab.keep(self._receive(data[self._pictures]), data[self.model], data[self._precision])
+
+        inputs: set[Any] = {self._pictures, self.model, self._precision}
+        shown: dict[str, Any] = {"show_progress_on": [self._keep_button], "api_visibility": "private"}
+        self._keep_button.click(keep, inputs, tab.filled, **shown, **self._queued)
+
+    def fill_in(self, caption: Any, model: Any) -> tuple[Update, str]:
+        """Return the tab filled in with what the page's address asks for, and a note if the model is not known."""
+        update: Update = {self.caption: caption} if isinstance(caption, str) else {}
+        if not isinstance(model, str) or not model:
+            return update, ""
+        if model in dict(model_choices()).values():
+            return update | {self.model: model}, ""
+        return update, f"The address asks for the model “{model[:60]}”, which is not on the list: auto is kept."
+
+    def score(
+        self,
+        pictures: Uploads,
+        compare: str,
+        caption: str,
+        reference: Uploads,
+        model: str,
+        others: str = "",
+        second: str = "",
+        framing: str = "crop",
+        contrast: str = "as-is",
+        prompt: str = "as-written",
+        where: bool = False,
+        precision: str = "auto",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
+    ) -> Update:
+        """Score pictures against a caption, or against a reference image, and rank them."""
+        with sentences():
+            options = parse_options(framing, contrast, prompt, precision)
+            question = self._ask(pictures, compare, caption, reference, model, options)
+            question = replace(question, words=True, heatmap=where, thumbnails=True)
+            lines = [line for line in (others or "").splitlines() if line.strip() and not question.reference]
+            progress(0, desc="Loading the model")
+            counted = _count(progress)
+            comparison = self._service.answer_models(question, second, counted) if second else None
+            result = comparison.results[0] if comparison else self._service.answer(question, counted)
+            captions = [caption, *lines] if lines else []
+            table = self._service.answer_captions(question, captions, counted) if captions else None
+            return self._show(question, result, table, comparison)
+
+    def _score_live(
+        self,
+        data: dict[Any, Any],
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[Update]:
+        """Score as `score` does; before it, show the best so far of a gallery that takes long."""
+        pictures: list[Any] = data[self._pictures] or []
+        total, count, since = len(pictures), FIRST_SHOWN, time.monotonic()
+        while count < total <= self._service.limits.images:
+            with sentences():
+                asked = [data[one] for one in (self._compare, self.caption, self._reference, self.model)]
+                options = parse_options(*(data[one] for one in self._options))
+                question = self._ask(pictures[:count], *[*asked, options])
+                result = self._service.answer(question, _count(progress, total), may_be_empty=True)
+            if result.scores and time.monotonic() - since > PATIENCE:
+                yield {self._status: render.status_so_far(count, total), self._ranked: _rank(result, question)}
+                since = time.monotonic()
+            count *= 2
+        # what was encoded so far comes from the cache
+        yield self.score(*[*(data[one] for one in self._inputs), progress])
+
+    def _ask(
+        self, pictures: Uploads, compare: str, caption: str, reference: Uploads, model: str, options: Options
+    ) -> Question:
+        """Check what was uploaded, and which of caption and reference image counts."""
+        received = self._receive(pictures)
+        if compare != REFERENCE:
+            return Question(received, caption, None, model, options)
+        if not reference:
+            raise ClipsimError("There is no reference image: add one, or compare with a caption.")
+        if len(reference) > 1:
+            raise ClipsimError(f"There are {len(reference)} reference images: keep one.")
+        return Question(received, "", self._service.receive(reference[0][0]), model, options)
+
+    def _receive(self, pictures: Uploads) -> list[tuple[Source, str]]:
+        return list(name_sources([self._service.receive(path) for path, _ in pictures or []]))
+
+    def _show(
+        self, question: Question, result: Result, table: CaptionTable | None, comparison: Comparison | None
+    ) -> Update:
+        known = find_calibration(self._service.encoder(question.model, question.options.precision))
+        maps = _overlay_heatmaps(result, question)
+        csv, json = self._write_files(result)
+        return {
+            self._status: render.status(result),
+            self._ranked: _rank(result, question),
+            self._bars: _draw_bars(result),
+            self._table: render.scores(result, known),
+            self._csv: str(csv),
+            self._json: str(json),
+            self._remarks: render.remarks(result),
+            self._compared: render.published(result, self._published),
+            self._banner: render.banner(render.stand_in_note(result)),
+            self._words: render.words(result),
+            self._maps: gr.Gallery(maps, visible=bool(maps)),
+            self._views: render.views(result),
+            self._several: render.several(table) if table else "",
+            self._models: render.models(comparison) if comparison else "",
+        }
+
+    def _write_files(self, result: Result) -> tuple[Path, Path]:
+        """Write CSV and JSON to download; the JSON without thumbnails, which are for the page."""
+        folder = self._service.uploads / secrets.token_hex(16)  # below it, so that it is cleared away like an upload
+        folder.mkdir(parents=True)
+        csv, json = folder / "clipsim.csv", folder / "clipsim.json"
+        plain = replace(result, scores=tuple(replace(score, thumbnail=None) for score in result.scores))
+        csv.write_text(report.to_csv(plain), encoding="utf-8", errors="replace")
+        json.write_text(report.to_json(plain), encoding="utf-8", errors="replace")
+        return csv, json
+
+    def _switch(self, compare: str) -> Update:
+        return {
+            self.caption: gr.Textbox(visible=compare == CAPTION),
+            self._reference: gr.Gallery(visible=compare == REFERENCE),
+        }
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """Return title and name of every model that a visitor may choose."""
+    titles = {model.name: f"{model.name} · {model.imagenet} % ImageNet" for model in MODELS if model.imagenet}
+    titles[STAND_IN.name] = "stand-in · small, offline, not CLIP"
+    return [("auto · CLIP, else the stand-in", "auto"), *((title, name) for name, title in titles.items())]
+
+
+def _choose(label: str, meanings: Mapping[Any, str], usual: str) -> gr.Dropdown:
+    """Return a dropdown of choices, each with the first clause of what it means."""
+    choices = [(f"{name} · {meaning.partition(':')[0]}", name) for name, meaning in meanings.items()]
+    return gr.Dropdown(choices, value=usual, label=label, elem_id=label.lower())
+
+
+def _describe(templates: Sequence[str]) -> str:
+    if len(templates) > 1:
+        return f"the mean of {len(templates)} sentences, for labels"
+    return "the caption itself" if templates[0] == "{}" else f"“{templates[0].format('…')}”"
+
+
+def _upload(
+    label: str, *, columns: int, height: int, object_fit: Any, elem_id: str, visible: bool = True
+) -> gr.Gallery:
+    """Return an input for picture files. For a single one too: gr.Image decodes any path before it can be checked."""
+    return gr.Gallery(
+        label=label,
+        type="filepath",
+        sources=["upload", "clipboard"],
+        interactive=True,
+        buttons=[],
+        columns=columns,
+        height=height,
+        object_fit=object_fit,
+        visible=visible,
+        elem_id=elem_id,
+    )
+
+
+def _count(progress: gr.Progress, of: int | None = None) -> Progress:
+    """Return what counts scored pictures on the page, where there are others to come of `of` in all."""
+
+    def count(done: int, total: int) -> None:
+        progress((done, of or total), desc="Scoring", unit="pictures")
+
+    return count
+
+
+def _rank(result: Result, question: Question) -> list[tuple[Any, str]]:
+    """Return pictures and labels, best first."""
+    return [(_viewable(*picture), label) for picture, label in _labelled(result, question)]
+
+
+def _labelled(result: Result, question: Question) -> list[tuple[tuple[Source, str], str]]:
+    sources = {name: source for source, name in name_sources(question.pictures)}
+    pictures = [(sources[score.name], score.name) for score in result.scores]
+    return list(zip(pictures, report.labels(result), strict=True))
+
+
+def _viewable(source: Source, name: str) -> Any:
+    """Return the file itself, or the decoded picture where browsers do not show its format."""
+    shown = isinstance(source, Path) and source.suffix.lower() in SHOWN_BY_BROWSERS
+    return str(source) if shown else read(source, name).image
+
+
+def _overlay_heatmaps(result: Result, question: Question) -> list[tuple[Any, str]]:
+    """Return the pictures with their heatmaps laid over them, and their labels."""
+    return [
+        (overlay(read(*picture).image, score.heatmap), f"{label} · {score.verdict}" if score.verdict else label)
+        for score, (picture, label) in zip(result.scores, _labelled(result, question), strict=True)
+        if score.heatmap
+    ]
+
+
+def _draw_bars(result: Result) -> gr.BarPlot:
+    titles = report.titles([score.name for score in result.scores])
+    names = [f"{score.rank} · {title}" for score, title in zip(result.scores, titles, strict=True)]
+    cosines = [round(score.cosine, 3) for score in result.scores]
+    figures = [report.figures(score) for score in result.scores]
+    return gr.BarPlot(
+        pd.DataFrame({"picture": names, "cosine": cosines, "figures": figures}),
+        sort=names,
+        y_lim=[min(cosines[-1] * 1.1, 0), max(cosines[0] * 1.1, 0.05)],  # from zero; negative cosines hang below it
+    )

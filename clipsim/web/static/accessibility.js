@@ -1,0 +1,12 @@
+// Screen readers watch the element that stays while the status in it changes. Controls get names of their own, where
+// Gradio calls every upload "Click to upload" and every ranked picture "Thumbnail 1 of 4".
+element.setAttribute("role", "status");
+const page = element.closest(".gradio-container");
+const call = (button, name) => { if (name && button.ariaLabel !== name) button.ariaLabel = name; };
+const speak = () => {
+  for (const image of page.querySelectorAll("#ranked button > img")) call(image.parentElement, image.alt);
+  for (const button of page.querySelectorAll("#pictures [aria-dropeffect]")) call(button, "Upload pictures");
+  for (const button of page.querySelectorAll("#reference [aria-dropeffect]")) call(button, "Upload a reference image");
+};
+speak();
+new MutationObserver(speak).observe(page, { subtree: true, childList: true, attributeFilter: ["alt", "aria-label"] });

@@ -1,0 +1,50 @@
+"""A page whose model waits until it is let go: `python tests/support_held_page.py FOLDER`.
+
+The model makes the file "held" in the folder once it is at work, and goes on when there is a file "released".
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from support import Bright
+
+from clipsim import Encoder
+from clipsim.settings import Limits
+from clipsim.web.page import build, launch
+from clipsim.web.service import Service
+
+QUEUE = 3  # requests that may wait
+
+
+class Held(Bright):
+    """Encodes pictures only once it is let go."""
+
+    def __init__(self, gate: Path) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+        (self.gate / "held").touch()
+        while not (self.gate / "released").exists():
+            time.sleep(0.02)
+        return super().encode_images(images)
+
+
+def main(gate: Path) -> None:
+    """Serve the page with that model alone."""
+
+    def load(_: str, precision: str) -> Encoder:
+        assert precision
+        return Held(gate)
+
+    launch(build(Service(Limits(queue=QUEUE), Path(os.environ["GRADIO_TEMP_DIR"]), load)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
