@@ -26,7 +26,7 @@ from clipsim.cli.common import (
     show,
     show_progress,
 )
-from clipsim.errors import CaptionError, ClipsimError, UsageError
+from clipsim.errors import CaptionError, ClipsimError, ImageError, UsageError
 from clipsim.options import Options, Precision
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def score(
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
+    from clipsim.images.sources import NO_FILE
     from clipsim.scoring import note_truncation, score_each, score_images
 
     if reference is not None and (words or prompt != "as-written"):
@@ -82,6 +83,8 @@ def score(
         raise UsageError("--words has no place in CSV: use --format table or json.")
     if format == "jsonl" and (words or heatmaps is not None or save is not None):
         raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
+    if reference is not None and not _exists(reference):
+        raise ImageError(Path(reference).name, NO_FILE)
     asked, pictures = _read_words(caption, images or [], reference)
     folder = None if heatmaps is None else _make_folder(heatmaps)  # before the work, which would be lost otherwise
     options = Options(framing, contrast, prompt, precision)
