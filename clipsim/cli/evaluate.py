@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from clipsim.cli.common import DeviceOption, PromptOption, TableOrJson, say, show, show_progress
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def evaluate(
     captions: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="CAPTIONS",
             help="a CSV with the columns file and caption, COCO captions as JSON, or a Flickr8k token file",
         ),
     ],
-    collection: Annotated[str, typer.Option(metavar="DIR", help="made by `clipsim index`")],
+    collection: Annotated[str, Option(metavar="DIR", help="made by `clipsim index`")],
     device: DeviceOption = "auto",
     prompt: PromptOption = "as-written",
     format: TableOrJson = "table",

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from clipsim.cli.common import (
     CacheOption,
@@ -21,12 +21,12 @@ from clipsim.cli.common import (
     PrecisionOption,
     PromptOption,
     TableJsonOrCsv,
-    check_models,
+    check_model,
     say,
     show,
     show_progress,
 )
-from clipsim.errors import CaptionError, ClipsimError, ImageError, UsageError
+from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.options import Options, Precision
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ NOTHING = "Nothing could be scored."
 
 def score(
     caption: CaptionArgument,
-    images: Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="files, and folders to walk")] = None,
+    images: Annotated[list[str] | None, Argument(metavar="IMAGE", help="files, and folders to walk")] = None,
     reference: Annotated[
-        str | None, typer.Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")
+        str | None, Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")
     ] = None,
     model: ModelOption = "auto",
     device: DeviceOption = "auto",
@@ -56,25 +56,24 @@ def score(
     framing: FramingOption = "crop",
     contrast: ContrastOption = "as-is",
     prompt: PromptOption = "as-written",
-    words: Annotated[bool, typer.Option("--words", help="say what each word of the caption adds")] = False,
+    words: Annotated[bool, Option("--words", help="say what each word of the caption adds")] = False,
     heatmaps: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="save each picture coloured where the caption, or the reference, is found"),
+        Option(metavar="DIR", help="save each picture coloured where the caption, or the reference, is found"),
     ] = None,
     save: Annotated[
-        str | None, typer.Option(metavar="FILE", help="draw the pictures, best first, into this PNG, PDF or SVG")
+        str | None, Option(metavar="FILE", help="draw the pictures, best first, into this PNG, PDF or SVG")
     ] = None,
     cache: CacheOption = None,
     format: Annotated[
         Literal["table", "json", "jsonl", "csv"],
-        typer.Option(help="jsonl prints each picture once it is scored, in the order given and without rank"),
+        Option(help="jsonl prints each picture once it is scored, in the order given and without rank"),
     ] = "table",
 ) -> None:
     """Score pictures against a caption, or against a reference image, best first.
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
-    from clipsim.images.sources import NO_FILE
     from clipsim.scoring import note_truncation, score_each, score_images
 
     if reference is not None and (words or prompt != "as-written"):
@@ -83,8 +82,6 @@ def score(
         raise UsageError("--words has no place in CSV: use --format table or json.")
     if format == "jsonl" and (words or heatmaps is not None or save is not None):
         raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
-    if reference is not None and not _exists(reference):
-        raise ImageError(Path(reference).name, NO_FILE)
     asked, pictures = _read_words(caption, images or [], reference)
     folder = None if heatmaps is None else _make_folder(heatmaps)  # before the work, which would be lost otherwise
     options = Options(framing, contrast, prompt, precision)
@@ -114,11 +111,11 @@ def score(
 def table(
     images: ImagesArgument,
     caption: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="one of the captions; may be given several times")
+        list[str] | None, Option(metavar="TEXT", help="one of the captions; may be given several times")
     ] = None,
     captions: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="captions from a text file, one a line, or - for the standard input"),
+        Option(metavar="FILE", help="captions from a text file, one a line, or - for the standard input"),
     ] = None,
     model: ModelOption = "auto",
     device: DeviceOption = "auto",
@@ -133,12 +130,13 @@ def table(
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
+    from clipsim.images import collect_images
     from clipsim.scoring import score_captions
 
     asked = [*([] if captions is None else _read_captions(captions)), *(caption or [])]
     if not asked:
         raise CaptionError("There are no captions: give each with --caption, or a file of them with --captions.")
-    pictures = _find_pictures(images)
+    pictures = list(collect_images(images))
     options = Options(framing, contrast, prompt, precision)
     (encoder,) = _load_encoders([model], device, precision, cache)
     with show_progress(len(pictures)) as progress:
@@ -149,7 +147,7 @@ def table(
 def compare(
     caption: CaptionArgument,
     images: ImagesArgument,
-    model: Annotated[list[str], typer.Option(help="one of the models; give two or more", callback=check_models)],
+    model: Annotated[list[str], Option(help="one of the models; give two or more", callback=check_model)],
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     framing: FramingOption = "crop",
@@ -176,6 +174,7 @@ def compare(
 
 def _read_words(caption: str, images: list[str], reference: str | None) -> tuple[str | None, list[Picture]]:
     """Return the caption and the pictures; with a reference every word is a picture, a caption there is not used."""
+    from clipsim.images import collect_images
     from clipsim.scoring import clean_caption
 
     if reference is None:
@@ -185,12 +184,13 @@ def _read_words(caption: str, images: list[str], reference: str | None) -> tuple
         strange = next((image for image in images if not _exists(image)), None)
         if strange is not None and _is_picture(caption) and _exists(caption):
             raise UsageError(f"{caption} is a picture, and {strange} is none: give the caption first, then pictures.")
-        return caption, _find_pictures(images)
+        return caption, list(collect_images(images))
+    collect_images([reference])  # which raises if nothing is there
     if not images or _is_picture(caption) or _exists(caption):
-        return None, _find_pictures([caption, *images])
-    if caption.strip():
+        images = [caption, *images]
+    elif caption.strip():
         say(f"The caption “{caption}” is not used: the pictures are compared with {reference}.")
-    return None, _find_pictures(images)
+    return None, list(collect_images(images))
 
 
 def _exists(word: str) -> bool:
@@ -202,16 +202,9 @@ def _exists(word: str) -> bool:
 
 def _is_picture(word: str) -> bool:
     """Return whether the word ends as the names of pictures do."""
-    from clipsim.images.reading import SUFFIXES
+    from clipsim.images import SUFFIXES
 
     return Path(word).suffix.lower() in SUFFIXES
-
-
-def _find_pictures(words: list[str]) -> list[Picture]:
-    """Return the pictures that are named, and those of folders and patterns, before a model is loaded."""
-    from clipsim.images import collect_images
-
-    return list(collect_images(words))
 
 
 def _read_captions(source: str) -> list[str]:
@@ -292,7 +285,7 @@ def _make_folder(folder: str) -> Path:
 
 def _save_heatmaps(result: Result, folder: Path) -> None:
     """Save each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
-    from clipsim.images.reading import read
+    from clipsim.images import read
     from clipsim.report import titles
     from clipsim.scoring import overlay
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from clipsim.encoders import STAND_IN
-from clipsim.images.reading import SUFFIXES
+from clipsim.images import SUFFIXES
 from clipsim.options import Options
 from clipsim.scoring import MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
