@@ -22,6 +22,7 @@ from clipsim.report.sentences import (
     model_title,
     percent,
     percentile,
+    remark_evaluation,
     remarks,
     status,
     titles,
@@ -29,7 +30,7 @@ from clipsim.report.sentences import (
     trust,
     whole_percent,
 )
-from clipsim.report.text import Block, TextTable, printable, to_blocks
+from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, to_blocks
 
 __all__ = [
     "CAPTION_COLUMNS",
@@ -41,6 +42,7 @@ __all__ = [
     "TextTable",
     "agreement",
     "answer",
+    "evaluation_to_blocks",
     "figures",
     "label",
     "labels",
@@ -48,6 +50,7 @@ __all__ = [
     "percent",
     "percentile",
     "printable",
+    "remark_evaluation",
     "remarks",
     "rows",
     "status",
