@@ -206,18 +206,10 @@ def _print_hits(hits: Sequence[Hit], asked: dict[str, Any], form: str) -> None:
 
 
 def _row(hit: Hit, model: str) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "path": hit.path,
-        "cosine": hit.cosine,
-        "percentile": hit.percentile,
-        "verdict": hit.verdict,
-        "width": hit.size[0],
-        "height": hit.size[1],
-        "file_size": hit.file_size,
-        "modified": datetime.fromtimestamp(hit.mtime).astimezone().isoformat(timespec="seconds"),
-        "model": model,
-    }
+    """Return a hit by the names of `COLUMNS`."""
+    modified = datetime.fromtimestamp(hit.mtime).astimezone().isoformat(timespec="seconds")
+    figures = (hit.rank, hit.path, hit.cosine, hit.percentile, hit.verdict)
+    return dict(zip(COLUMNS, (*figures, *hit.size, hit.file_size, modified, model), strict=True))
 
 
 def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:

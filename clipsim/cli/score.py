@@ -65,9 +65,7 @@ def score(
     if format == "jsonl" and (words or heatmaps is not None or save is not None):
         raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
     asked, pictures = inputs.read_words(caption, images or [], reference)
-    folder = (
-        None if heatmaps is None else inputs.make_folder(heatmaps)
-    )  # before the work, which is lost otherwise
+    folder = None if heatmaps is None else inputs.make_folder(heatmaps)  # before the work, which is lost otherwise
     options = Options(framing, contrast, prompt, precision)
     (encoder,) = inputs.load_encoders([model], device, precision, cache)
     with show_progress(len(pictures)) as progress:

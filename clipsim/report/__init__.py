@@ -4,7 +4,6 @@ from clipsim.report.export import (
     CAPTION_COLUMNS,
     COLUMNS,
     SCORE_COLUMNS,
-    Column,
     rows,
     to_csv,
     to_json,
@@ -26,9 +25,7 @@ from clipsim.report.sentences import (
     remarks,
     status,
     titles,
-    treatment,
     trust,
-    whole_percent,
 )
 from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, to_blocks
 
@@ -38,7 +35,6 @@ __all__ = [
     "NOT_COMPARABLE",
     "SCORE_COLUMNS",
     "Block",
-    "Column",
     "TextTable",
     "agreement",
     "answer",
@@ -60,8 +56,6 @@ __all__ = [
     "to_json",
     "to_json_line",
     "to_pandas",
-    "treatment",
     "trust",
-    "whole_percent",
     "write_rows",
 ]

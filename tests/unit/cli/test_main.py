@@ -94,7 +94,7 @@ def test_an_interruption_exits_with_130(cli: Command, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clipsim.cli.score._find_pictures", interrupt)
+    monkeypatch.setattr("clipsim.cli.inputs.read_words", interrupt)
     assert cli("score", "a dog", "dog.png").code == 130
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from support import Command, PictureFile
 
 import clipsim
-from clipsim import Encoder, compare_models, score_captions, score_images
+from clipsim import Encoder, Options, compare_models, score_captions, score_images
 from clipsim.cli.main import main
 from clipsim.encoders import MODELS
 from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS
@@ -158,10 +158,7 @@ def test_a_missing_file_is_named_at_once_and_without_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        "clipsim: nosuch.jpg is not a file: check the path.",
-        "clipsim: Nothing could be scored.",
-    ]
+    assert done.stderr == "clipsim: nosuch.jpg is not a file: check the path\n"
 
 
 def test_caption_and_pictures_the_wrong_way_round_are_noticed(score: Command, picture_file: PictureFile) -> None:
@@ -264,7 +261,7 @@ def test_a_treatment_is_that_of_python(
 ) -> None:
     path = picture_file("dog.png", 1, (120, 40))
     done = score("the dog", path, f"--{option}", choice, "--format", "json")
-    expected = score_images([path], "the dog", clip, **{option: choice})
+    expected = score_images([path], "the dog", clip, options=Options.from_dict({option: choice}))
     assert json.loads(done.out)[option] == choice
     assert without_seconds(json.loads(done.out)) == without_seconds(expected.to_dict())
 
