@@ -26,6 +26,7 @@ from clipsim.report.sentences import (
     status,
     titles,
     trust,
+    whole_percent,
 )
 from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, to_blocks
 
@@ -57,5 +58,6 @@ __all__ = [
     "to_json_line",
     "to_pandas",
     "trust",
+    "whole_percent",
     "write_rows",
 ]
