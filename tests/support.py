@@ -10,11 +10,11 @@ import sys
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -34,6 +34,19 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+PictureFile = Callable[..., Path]  # the fixture `picture_file`
+
+
+class Run(NamedTuple):
+    """How a command of the command line ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Run]
 
 
 def paint(width: int, height: int, seed: int = 0) -> Image.Image:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 from typer.core import TyperCommand
 
 from clipsim.cli.common import (
@@ -34,36 +34,32 @@ ALIKE = 0.97  # cosine of near duplicates
 def index(
     folder: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="FOLDER",
             help="with pictures, or a list of them: a text file with a path or an address a line, or a Parquet file; "
             "here or at an address such as s3://bucket/pictures",
         ),
     ],
-    to: Annotated[
-        str, typer.Option(metavar="DIR", help="the collection's folder, made if it is missing; or an address")
-    ],
+    to: Annotated[str, Option(metavar="DIR", help="the collection's folder, made if it is missing; or an address")],
     column: Annotated[
         str | None,
-        typer.Option(help="of a Parquet file, that names the pictures; default: path, file or the like"),
+        Option(help="of a Parquet file, that names the pictures; default: path, file or the like"),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="of a new collection; see `clipsim models`; default: auto", callback=check_model)
+        str | None, Option(help="of a new collection; see `clipsim models`; default: auto", callback=check_model)
     ] = None,
-    framing: Annotated[Framing | None, typer.Option(help="of a new collection, not tiles-best; default: crop")] = None,
-    contrast: Annotated[Contrast | None, typer.Option(help="of a new collection; default: as-is")] = None,
+    framing: Annotated[Framing | None, Option(help="of a new collection, not tiles-best; default: crop")] = None,
+    contrast: Annotated[Contrast | None, Option(help="of a new collection; default: as-is")] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
-    moved: Annotated[bool, typer.Option("--moved", help="the collection's pictures lie in FOLDER now")] = False,
+    moved: Annotated[bool, Option("--moved", help="the collection's pictures lie in FOLDER now")] = False,
     kind: Annotated[
         Literal["exact", "pq", "ivf-pq"] | None,
-        typer.Option("--index", help="how it will be searched; default: what suits the number of pictures"),
+        Option("--index", help="how it will be searched; default: what suits the number of pictures"),
     ] = None,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="what encodes")] = "local",
-    address: Annotated[str, typer.Option(help="with --engine ray: of a cluster; default: one on this machine")] = "",
-    workers: Annotated[
-        int, typer.Option(metavar="N", help="with --engine ray: encoders; 0 for one a GPU or 4 cores")
-    ] = 0,
+    engine: Annotated[Literal["local", "ray"], Option(help="what encodes")] = "local",
+    address: Annotated[str, Option(help="with --engine ray: of a cluster; default: one on this machine")] = "",
+    workers: Annotated[int, Option(metavar="N", help="with --engine ray: encoders; 0 for one a GPU or 4 cores")] = 0,
 ) -> None:
     """Bring a collection up to date with a folder of pictures.
 
@@ -134,24 +130,24 @@ def _is_number(word: str = "") -> bool:
 
 def search(
     folder: CollectionArgument,
-    caption: Annotated[str | None, typer.Argument(metavar="CAPTION", help="what the pictures should show")] = None,
-    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="find what is like this picture instead")] = None,
+    caption: Annotated[str | None, Argument(metavar="CAPTION", help="what the pictures should show")] = None,
+    image: Annotated[str | None, Option(metavar="IMAGE", help="find what is like this picture instead")] = None,
     duplicates: Annotated[
         float | None,
-        typer.Option(
+        Option(
             metavar="[COSINE]",
             help=f"list groups of near duplicates instead: pictures joined by this cosine ({ALIKE}) or a higher one",
         ),
     ] = None,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="how many")] = 10,
-    path: Annotated[str | None, typer.Option(metavar="GLOB", help="only paths that fit, such as '2026/*.jpg'")] = None,
+    top: Annotated[int, Option(metavar="N", min=1, help="how many")] = 10,
+    path: Annotated[str | None, Option(metavar="GLOB", help="only paths that fit, such as '2026/*.jpg'")] = None,
     after: Annotated[
-        str | None, typer.Option(metavar="DATE", help="only files last written then or later, such as 2026-03-31")
+        str | None, Option(metavar="DATE", help="only files last written then or later, such as 2026-03-31")
     ] = None,
-    before: Annotated[str | None, typer.Option(metavar="DATE", help="only files last written before")] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="compare with every picture, whatever index there is")] = False,
+    before: Annotated[str | None, Option(metavar="DATE", help="only files last written before")] = None,
+    exact: Annotated[bool, Option("--exact", help="compare with every picture, whatever index there is")] = False,
     device: DeviceOption = "auto",
-    format: Annotated[Literal["table", "json", "csv", "jsonl"], typer.Option(help="of the answer")] = "table",
+    format: Annotated[Literal["table", "json", "csv", "jsonl"], Option(help="of the answer")] = "table",
 ) -> None:
     """Find the pictures of a collection that fit a caption or are like a picture.
 
@@ -210,18 +206,10 @@ def _print_hits(hits: Sequence[Hit], asked: dict[str, Any], form: str) -> None:
 
 
 def _row(hit: Hit, model: str) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "path": hit.path,
-        "cosine": hit.cosine,
-        "percentile": hit.percentile,
-        "verdict": hit.verdict,
-        "width": hit.size[0],
-        "height": hit.size[1],
-        "file_size": hit.file_size,
-        "modified": datetime.fromtimestamp(hit.mtime).astimezone().isoformat(timespec="seconds"),
-        "model": model,
-    }
+    """Return a hit by the names of `COLUMNS`."""
+    modified = datetime.fromtimestamp(hit.mtime).astimezone().isoformat(timespec="seconds")
+    figures = (hit.rank, hit.path, hit.cosine, hit.percentile, hit.verdict)
+    return dict(zip(COLUMNS, (*figures, *hit.size, hit.file_size, modified, model), strict=True))
 
 
 def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:

@@ -5,42 +5,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-import typer
+from typer import Argument, Option
 
-from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS, Contrast, Framing, Precision, Prompt
+from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Contrast, Framing, Precision, Prompt
 
 if TYPE_CHECKING:
     from clipsim.embedding import Progress
     from clipsim.report import Block
+
+T = TypeVar("T", str, list[str], str | None)
 
 
 def _list_choices(choices: Mapping[Any, str]) -> str:
     return "; ".join(f"{name}: {meaning}" for name, meaning in choices.items())
 
 
-def check_model(name: str | None) -> str | None:
-    """Return the name of a model; raise a `ChoiceError` that lists the known ones if it can be none."""
-    if name is not None:
-        check_models([name])
-    return name
-
-
-def check_models(names: list[str]) -> list[str]:
-    """Return the names of models; raise a `ChoiceError` that lists the known ones if one can be none."""
+def check_model(chosen: T) -> T:
+    """Return the name or names of models; raise a `ChoiceError` that lists the known ones if one can be none."""
     from clipsim.encoders import check_name
 
-    for name in names:
+    for name in [chosen] if isinstance(chosen, str) else chosen or ():
         check_name(name)
-    return names
+    return chosen
 
 
-def check_device(name: str) -> str:
-    """Return the name of a device; raise a `ChoiceError` that lists the known ones if it is none."""
-    from clipsim.encoders import check_device as check
+def _check_device(name: str) -> str:
+    from clipsim.encoders import check_device
 
-    check(name)
+    check_device(name)
     return name
 
 
@@ -48,29 +42,20 @@ _SENTENCES = {
     name: f"“{templates[0].replace('{}', '…')}”" if len(templates) == 1 else f"the mean of {len(templates)} such"
     for name, templates in PROMPTS.items()
 }
-CaptionArgument = Annotated[str, typer.Argument(metavar="CAPTION", help="what the pictures should show")]
-ImagesArgument = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="files, and folders, which are walked")]
-CollectionArgument = Annotated[str, typer.Argument(metavar="DIR", help="the collection's folder")]
-ModelOption = Annotated[str, typer.Option(help="see `clipsim models`", callback=check_model)]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps", callback=check_device)]
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        help="full: float32; half: float16 or bfloat16, and large JPEGs at a smaller size, which is faster and moves "
-        "cosines in the third decimal; auto: half on CUDA, else full"
-    ),
-]
-FramingOption = Annotated[Framing, typer.Option(help=f"what of a picture the model sees. {_list_choices(FRAMINGS)}")]
-ContrastOption = Annotated[Contrast, typer.Option(help=f"the contrast of a picture. {_list_choices(CONTRASTS)}")]
+CaptionArgument = Annotated[str, Argument(metavar="CAPTION", help="what the pictures should show")]
+ImagesArgument = Annotated[list[str], Argument(metavar="IMAGE...", help="files, and folders, which are walked")]
+CollectionArgument = Annotated[str, Argument(metavar="DIR", help="the collection's folder")]
+ModelOption = Annotated[str, Option(help="see `clipsim models`", callback=check_model)]
+DeviceOption = Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps", callback=_check_device)]
+PrecisionOption = Annotated[Precision, Option(help=f"what the model calculates in. {_list_choices(PRECISIONS)}")]
+FramingOption = Annotated[Framing, Option(help=f"what of a picture the model sees. {_list_choices(FRAMINGS)}")]
+ContrastOption = Annotated[Contrast, Option(help=f"the contrast of a picture. {_list_choices(CONTRASTS)}")]
 PromptOption = Annotated[
-    Prompt, typer.Option(help=f"the sentence in which the model reads the caption. {_list_choices(_SENTENCES)}")
+    Prompt, Option(help=f"the sentence in which the model reads the caption. {_list_choices(_SENTENCES)}")
 ]
-CacheOption = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="keep vectors, not pictures, in this file: no picture is encoded twice"),
-]
-TableOrJson = Annotated[Literal["table", "json"], typer.Option("--format", help="of the answer")]
-TableJsonOrCsv = Annotated[Literal["table", "json", "csv"], typer.Option("--format", help="of the answer")]
+CacheOption = Annotated[str | None, Option(metavar="FILE", help="keep vectors in this file: nothing is encoded twice")]
+TableOrJson = Annotated[Literal["table", "json"], Option("--format", help="of the answer")]
+TableJsonOrCsv = Annotated[Literal["table", "json", "csv"], Option("--format", help="of the answer")]
 
 
 def say(message: str) -> None:

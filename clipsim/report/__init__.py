@@ -4,7 +4,6 @@ from clipsim.report.export import (
     CAPTION_COLUMNS,
     COLUMNS,
     SCORE_COLUMNS,
-    Column,
     rows,
     to_csv,
     to_json,
@@ -23,14 +22,14 @@ from clipsim.report.sentences import (
     model_title,
     percent,
     percentile,
+    remark_evaluation,
     remarks,
     status,
     titles,
-    treatment,
     trust,
     whole_percent,
 )
-from clipsim.report.text import Block, TextTable, printable, to_blocks
+from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, to_blocks
 
 __all__ = [
     "CAPTION_COLUMNS",
@@ -38,11 +37,11 @@ __all__ = [
     "NOT_COMPARABLE",
     "SCORE_COLUMNS",
     "Block",
-    "Column",
     "TextTable",
     "agreement",
     "answer",
     "draw_grid",
+    "evaluation_to_blocks",
     "figures",
     "html_grid",
     "label",
@@ -51,6 +50,7 @@ __all__ = [
     "percent",
     "percentile",
     "printable",
+    "remark_evaluation",
     "remarks",
     "rows",
     "save_grid",
@@ -61,7 +61,6 @@ __all__ = [
     "to_json",
     "to_json_line",
     "to_pandas",
-    "treatment",
     "trust",
     "whole_percent",
     "write_rows",

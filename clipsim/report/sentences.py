@@ -7,12 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from clipsim.encoders import STAND_IN
-from clipsim.images.reading import SUFFIXES
+from clipsim.images import SUFFIXES
 from clipsim.options import Options
 from clipsim.scoring import MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
+if TYPE_CHECKING:  # so that a score needs nothing of collections
+    from clipsim.evaluation.retrieval import Evaluation
+
+MOST_NAMED = 5  # files in a remark
 TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
 _GALLERIES = "galleries of {} {} a fitting picture called nothing here matches"  # as calibration files name the rates
@@ -162,6 +167,18 @@ def remarks(result: Result | CaptionTable | Comparison) -> list[str]:
         *(f"{score.name}: {'; '.join(score.notes)}" for score in scores if score.notes),
         *(f"{rejected.name} {rejected.reason}." for rejected in result.rejected),
     ]
+
+
+def remark_evaluation(found: Evaluation) -> list[str]:
+    """Return what an evaluation left out, a sentence each."""
+    more = f" and {len(found.missing) - MOST_NAMED} more" * (len(found.missing) > MOST_NAMED)
+    sentences = {
+        f"{found.left_out} captions are left out, since the collection does not hold their pictures, or several of the "
+        f"name: {', '.join(found.missing[:MOST_NAMED])}{more}.": found.left_out,
+        f"{found.blank} captions are blank and left out.": found.blank,
+        f"{found.without} pictures of the collection have no caption.": found.without,
+    }
+    return [sentence for sentence, count in sentences.items() if count]
 
 
 def agreement(comparison: Comparison) -> str:

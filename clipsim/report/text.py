@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from clipsim.report.export import SCORE_COLUMNS
-from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, percentile, status, treatment
+from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, percent, percentile, status, treatment
 from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Result, Score
+
+if TYPE_CHECKING:  # so that a score needs nothing of collections
+    from clipsim.evaluation.retrieval import Estimate, Evaluation, Retrieval
 
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
 MOST_COLOURED = 1000  # rows: rich takes about a millisecond for each
@@ -172,3 +176,26 @@ def _blocks_of_models(comparison: Comparison) -> list[Block]:
 def _standing(score: Score) -> tuple[str, str, str]:
     better = "" if score.percentile is None else percentile(score.percentile)
     return str(score.rank), better, score.verdict or ""
+
+
+def evaluation_to_blocks(found: Evaluation) -> list[Block]:
+    """Return the metrics as a table, a line each, with their intervals."""
+    ways = {"text to image": found.text_to_image, "image to text": found.image_to_text}
+    names = ["queries", *(f"recall at {k}" for k in found.text_to_image.recall), "median rank", "mean reciprocal rank"]
+    columns = [names, *(column for way in ways.values() for column in _columns_of_way(way))]
+    head = ["", *(title for way in ways for title in (way, "95 % interval"))]
+    table = TextTable(head, list(zip(*columns, strict=True)), "<><><")
+    return [_head([("model", found.model), ("prompt", found.prompt)]), table]
+
+
+def _columns_of_way(way: Retrieval) -> tuple[list[str], list[str]]:
+    """Return figures and their intervals in words."""
+    estimates: list[tuple[Estimate, Callable[[float], str]]] = [
+        *((estimate, percent) for estimate in way.recall.values()),
+        (way.median_rank, "{:g}".format),
+        (way.mean_reciprocal_rank, "{:.3f}".format),
+    ]
+    return (
+        [f"{way.queries} in {way.among}", *(show(one.value) for one, show in estimates)],
+        ["", *(f"{show(one.low)} to {show(one.high)}" for one, show in estimates)],
+    )

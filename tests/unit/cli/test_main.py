@@ -1,72 +1,20 @@
-"""`python -m clipsim`: what stands on stdout and stderr, and the exit status."""
+"""The command `clipsim`: help, version, models, how it ends."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from PIL import Image
+from support import Command, PictureFile
 
 import clipsim
-from clipsim import Encoder, Result, compare_models, score_captions, score_images
-from clipsim.cli.main import main
-from clipsim.embedding import cache
-from clipsim.encoders.registry import MODELS
+from clipsim.encoders import MODELS
 from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS
-from clipsim.report.text import CAPTION_COLUMNS, COLUMNS, words_table
-
-PictureFile = Callable[..., Path]
-
-
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Run]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Command:
-    """`cli("score", ...)` runs the command line in this process."""
-
-    def run(*words: str | Path) -> Run:
-        try:
-            code = main([str(word) for word in words])
-        except SystemExit as stop:  # argparse's way out
-            code = stop.code if isinstance(stop.code, int) else 1
-        return Run(code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def score(cli: Command, tiny_clip: Path) -> Command:
-    """`score(caption, picture...)` with the small CLIP."""
-    return lambda *words: cli("score", *words, "--model", tiny_clip, "--device", "cpu")
-
-
-def test_json_is_exactly_the_result(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
-    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
-    done = score("the dog", *pictures, "--format", "json")
-    read = json.loads(done.out)
-    expected = json.loads(json.dumps(score_images(pictures, "the dog", clip).to_dict()))
-    assert (done.code, done.err) == (0, "")
-    assert list(read) == list(Result.__dataclass_fields__)
-    assert read.pop("seconds") > 0
-    del expected["seconds"]
-    assert read == expected
 
 
 def test_a_process_of_its_own_prints_json_and_nothing_else(picture_file: PictureFile, tiny_clip: Path) -> None:
@@ -83,196 +31,7 @@ def test_a_process_of_its_own_prints_json_and_nothing_else(picture_file: Picture
 def test_a_process_of_its_own_exits_with_the_status() -> None:
     done = subprocess.run([sys.executable, "-m", "clipsim", "score"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "usage" in done.stderr
-
-
-def test_the_table_is_the_default(score: Command, picture_file: PictureFile) -> None:
-    done = score("the dog", picture_file("dog.png", 1), picture_file("cat.png", 2))
-    lines = done.out.splitlines()
-    assert (done.code, done.err) == (0, "")
-    assert "the dog" in lines[0]
-    assert "tiny-clip" in lines[1]
-    assert lines[2].startswith("answer ") and "no cut-offs yet" in lines[2]
-    assert lines[4].split() == ["rank", "cosine", "better", "than", "CLIPScore", "share", "sees", "picture"]
-    assert [line.split()[0] for line in lines[5:]] == ["1", "2"]
-
-
-def test_csv_has_a_row_for_every_picture(score: Command, picture_file: PictureFile) -> None:
-    done = score("the dog", picture_file("dog, 1.png", 1), picture_file("cat.png", 2), "--format", "csv")
-    read = list(csv.DictReader(io.StringIO(done.out)))
-    assert (done.code, done.err) == (0, "")
-    assert {row["name"] for row in read} == {"dog, 1.png", "cat.png"}
-    assert [row["rank"] for row in read] == ["1", "2"]
-
-
-def test_folders_are_walked(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
-    for name in ("b.png", "a.JPG", "sub/deep/c.webp", ".hidden.png", "sub/notes.png.txt.png"):
-        picture_file(f"album/{name}")
-    (tmp_path / "album" / "readme.txt").write_text("no picture")
-    alone = picture_file("alone.png")
-    read = json.loads(score("the dog", tmp_path / "album", alone, "--format", "json").out)
-    expected = {"a.JPG", "b.png", "sub/deep/c.webp", "sub/notes.png.txt.png", "alone.png"}
-    assert {entry["name"] for entry in read["scores"]} == expected
-    assert read["rejected"] == []
-
-
-def test_a_folder_gives_its_pictures_in_order(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
-    for name in ("c.png", "a.png", "b.png"):
-        picture_file(f"album/{name}")  # the same picture each time, so that the order of input decides
-    read = json.loads(score("the dog", tmp_path / "album", "--format", "json").out)
-    assert [entry["name"] for entry in read["scores"]] == ["a.png", "b.png", "c.png"]
-
-
-def test_a_folder_without_pictures_cannot_be_scored(score: Command, tmp_path: Path) -> None:
-    (tmp_path / "album").mkdir()
-    done = score("the dog", tmp_path / "album")
-    assert (done.code, done.out) == (1, "")
-    assert "album" in done.err
-
-
-def test_a_reference_takes_the_captions_place(score: Command, picture_file: PictureFile) -> None:
-    dog, cat = picture_file("dog.png", 1), picture_file("cat.png", 2)
-    read = json.loads(score("--reference", dog, cat, dog, "--format", "json").out)
-    assert (read["caption"], read["reference"]) == (None, "dog.png")
-    assert read["scores"][0]["name"] == "dog.png"
-    assert read["scores"][0]["cosine"] == pytest.approx(1, abs=1e-5)
-    assert read["scores"][0]["clipscore"] is None
-
-
-def test_the_reference_may_come_last(score: Command, picture_file: PictureFile) -> None:
-    dog, cat = picture_file("dog.png", 1), picture_file("cat.png", 2)
-    read = json.loads(score(cat, dog, "--reference", dog, "--format", "json").out)
-    assert [entry["name"] for entry in read["scores"]] == ["dog.png", "cat.png"]
-
-
-def test_a_caption_beside_a_reference_is_not_taken_silently(score: Command, picture_file: PictureFile) -> None:
-    done = score("the dog", picture_file("cat.png"), "--reference", picture_file("dog.png", 1), "--format", "json")
-    assert "the dog" in done.err
-    assert done.code == 2 or json.loads(done.out)["caption"] is None
-
-
-def test_a_long_caption_beside_a_reference_is_no_path(score: Command, picture_file: PictureFile) -> None:
-    done = score("the dog " * 2000, picture_file("cat.png"), "--reference", picture_file("dog.png", 1))
-    assert done.code in (0, 2)
-
-
-def test_a_mistyped_picture_beside_a_reference_is_rejected_like_any(score: Command, picture_file: PictureFile) -> None:
-    dog = picture_file("dog.png", 1)
-    read = json.loads(score("--reference", dog, "gone.png", dog, "--format", "json").out)
-    assert [entry["name"] for entry in read["rejected"]] == ["gone.png"]
-
-
-def test_a_reference_that_cannot_be_read_is_an_error(score: Command, picture_file: PictureFile) -> None:
-    done = score("--reference", "gone.png", picture_file("dog.png"))
-    assert (done.code, done.out) == (1, "")
-    assert done.err == "clipsim: gone.png is not a file: check the path\n"
-
-
-def test_one_bad_file_does_not_cost_the_others(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"text")
-    done = score("the dog", picture_file("dog.png"), tmp_path / "bad.jpg", "gone.png", "--format", "json")
-    read = json.loads(done.out)
-    assert done.code == 0
-    assert [entry["name"] for entry in read["scores"]] == ["dog.png"]
-    assert [entry["name"] for entry in read["rejected"]] == ["bad.jpg", "gone.png"]
-    assert "bad.jpg is not a picture" in done.err
-    assert "gone.png is not a file" in done.err
-
-
-def test_only_bad_files_exit_with_one(score: Command, tmp_path: Path) -> None:
-    done = score("the dog", tmp_path / "gone.png", "--format", "json")
-    assert done.code == 1
-    assert json.loads(done.out)["scores"] == []
-    assert "gone.png" in done.err
-    assert score("the dog", tmp_path / "gone.png").out == ""
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["score"],
-        ["score", "a caption and no picture"],
-        ["score", "", "dog.png"],
-        ["score", "  ", "dog.png"],
-        ["score", "dog", "dog.png", "--format", "xml"],
-        ["score", "dog", "dog.png", "--colour", "red"],
-        ["score", "--reference", "dog.png"],
-        ["rank", "dog", "dog.png"],
-        ["models", "dog"],
-    ],
-)
-def test_wrong_use_exits_with_two(cli: Command, words: list[str]) -> None:
-    done = cli(*words)
-    assert (done.code, done.out) == (2, "")
-    assert done.err
-
-
-def test_an_unknown_model_exits_with_two_and_lists_the_known_ones(cli: Command, picture_file: PictureFile) -> None:
-    done = cli("score", "the dog", picture_file("dog.png"), "--model", "clipp")
-    assert (done.code, done.out) == (2, "")
-    assert all(model.name in done.err for model in MODELS)
-
-
-def test_an_unknown_device_exits_with_two_and_lists_the_known_ones(cli: Command, picture_file: PictureFile) -> None:
-    done = cli("score", "the dog", picture_file("dog.png"), "--device", "gpu")
-    assert (done.code, done.out) == (2, "")
-    assert "cuda:N" in done.err
-
-
-def test_a_model_that_cannot_be_had_exits_with_one(cli: Command, picture_file: PictureFile, no_network: Path) -> None:
-    done = cli("score", "the dog", picture_file("dog.png"), "--model", "clip-vit-b-32")
-    assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("clipsim: openai/clip-vit-base-patch32 is not on this machine")
-    assert not no_network.exists()
-
-
-@pytest.mark.slow
-def test_the_stand_in_says_so_on_the_terminal(cli: Command, picture_file: PictureFile, no_network: Path) -> None:
-    done = cli("score", "the dog", picture_file("dog.png"), "--device", "cpu")
-    assert done.code == 0
-    assert "not CLIP" in done.out
-    assert "openai/clip-vit-base-patch32 is not on this machine" in done.err
-    assert not no_network.exists()
-
-
-def test_remarks_are_messages(score: Command, picture_file: PictureFile) -> None:
-    done = score("the dog in the snow " * 9, picture_file("dog.png", size=(200, 40)), "--format", "json")
-    notes = json.loads(done.out)["notes"]
-    assert len(notes) == 1
-    assert f"clipsim: {notes[0]}" in done.err
-    assert "dog.png: the model saw the middle 20" in done.err
-
-
-def test_options_may_stand_between_the_caption_and_the_pictures(
-    cli: Command, picture_file: PictureFile, tiny_clip: Path
-) -> None:
-    done = cli("score", "the dog", "--model", tiny_clip, picture_file("dog.png"), "--device", "cpu")
-    assert (done.code, done.err) == (0, "")
-
-
-def test_a_file_name_that_is_not_valid_text_is_shown_with_escapes(score: Command, picture_file: PictureFile) -> None:
-    path = picture_file("dog.png")
-    odd = path.with_name(os.fsdecode(b"dog\xff.png"))
-    try:
-        path.rename(odd)
-    except OSError:
-        pytest.skip("this file system takes valid names only")
-    assert json.loads(score("the dog", odd, "--format", "json").out)["scores"][0]["name"] == odd.name
-    assert "dog\\udcff.png" in score("the dog", odd).out
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_progress_bar_is_drawn_on_a_terminal_only(score: Command, picture_file: PictureFile, tiny_clip: Path) -> None:
-    words = ["score", "the dog", str(picture_file("dog.png")), "--model", str(tiny_clip), "--device", "cpu"]
-    with contextlib.redirect_stderr(Terminal()) as terminal, contextlib.redirect_stdout(io.StringIO()):
-        assert main(words) == 0
-    assert "picture" in terminal.getvalue()
-    assert score(*words[1:3]).err == ""
+    assert "Usage" in done.stderr
 
 
 def test_models_lists_every_model(cli: Command) -> None:
@@ -295,8 +54,12 @@ def test_models_as_json(cli: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], ["score", "models"]),
-        (["score"], ["CAPTION", "IMAGE", "--reference", "--model", "--device", "--format", "Exit status"]),
+        ([], ["score", "table", "compare", "index", "search", "info", "verify", "evaluate", "models", "app"]),
+        (["score"], ["CAPTION", "IMAGE", "--reference", "--model", "--device", "--format", "--save", "Exit status"]),
+        (["table"], ["IMAGE", "--caption", "--captions", "--model", "--framing", "Exit status"]),
+        (["compare"], ["CAPTION", "IMAGE", "--model", "--device", "Exit status"]),
+        (["search"], ["DIR", "CAPTION", "--image", "--duplicates", "--top", "--after", "Exit status"]),
+        (["app"], ["--host", "--port"]),
         (["models"], ["--format"]),
     ],
 )
@@ -306,300 +69,131 @@ def test_every_command_and_option_has_help(cli: Command, words: list[str], expec
     assert all(word in done.out for word in expected)
 
 
-def test_every_choice_is_in_the_help(cli: Command) -> None:
-    text = " ".join(cli("score", "--help").out.split()).replace("- ", "-")  # lines are broken at hyphens, too
-    options = ("--framing", "--contrast", "--prompt", "--also", "--captions", "--against", "--words", "--heatmaps")
-    assert all(option in text for option in options)
+def test_every_choice_is_in_the_help(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")  # so that no line is broken
+    text = cli("score", "--help").out
     for choices in (FRAMINGS, CONTRASTS):
-        assert all(" ".join(what.split()).replace("- ", "-") in text for what in choices.values())
-    assert all(f"{prompt}:" in text or f"{prompt} (default):" in text for prompt in PROMPTS)
+        assert all(f"{choice}: {meaning}" in text for choice, meaning in choices.items())
+    assert all(f"{prompt}: " in text for prompt in PROMPTS)
 
 
-def without_seconds(read: Any) -> Any:
-    """What was read from JSON, without the times, which differ from run to run."""
-    if isinstance(read, dict):
-        return {key: without_seconds(value) for key, value in read.items() if key != "seconds"}
-    return [without_seconds(value) for value in read] if isinstance(read, list) else read
+def test_the_version_is_that_of_the_package(cli: Command) -> None:
+    assert cli("--version") == (0, f"clipsim {clipsim.__version__}\n", "")
 
 
-@pytest.mark.parametrize(
-    ("option", "choice"),
-    [
-        *(("framing", choice) for choice in FRAMINGS),
-        *(("contrast", choice) for choice in CONTRASTS),
-        *(("prompt", choice) for choice in PROMPTS),
-    ],
-)
-def test_a_treatment_is_that_of_python(
-    score: Command, picture_file: PictureFile, clip: Encoder, option: str, choice: str
-) -> None:
-    path = picture_file("dog.png", 1, (120, 40))
-    done = score("the dog", path, f"--{option}", choice, "--format", "json")
-    expected = score_images([path], "the dog", clip, **{option: choice})
-    assert json.loads(done.out)[option] == choice
-    assert without_seconds(json.loads(done.out)) == without_seconds(expected.to_dict())
+def test_help_needs_no_heavy_library() -> None:
+    program = (
+        "import sys; from clipsim.cli.main import main; main(['--help']); "
+        "print({'numpy', 'PIL', 'torch', 'transformers', 'faiss', 'pyarrow', 'gradio'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_words_stand_below_the_scores(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
-    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
-    done = score("the dog in snow", *pictures, "--words")
-    assert done.code == 0
-    expected = words_table(score_images(pictures, "the dog in snow", clip, words=True))
-    assert "snow" in expected
-    assert done.out.endswith(f"\n\n{expected}\n")
-    assert "What each word" not in score("the dog in snow", *pictures).out
+def test_an_interruption_exits_with_130(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clipsim.cli.inputs.read_words", interrupt)
+    assert cli("score", "a dog", "dog.png").code == 130
 
 
-def test_words_are_in_the_json(score: Command, picture_file: PictureFile) -> None:
-    read = json.loads(score("the dog", picture_file("dog.png"), "--words", "--format", "json").out)
-    assert read["words"] == ["the", "dog"]
-    assert len(read["scores"][0]["words"]) == 2
+def test_shells_complete_commands_and_choices() -> None:
+    environment = {**os.environ, "_CLIPSIM_COMPLETE": "complete_bash", "COMP_WORDS": "clipsim score --framing ti"}
+    done = subprocess.run(
+        [sys.executable, "-m", "clipsim"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"COMP_CWORD": "3"},
+    )
+    assert done.stdout.split() == ["tiles-best", "tiles-mean"]
 
 
-def test_heatmaps_are_saved_under_the_names_of_the_pictures(
-    score: Command, picture_file: PictureFile, tmp_path: Path
-) -> None:
-    picture_file("album/dog.png", 1, (90, 60)), picture_file("album/sub/Hündin 雪.jpg", 2)
-    picture_file("album/same.png", 3), picture_file("album/same.jpg", 4)
-    folder = tmp_path / "new" / "maps"
-    done = score("the dog", tmp_path / "album", tmp_path / "gone.png", "--heatmaps", folder)
-    expected = ["Hündin 雪.png", "dog.png", "same.jpg.png", "same.png.png"]
-    assert done.code == 0
-    assert sorted(path.name for path in folder.iterdir()) == expected
-    assert str(folder) in done.err and all(name in done.err for name in expected)
-    with Image.open(folder / "dog.png") as saved, Image.open(tmp_path / "album" / "dog.png") as original:
-        assert saved.size == original.size == (90, 60)
-        assert saved.format == "PNG"
-        assert saved.convert("RGB").tobytes() != original.convert("RGB").tobytes()
+SCORE = ["score", "a dog", "dog.png"]
+TABLE = ["table", "dog.png", "--caption", "a dog"]
+COMPARE = ["compare", "a dog", "dog.png", "--model", "stand-in", "--model", "clip-vit-b-32"]
+INDEX = ["index", "photos", "--to", "collection"]
+SEARCH = ["search", "collection", "a dog"]
+EVALUATE = ["evaluate", "captions.csv", "--collection", "collection"]
+WRONG = [
+    ([], "Usage"),
+    (["rank", "a dog", "dog.png"], "rank"),
+    (["score"], "CAPTION"),
+    (["score", "a caption and no picture"], "picture"),
+    (["score", "", "dog.png"], "caption"),
+    (["score", "  ", "dog.png"], "caption"),
+    (["score", "--reference", "dog.png"], "CAPTION"),
+    (["table", "dog.png"], "--caption"),
+    (["table", "--caption", "a dog"], "IMAGE"),
+    (["compare", "a dog", "dog.png"], "--model"),
+    (["compare", "a dog", "dog.png", "--model", "stand-in"], "--model"),
+    (["compare", "a dog", "--model", "stand-in", "--model", "clip-vit-b-32"], "IMAGE"),
+    (["index", "photos"], "--to"),
+    (["search"], "DIR"),
+    (["search", "collection"], "--duplicates"),
+    ([*SEARCH, "--image", "dog.png"], "--image"),
+    ([*SEARCH, "--top", "0"], "--top"),
+    ([*SEARCH, "--top", "many"], "--top"),
+    (["search", "collection", "--duplicates=many"], "--duplicates"),
+    (["info"], "DIR"),
+    (["verify"], "DIR"),
+    (["verify", "one", "two"], "two"),
+    (["evaluate", "captions.csv"], "--collection"),
+    (["models", "dog"], "dog"),
+    (["app", "--port", "0"], "--port"),
+    ([*INDEX, "--workers", "2"], "--engine ray"),
+    ([*INDEX, "--address", "auto"], "--engine ray"),
+    ([*INDEX, "--index", "tree"], "ivf-pq"),
+    ([*INDEX, "--engine", "spark"], "ray"),
+    ([*SCORE, "--reference", "cat.png", "--words"], "--words"),
+    ([*SCORE, "--reference", "cat.png", "--prompt", "photo"], "--prompt"),
+    ([*SCORE, "--words", "--format", "csv"], "--words"),
+    ([*SCORE, "--words", "--format", "jsonl"], "jsonl"),
+    ([*SCORE, "--heatmaps", "maps", "--format", "jsonl"], "jsonl"),
+    ([*SCORE, "--save", "grid.png", "--format", "jsonl"], "jsonl"),
+    *(([*command, "--colour", "red"], "--colour") for command in (SCORE, TABLE, COMPARE, INDEX, SEARCH, EVALUATE)),
+    *(([*command, "--device", "foo"], "cuda:N") for command in (SCORE, TABLE, COMPARE, INDEX, SEARCH, EVALUATE)),
+    *(([*command, "--model", "clipp"], "stand-in") for command in (SCORE, TABLE, COMPARE, INDEX)),
+    *(([*command, "--precision", "double"], "half") for command in (SCORE, TABLE, COMPARE, INDEX)),
+    *(([*command, "--framing", "zoom"], "tiles-best") for command in (SCORE, TABLE, COMPARE, INDEX)),
+    *(([*command, "--contrast", "high"], "as-is") for command in (SCORE, TABLE, COMPARE, INDEX)),
+    *(([*command, "--prompt", "poem"], "ensemble") for command in (SCORE, TABLE, COMPARE, EVALUATE)),
+    *(([*command, "--format", "xml"], "json") for command in (SCORE, TABLE, COMPARE, SEARCH, EVALUATE, ["models"])),
+]
 
 
-def test_heatmaps_of_pictures_in_folders_stay_in_their_own(
-    score: Command, picture_file: PictureFile, tmp_path: Path
-) -> None:
-    picture_file("album/a/dog.png", 1), picture_file("album/b/dog.png", 2)
-    score("the dog", tmp_path / "album", "--heatmaps", tmp_path / "maps")
-    saved = sorted(path.name for path in (tmp_path / "maps").iterdir())
-    assert saved == ["a - dog.png.png", "b - dog.png.png"]
-
-
-def test_heatmaps_overwrite_nothing(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
-    path = picture_file("dog.png", 1)
-    before = path.read_bytes()
-    done = score("the dog", path, "--heatmaps", tmp_path)  # where the picture itself is
-    assert path.read_bytes() == before
-    assert (tmp_path / "dog (2).png").is_file()
-    assert "dog (2).png" in done.err
-    assert "dog (3).png" in score("the dog", path, "--heatmaps", tmp_path).err
-
-
-def test_heatmaps_of_a_reference_and_in_json(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
-    dog, cat = picture_file("dog.png", 1), picture_file("cat.png", 2)
-    done = score("--reference", dog, cat, "--heatmaps", tmp_path / "maps", "--format", "json")
-    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["cat.png"]
-    assert json.loads(done.out)["scores"][0]["heatmap"]["values"]
-
-
-def test_a_file_where_the_heatmaps_should_go_is_wrong_use(score: Command, picture_file: PictureFile) -> None:
-    path = picture_file("dog.png")
-    done = score("the dog", path, "--heatmaps", path)
+@pytest.mark.parametrize(("words", "named"), WRONG, ids=[" ".join(words) for words, _ in WRONG])
+def test_wrong_use_exits_with_two_and_says_what_is_wrong(cli: Command, words: list[str], named: str) -> None:
+    done = cli(*words)
     assert (done.code, done.out) == (2, "")
-    assert "--heatmaps" in done.err and done.err.count("\n") == 1
+    assert named in done.err
+    assert done.err.startswith("clipsim: ") == (done.err.count("\n") == 1)  # our own errors are one sentence
 
 
-def test_also_adds_captions(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
-    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
-    words = ["the dog", *pictures, "--also", "the cat", "--also", "snow", "--framing", "pad", "--prompt", "photo"]
-    done = score(*words, "--format", "json")
-    expected = score_captions(pictures, ["the dog", "the cat", "snow"], clip, framing="pad", prompt="photo")
-    assert (done.code, done.err) == (0, "")
-    assert without_seconds(json.loads(done.out)) == without_seconds(expected.to_dict())
-
-
-def test_captions_are_read_from_a_file(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
-    file = tmp_path / "captions.txt"
-    file.write_bytes("\ufeffthe dog\r\n\r\n  the cat \r\n雪\n".encode())
-    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
-    read = json.loads(score(*pictures, "--captions", file, "--also", "snow", "--format", "json").out)
-    assert read["captions"] == ["the dog", "the cat", "雪", "snow"]
-    assert read["pictures"] == ["dog.png", "cat.png"]
-
-
-def test_captions_are_read_from_the_standard_input(
-    score: Command, picture_file: PictureFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Hündin\nthe cat".encode()), "ascii"))
-    done = score("--captions", "-", picture_file("dog.png"), "--format", "csv")
-    read = list(csv.DictReader(io.StringIO(done.out)))
-    assert done.code == 0
-    assert tuple(read[0]) == CAPTION_COLUMNS
-    assert [row["caption"] for row in read] == ["Hündin", "the cat"]
-
-
-def test_several_captions_are_a_table_by_default(score: Command, picture_file: PictureFile) -> None:
-    done = score("the dog", picture_file("dog.png", 1), "--also", "the cat")
-    assert done.code == 0
-    assert [line.split() for line in done.out.splitlines()[2:5]] == [
-        ["best", "picture", "caption"],
-        ["1", "dog.png", "the", "dog"],
-        ["2", "dog.png", "the", "cat"],
-    ]
-
-
-@pytest.mark.parametrize("content", [b"", b" \n\n", "Hündin".encode("utf-16"), "Hündin".encode("latin-1"), None])
-def test_a_captions_file_that_cannot_be_used_is_wrong_use(
-    score: Command, picture_file: PictureFile, tmp_path: Path, content: bytes | None
-) -> None:
-    file = tmp_path / "captions.txt"
-    if content is not None:
-        file.write_bytes(content)
-    done = score(picture_file("dog.png"), "--captions", file)
+def test_a_date_that_cannot_be_read_is_wrong_use(cli: Command, collection: Path) -> None:
+    done = cli("search", collection, "a dog", "--after", "foo", "--device", "cpu")
     assert (done.code, done.out) == (2, "")
-    assert "captions.txt" in done.err and done.err.count("\n") == 1
+    assert "foo" in done.err and "2026-03-31" in done.err
+    assert cli("search", collection, "a dog", "--after", "2001-01-01", "--device", "cpu").code == 0
 
 
-def test_several_captions_and_no_readable_picture_exit_with_one(score: Command, tmp_path: Path) -> None:
-    done = score("the dog", tmp_path / "gone.png", "--also", "the cat")
-    assert (done.code, done.out) == (1, "")
-    assert "gone.png is not a file" in done.err
+@pytest.mark.parametrize("words", [["--duplicates"], ["--duplicates", "0.9"], ["--duplicates=0.9"]])
+def test_duplicates_need_no_cosine(cli: Command, collection: Path, words: list[str]) -> None:
+    done = cli("search", *words, collection, "--format", "json")
+    assert (done.code, len(json.loads(done.out))) == (0, 1)
 
 
-def test_against_compares_models(
-    score: Command, picture_file: PictureFile, tiny_siglip: Path, clip: Encoder, siglip: Encoder
-) -> None:
-    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2), picture_file("bird.png", 3)]
-    words = ["the dog", *pictures, "--against", tiny_siglip, "--contrast", "auto"]
-    done = score(*words, "--format", "json")
-    expected = compare_models(pictures, "the dog", [clip, siglip], contrast="auto")
-    assert (done.code, done.err) == (0, "")
-    assert without_seconds(json.loads(done.out)) == without_seconds(expected.to_dict())
-    table = score(*words)
-    assert "model A    3 pictures · tiny-clip" in table.out and "model B    3 pictures · tiny-siglip" in table.out
-    read = list(csv.DictReader(io.StringIO(score(*words, "--format", "csv").out)))
-    assert tuple(read[0]) == COLUMNS
-    assert [row["model"] for row in read] == ["tiny-clip"] * 3 + ["tiny-siglip"] * 3
+def test_the_page_is_built_and_launched(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clipsim.web import page, service
 
+    launched = {}
 
-def test_the_stand_in_gives_a_verdict(cli: Command, picture_file: PictureFile) -> None:
-    done = cli("score", "a submarine", picture_file("dog.png", 1), picture_file("cat.png", 2), "--model", "stand-in")
-    assert done.code == 0  # scored, though nothing matches
-    assert "answer     Nothing here matches: " in done.out
-    assert "no match" in done.out
+    class Page:
+        def launch(self, **options: object) -> None:
+            launched.update(options)
 
-
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        (["--reference", "dog.png", "--also", "a cat"], "--reference"),
-        (["--reference", "dog.png", "--captions", "-"], "--reference"),
-        (["--reference", "dog.png", "--against", "stand-in"], "--reference"),
-        (["--reference", "dog.png", "--words"], "--words"),
-        (["--reference", "dog.png", "--prompt", "photo"], "--prompt"),
-        (["--also", "a cat", "--against", "stand-in"], "--against"),
-        (["--captions", "-", "--against", "stand-in"], "--against"),
-        (["--also", "a cat", "--words"], "--words"),
-        (["--captions", "-", "--heatmaps", "maps"], "--heatmaps"),
-        (["--against", "stand-in", "--words"], "--words"),
-        (["--against", "stand-in", "--heatmaps", "maps"], "--heatmaps"),
-        (["--words", "--format", "csv"], "--words"),
-    ],
-)
-def test_options_that_do_not_go_together_are_wrong_use(
-    score: Command, picture_file: PictureFile, words: list[str], named: str
-) -> None:
-    done = score("the dog", picture_file("cat.png"), *words)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.count("\n") == 1 and named in done.err
-
-
-def test_the_same_model_twice_is_wrong_use(score: Command, picture_file: PictureFile, tiny_clip: Path) -> None:
-    done = score("the dog", picture_file("cat.png"), "--against", tiny_clip)
-    assert (done.code, done.out) == (2, "")
-    assert "tiny-clip, tiny-clip" in done.err
-
-
-@pytest.mark.parametrize("option", ["--framing", "--contrast", "--prompt"])
-def test_an_unknown_treatment_exits_with_two(score: Command, picture_file: PictureFile, option: str) -> None:
-    done = score("the dog", picture_file("dog.png"), option, "best")
-    assert (done.code, done.out) == (2, "")
-    assert option in done.err and "choose from" in done.err
-
-
-def test_the_command_line_and_python_give_the_same_numbers(
-    score: Command, picture_file: PictureFile, tiny_clip: Path
-) -> None:
-    path = picture_file("dog.jpg", 3, (90, 61))
-    by_command = json.loads(score("the dog", path, "--format", "json").out)["scores"][0]["cosine"]
-    encoder = clipsim.load(str(tiny_clip), "cpu")
-    by_python = [score_images([source], "the dog", encoder).scores[0].cosine for source in (path, path.read_bytes())]
-    assert by_python == [by_command, by_command]
-
-
-def test_lines_of_json_come_in_the_order_given(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
-    paths = [picture_file(f"{n}.png", seed=n) for n in range(3)]
-    bad = picture_file("bad.png")
-    bad.write_bytes(b"text")
-    done = score("the cat", paths[0], bad, *paths[1:], "--format", "jsonl")
-    lines = [json.loads(line) for line in done.out.splitlines()]
-    assert [line["name"] for line in lines] == ["0.png", "bad.png", "1.png", "2.png"]
-    assert "not a picture" in lines[1]["rejected"] and "bad.png" in done.err
-    whole = {one.name: one for one in score_images(paths, "the cat", clip).scores}
-    for line in (lines[0], *lines[2:]):
-        assert line["cosine"] == whole[line["name"]].cosine
-        assert line["percentile"] == pytest.approx(whole[line["name"]].percentile, abs=1e-4)
-        assert line["model"] == "tiny-clip"
-    assert done.code == 0
-
-
-def test_lines_of_json_are_there_before_the_last_picture_is_scored(tiny_clip: Path, picture_file: PictureFile) -> None:
-    """The reader closes the pipe after a first line, which ends the program long before it is through."""
-    paths = [picture_file(f"{n}.png", seed=n) for n in range(40)]
-    words = ["score", "the cat", *map(str, paths), "--model", str(tiny_clip), "--device", "cpu", "--format", "jsonl"]
-    with subprocess.Popen([sys.executable, "-m", "clipsim", *words], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert json.loads(process.stdout.readline())["name"] == "0.png"
-        rest = process.stdout.read().splitlines()
-    assert len(rest) == 39 and process.returncode == 0
-
-
-def test_with_nothing_to_score_lines_of_json_end_in_an_error(score: Command, picture_file: PictureFile) -> None:
-    bad = picture_file("bad.png")
-    bad.write_bytes(b"")
-    done = score("the cat", bad, "--format", "jsonl")
-    assert done.code == 1 and "Nothing could be scored" in done.err
-
-
-@pytest.mark.parametrize("also", [["--also", "a dog"], ["--words"], ["--heatmaps", "maps"], ["--against", "stand-in"]])
-def test_lines_of_json_go_with_one_caption_and_its_scores(
-    score: Command, picture_file: PictureFile, also: list[str]
-) -> None:
-    done = score("the cat", picture_file("a.png"), "--format", "jsonl", *also)
-    assert done.code == 2 and "jsonl" in done.err
-
-
-def test_a_cache_file_serves_the_next_run(score: Command, picture_file: PictureFile, tmp_path: Path) -> None:
-    kept = cache.current()
-    try:
-        first = score("the cat", picture_file("a.png"), "--cache", tmp_path / "v.db", "--format", "csv")
-        filled = cache.current().bytes
-        second = score("the cat", picture_file("a.png"), "--cache", tmp_path / "v.db", "--format", "csv")
-        assert cache.current().bytes == filled > 0
-    finally:
-        cache._current = kept
-    assert first.out == second.out
-    assert (tmp_path / "v.db").is_file()
-
-
-def test_a_cache_file_that_cannot_be_used_is_wrong_use(score: Command, picture_file: PictureFile) -> None:
-    picture = picture_file("a.png")
-    done = score("the cat", picture, "--cache", picture)
-    assert done.code == 2 and "cannot be used to keep vectors" in done.err
-    assert Image.open(picture).size == (48, 40)
-
-
-@pytest.mark.parametrize("precision", ["full", "half"])
-def test_precision_is_chosen_and_said(score: Command, picture_file: PictureFile, precision: str) -> None:
-    picture = picture_file("a.png")
-    answer = json.loads(score("the cat", picture, "--precision", precision, "--format", "json").out)
-    assert answer["precision"] == precision
-    assert ("half precision" in score("the cat", picture, "--precision", precision).out) == (precision == "half")
-    assert score("the cat", picture, "--precision", "double").code == 2
+    monkeypatch.setattr(page, "build", Page)
+    monkeypatch.setattr(service, "preload", lambda: None)
+    assert cli("app", "--host", "127.0.0.1", "--port", "7999").code == 0
+    assert (launched["server_name"], launched["server_port"], launched["share"]) == ("127.0.0.1", 7999, False)
