@@ -36,10 +36,12 @@ class ChoiceError(UsageError):
     """
 
     def __init__(self, what: str, choice: object, choices: Iterable[str]) -> None:
+        """Say what was given and what may be."""
         self.what, self.choice, self.choices = what, choice, tuple(choices)
         super().__init__(f"{what} {choice!r} is not known: use {', '.join(self.choices)}")
 
     def __reduce__(self) -> tuple[type[ChoiceError], tuple[str, object, tuple[str, ...]]]:
+        """Let the error cross processes whole."""
         return type(self), (self.what, self.choice, self.choices)
 
 
@@ -61,10 +63,12 @@ class LimitError(UsageError):
     }
 
     def __init__(self, what: str, count: int, limit: int) -> None:
+        """Say how many there are and how many there may be."""
         self.what, self.count, self.limit = what, count, limit
         super().__init__(self._SENTENCES[what].format(count=count, limit=limit, megabytes=limit / 1e6))
 
     def __reduce__(self) -> tuple[type[LimitError], tuple[str, int, int]]:
+        """Let the error cross processes whole."""
         return type(self), (self.what, self.count, self.limit)
 
 
@@ -79,11 +83,13 @@ class ImageError(ClipsimError):
     http_status = 422
 
     def __init__(self, name: str, reason: str) -> None:
+        """Say which picture it is and why it cannot be read."""
         super().__init__(f"{name} {reason}")
         self.name = name
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        """Let the error cross processes whole."""
         return type(self), (self.name, self.reason)
 
 

@@ -33,12 +33,12 @@ def evaluate(
     """
     from clipsim import report
     from clipsim.collections import Collection
-    from clipsim.evaluation import retrieval
+    from clipsim.evaluation import evaluate as measure
 
     opened = Collection.open(collection)
     encoder = opened.manifest.embedding.load(device)
     with show_progress(unit="captions") as progress:
-        found = retrieval.evaluate(captions, opened, encoder, prompt=prompt, progress=progress)
+        found = measure(captions, opened, encoder, prompt=prompt, progress=progress)
     for remark in report.remark_evaluation(found):
         say(remark)
     if format == "json":

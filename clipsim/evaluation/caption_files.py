@@ -1,4 +1,4 @@
-"""Files of pictures with their captions, in the layouts in which data sets come: the layout is told by the content."""
+"""Files of pictures with their captions, in the layouts in which data sets come: the content tells which one it is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from clipsim.errors import CaptionError
-from clipsim.images.sources import FILE_COLUMNS
+from clipsim.images import FILE_COLUMNS
 
 CAPTION_COLUMNS = ("caption", "captions", "text", "title", "sentence", "description", "comment")
 DELIMITERS = ",;\t|"
@@ -38,21 +37,21 @@ def read_captions(path: str | Path) -> list[Captioned]:
     Raises:
         CaptionError: the file cannot be read, is in none of these layouts, or has no captions.
     """
-    text = _text(Path(path))
+    text = _read_text(Path(path))
     first = next((line for line in text.splitlines() if line.strip()), "")
     if first.lstrip().startswith(("{", "[")):
-        pairs = _coco(text, path)
+        pairs = _parse_coco(text, path)
     elif _TOKEN.fullmatch(first):
-        pairs = _tokens(text, path)
+        pairs = _parse_tokens(text, path)
     else:
-        pairs = _csv(text, path)
-    found = [Captioned(file.strip(), " ".join(caption.split())) for file, caption in pairs]
-    if not found:
+        pairs = _parse_csv(text, path)
+    captioned = [Captioned(file.strip(), " ".join(caption.split())) for file, caption in pairs]
+    if not captioned:
         raise CaptionError(f"{path} has no captions: give {_LAYOUTS}.")
-    return found
+    return captioned
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -61,7 +60,7 @@ def _text(path: Path) -> str:
         raise CaptionError(f"{path} cannot be read: give {_LAYOUTS}.") from error
 
 
-def _tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
+def _parse_tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         found = _TOKEN.fullmatch(line)
         if found:
@@ -72,27 +71,27 @@ def _tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
             )
 
 
-def _csv(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
+def _parse_csv(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
     for delimiter in DELIMITERS:
         rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         try:
             header = [re.sub(r"[\s_-]", "", name).lower() for name in next((row for row in rows if row), [])]
-            file, caption = (_column(header, names) for names in (FILE_COLUMNS, CAPTION_COLUMNS))
+            file, caption = (_find_column(header, names) for names in (FILE_COLUMNS, CAPTION_COLUMNS))
             if file is not None and caption is not None:
-                yield from _fields(rows, file, caption, path)
+                yield from _read_rows(rows, file, caption, path)
                 return
         except csv.Error as error:
             raise CaptionError(f"Line {rows.line_num} of {path} is not CSV ({error}): give {_LAYOUTS}.") from error
     raise CaptionError(f"{path} does not begin with the names of columns for files and captions: give {_LAYOUTS}.")
 
 
-def _column(header: list[str], names: tuple[str, ...]) -> int | None:
-    """The place of the first of these names that the header has."""
+def _find_column(header: list[str], names: tuple[str, ...]) -> int | None:
+    """Return the place of the first of these names that the header has."""
     return next((header.index(name) for name in names if name in header), None)
 
 
-def _fields(rows: Any, file: int, caption: int, path: str | Path) -> Iterator[tuple[str, str]]:
-    """File and caption of each row that is not empty."""
+def _read_rows(rows: Any, file: int, caption: int, path: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield file and caption of each row that is not empty."""
     for row in rows:
         if len(row) > max(file, caption):
             yield row[file], row[caption]
@@ -102,7 +101,7 @@ def _fields(rows: Any, file: int, caption: int, path: str | Path) -> Iterator[tu
             )
 
 
-def _coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
+def _parse_coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
     try:
         content = json.loads(text)
         files = {image["id"]: str(image["file_name"]) for image in content["images"]}
@@ -116,7 +115,7 @@ def _coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
         ) from error
 
 
-def some(names: list[str], most: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(islice(names, most)) + more
+def abbreviate(names: list[str], count: int = 5) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

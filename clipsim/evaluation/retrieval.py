@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipsim.embedding.prompts import encode_captions
+from clipsim.embedding import encode_captions
 from clipsim.errors import CaptionError
-from clipsim.evaluation.caption_files import Captioned, read_captions, some
+from clipsim.evaluation.caption_files import Captioned, abbreviate, read_captions
 from clipsim.options import Options, Prompt
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clipsim.encoders import Encoder
 
 CUTOFFS = (1, 5, 10)
-CAPTIONS_AT_ONCE, PICTURES_AT_ONCE = 1_024, 4_096  # a block of cosines takes 32 MB in double and 16 MB in single
+BLOCK = (1_024, 4_096)  # captions, pictures: a block of cosines takes 32 MB in double and 16 MB in single
 RESAMPLES, SEED = 1_000, 0
 Z = 1.959964  # the normal distribution's 97.5 % point: intervals of 95 %
 ENCODED_AT_ONCE = 256  # captions between two steps of the progress bar
@@ -47,7 +47,7 @@ class Retrieval:
     Attributes:
         queries: how many captions, or pictures, were looked for.
         among: how many there were to find.
-        recall: by cut-off of `CUTOFFS`, the share of the queries of which the right one was among so many best, 0 to 1.
+        recall: for each k of `CUTOFFS`, the share of the queries whose right one was among the k best, 0 to 1.
         median_rank: 1 is the best.
         mean_reciprocal_rank: 0 to 1.
     """
@@ -83,7 +83,7 @@ class Evaluation:
     without: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in plain types."""
+        """Return the fields as plain dicts, lists, strings and numbers."""
         return asdict(self)
 
 
@@ -98,8 +98,8 @@ def evaluate(
     """Measure a collection's model on captions of its pictures.
 
     Args:
-        captions: a file as `clipsim.evaluation.caption_files.read_captions` reads it, or its content.
-        collection: of the pictures, and more if one likes.
+        captions: a file as `read_captions` reads it, or its content.
+        collection: of the pictures; it may have others too.
         encoder: the collection's model; None loads it.
         prompt: as for `clipsim.score_images`.
         progress: called with (captions encoded, captions in all).
@@ -112,33 +112,33 @@ def evaluate(
     given = read_captions(captions) if isinstance(captions, str | Path) else list(captions)
     paths: list[str] = collection.table(["path"])["path"].to_pylist()
     written = [one for one in given if one.caption]
-    places = match([one.file for one in written], paths)
+    places = match_paths([one.file for one in written], paths)
     missing = list(dict.fromkeys(one.file for one, place in zip(written, places, strict=True) if place < 0))
     kept = [(one.caption, place) for one, place in zip(written, places, strict=True) if place >= 0]
     if not kept:
         raise CaptionError(
-            f"None of the captioned pictures ({some([one.file for one in given])}) is in the collection: its paths are "
-            f"like {some(paths, 2) or 'none, since it is empty'}."
+            f"None of the captioned pictures ({abbreviate([one.file for one in given])}) is in the collection: its paths "
+            f"are like {abbreviate(paths, 2) or 'none, since it is empty'}."
         )
     encoder = encoder or collection.manifest.embedding.load()
     collection.manifest.embedding.check(encoder)
-    texts = _encoded([caption for caption, _ in kept], encoder, prompt, progress)
+    texts = _encode([caption for caption, _ in kept], encoder, prompt, progress)
     own = np.array([place for _, place in kept])
-    there, back = ranks(texts, collection.vectors(), own)
+    of_captions, of_pictures = compute_ranks(texts, collection.vectors(), own)
     return Evaluation(
         model=encoder.name,
         prompt=prompt,
-        text_to_image=retrieval(there, len(paths)),
-        image_to_text=retrieval(back, len(kept)),
+        text_to_image=summarize_ranks(of_captions, len(paths)),
+        image_to_text=summarize_ranks(of_pictures, len(kept)),
         missing=tuple(missing),
         left_out=len(written) - len(kept),
         blank=len(given) - len(written),
-        without=len(paths) - len(back),
+        without=len(paths) - len(of_pictures),
     )
 
 
-def match(names: Sequence[str], paths: Sequence[str]) -> list[int]:
-    """The place in `paths` of each name: the path itself, else the only one with the same last part; -1 for none."""
+def match_paths(names: Sequence[str], paths: Sequence[str]) -> list[int]:
+    """Return each name's place in `paths`: the path itself, else the only one with the same last part; -1 for none."""
     whole = {path: place for place, path in enumerate(paths)}
     last: dict[str, int] = {}
     for place, path in enumerate(paths):
@@ -147,7 +147,7 @@ def match(names: Sequence[str], paths: Sequence[str]) -> list[int]:
     return [whole.get(name, last.get(PurePosixPath(name.replace("\\", "/")).name, -1)) for name in names]
 
 
-def _encoded(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Progress | None) -> np.ndarray:
+def _encode(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Progress | None) -> np.ndarray:
     vectors = np.empty((len(captions), encoder.width), np.float32)
     for start in range(0, len(captions), ENCODED_AT_ONCE):
         part = captions[start : start + ENCODED_AT_ONCE]
@@ -157,36 +157,38 @@ def _encoded(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Pr
     return vectors
 
 
-def ranks(texts: np.ndarray, images: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rank of the right picture for each caption, and of its best caption for each picture that has one.
+def compute_ranks(
+    texts: np.ndarray, images: np.ndarray, own: np.ndarray, block_size: tuple[int, int] = BLOCK
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank the right picture for each caption, and its best caption for each picture that has one.
 
     Ties count against the model: what has the same cosine as the right one stands before it. A model that gives one
     vector to everything then ranks last and not first, and ranks stay whole, so that recall at k needs no convention.
-    Identical captions of different pictures are such ties. The matrix is looked at in blocks, never held.
+    Identical captions of different pictures are such ties. The matrix is computed in blocks, never held.
 
     Args:
         texts: unit vectors, shape (m, d).
         images: unit vectors, shape (n, d).
         own: for each caption the row of its picture in `images`, shape (m,).
+        block_size: captions and pictures of a block.
 
     Returns:
         Ranks from 1, shape (m,); and of pictures in the order of `images`, those without a caption left out.
     """
-    cosine = np.concatenate(
-        [_own_cosines(texts[part], images[own[part]]) for part in _parts(len(texts), CAPTIONS_AT_ONCE)]
-    )
+    text_parts = _split(len(texts), block_size[0])
+    cosine = np.concatenate([_own_cosines(texts[part], images[own[part]]) for part in text_parts])
     best = np.full(len(images), np.inf, np.float32)  # nothing stands before a picture that is no query
-    asked = np.unique(own)
-    best[asked] = -np.inf
+    queries = np.unique(own)
+    best[queries] = -np.inf
     np.maximum.at(best, own, cosine)
     before_image, before_text = np.zeros(len(texts), np.int64), np.zeros(len(images), np.int64)
-    for columns in _parts(len(images), PICTURES_AT_ONCE):
+    for columns in _split(len(images), block_size[1]):
         pictures = images[columns].astype(np.float64)
-        for rows in _parts(len(texts), CAPTIONS_AT_ONCE):
-            block = _others(texts[rows], pictures, own[rows] - columns.start)
+        for rows in text_parts:
+            block = _other_cosines(texts[rows], pictures, own[rows] - columns.start)
             before_image[rows] += (block >= cosine[rows, None]).sum(axis=1)
             before_text[columns] += (block >= best[None, columns]).sum(axis=0)
-    return before_image + 1, before_text[asked] + 1
+    return before_image + 1, before_text[queries] + 1
 
 
 def _own_cosines(texts: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -194,8 +196,8 @@ def _own_cosines(texts: np.ndarray, images: np.ndarray) -> np.ndarray:
     return cosines
 
 
-def _others(texts: np.ndarray, pictures: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Cosines of captions with pictures, that of each caption with its own one at minus infinity."""
+def _other_cosines(texts: np.ndarray, pictures: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return cosines of captions with pictures, that of each caption with its own picture at minus infinity."""
     # in double and then rounded: else equal vectors could get different cosines in blocks of different sizes
     block: np.ndarray = (texts.astype(np.float64) @ pictures.T).astype(np.float32)
     here = np.flatnonzero((own >= 0) & (own < len(pictures)))
@@ -203,12 +205,12 @@ def _others(texts: np.ndarray, pictures: np.ndarray, own: np.ndarray) -> np.ndar
     return block
 
 
-def _parts(length: int, size: int) -> list[slice]:
+def _split(length: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def retrieval(ranks: np.ndarray, among: int) -> Retrieval:
-    """The metrics of ranks from 1, shape (q,), with 95 % confidence intervals.
+def summarize_ranks(ranks: np.ndarray, among: int) -> Retrieval:
+    """Compute the metrics of ranks from 1, shape (q,), with 95 % confidence intervals.
 
     Recalls have Wilson's score interval, median rank and mean reciprocal rank the percentile interval of a bootstrap
     over queries with a fixed seed. Queries count as independent: where a picture has several captions, the intervals of

@@ -15,7 +15,7 @@ from clipsim.options import Options
 from clipsim.scoring import MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
-    from clipsim.evaluation.retrieval import Evaluation
+    from clipsim.evaluation import Evaluation
 
 MOST_NAMED = 5  # files in a remark
 TREATMENT = ("framing", "contrast", "prompt")
@@ -100,7 +100,7 @@ def trust(result: Result, known: Calibration | None) -> str:
 
     Args:
         result: its framing, contrast and prompt say which rates apply, its number of pictures which gallery.
-        known: what `clipsim.scoring.calibration.calibration` says of the model.
+        known: what `clipsim.scoring.find_calibration` says of the model.
     """
     if result.reference is not None:
         return ""

@@ -14,7 +14,7 @@ from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, percent,
 from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Result, Score
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
-    from clipsim.evaluation.retrieval import Estimate, Evaluation, Retrieval
+    from clipsim.evaluation import Estimate, Evaluation, Retrieval
 
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
 MOST_COLOURED = 1000  # rows: rich takes about a millisecond for each

@@ -11,11 +11,11 @@ import numpy as np
 from clipsim.embedding import Progress, collect_sources, embed, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, UsageError
-from clipsim.images import ImageInput, Images
+from clipsim.images import Images
 from clipsim.options import Choices, Options
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison
-from clipsim.scoring.score import clean_caption, note_truncation, resolve_precision, score_images
+from clipsim.scoring.score import ScoreKeywords, clean_caption, note_truncation, resolve_precision, score_images
 
 
 def score_captions(
@@ -30,8 +30,12 @@ def score_captions(
     """Score every picture against every caption.
 
     Args:
+        images: as `clipsim.score_images` takes them.
         captions: what the pictures might show; one that comes twice counts once.
-        images, encoder, options, progress, choices: as `clipsim.score_images` takes them.
+        encoder: from `clipsim.load()`.
+        options: how pictures and captions are put to the model.
+        progress: called with (pictures done, pictures in all).
+        choices: fields of `options`, which they replace.
 
     Raises:
         CaptionError: there are no captions, or one is empty or not valid text.
@@ -73,42 +77,23 @@ def compare_models(
     images: Images,
     caption: str | None,
     encoders: Sequence[Encoder],
-    *,
-    reference: ImageInput | None = None,
-    options: Options = Options(),
-    words: bool = False,
-    heatmap: bool = False,
-    thumbnails: bool = False,
-    progress: Progress | None = None,
-    **choices: Unpack[Choices],
+    **keywords: Unpack[ScoreKeywords],
 ) -> Comparison:
     """Score the same pictures and caption by several models.
 
     Args:
+        images: as `clipsim.score_images` takes them.
+        caption: what the pictures should show; None with `reference`.
         encoders: two at least, of different names.
-        images, caption, reference, options, words, heatmap, thumbnails, progress, choices: as `clipsim.score_images`
-            takes them.
+        keywords: those of `clipsim.score_images`.
 
     Raises:
         ClipsimError: there are fewer than two models, or what `clipsim.score_images` raises.
     """
     if len({encoder.name for encoder in encoders}) < max(2, len(encoders)):
         raise UsageError("The same model is there twice, or there is only one: choose two different ones.")
-    options, sources = options.replace(**choices), list(collect_sources(images))
-    results = tuple(
-        score_images(
-            sources,
-            caption,
-            encoder,
-            reference=reference,
-            options=options,
-            words=words,
-            heatmap=heatmap,
-            thumbnails=thumbnails,
-            progress=progress,
-        )
-        for encoder in encoders
-    )
+    sources = list(collect_sources(images))
+    results = tuple(score_images(sources, caption, encoder, **keywords) for encoder in encoders)
     ranks = [{score.name: score.rank for score in result.scores} for result in results]
     names = sorted(ranks[0], key=lambda name: sum(rank[name] for rank in ranks))
     return Comparison(results, tuple(names), _spearman(*([rank[name] for name in names] for rank in ranks[:2])))

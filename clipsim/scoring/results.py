@@ -90,15 +90,19 @@ class Result:
     pictures: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
+        """Return how many pictures were scored."""
         return len(self.scores)
 
     def __bool__(self) -> bool:
-        return True  # a result without scores is one all the same
+        """Be true: a result without scores is one all the same."""
+        return True
 
     def __iter__(self) -> Iterator[Score]:
+        """Iterate over the scores, best first."""
         return iter(self.scores)
 
     def __repr__(self) -> str:
+        """Return a line: what was asked, how it ended, and the best."""
         query = f"caption={self.caption!r}" if self.reference is None else f"reference={self.reference!r}"
         best = f", best={self.best.name!r} ({self.best.cosine:.3f})" if self.best else ""
         left_out = f", {len(self.rejected)} rejected" if self.rejected else ""

@@ -36,46 +36,44 @@ from clipsim.scoring.results import Result, Score
 from clipsim.scoring.words import MAX_WORDS, ORDER_IGNORED, measure_words, split_words
 
 
+class ScoreKeywords(Choices, total=False):
+    """What may be given to `score_images` by name; any of it may be left out."""
+
+    reference: ImageInput | None
+    options: Options
+    words: bool
+    heatmap: bool
+    thumbnails: bool
+    progress: Progress | None
+
+
 def score(
     images: Images,
     caption: str | None = None,
     *,
     model: str = "auto",
     device: str = "auto",
-    reference: ImageInput | None = None,
-    words: bool = False,
-    heatmap: bool = False,
-    thumbnails: bool = False,
-    progress: Progress | None = None,
-    options: Options = Options(),
-    **choices: Unpack[Choices],
+    **keywords: Unpack[ScoreKeywords],
 ) -> Result:
     """Score every picture against one caption, or against one reference image, by a model that is loaded once.
 
     A line on stderr says so when the model is the stand-in.
 
     Args:
-        model, device: as `clipsim.load` takes them; each model is loaded once in a process.
-        images, caption, reference, words, heatmap, thumbnails, progress, options, choices: as `clipsim.score_images`
-            takes them, precision too.
+        images: as `clipsim.score_images` takes them.
+        caption: what the pictures should show; None with `reference`.
+        model: as `clipsim.load` takes it; each is loaded once in a process.
+        device: as `clipsim.load` takes it.
+        keywords: those of `clipsim.score_images`, precision among them.
 
     Raises:
         ClipsimError: what `clipsim.load` and `clipsim.score_images` raise.
     """
-    options = options.replace(**choices)
-    check_query(caption, reference)
     check_order(images, caption)
-    return score_images(
-        collect_sources(images),
-        caption,
-        _load_once(model, device, options.precision),
-        reference=reference,
-        options=options,
-        words=words,
-        heatmap=heatmap,
-        thumbnails=thumbnails,
-        progress=progress,
-    )
+    check_query(caption, keywords.get("reference"))
+    precision = keywords.get("precision", keywords.get("options", Options()).precision)
+    sources = collect_sources(images)  # before the model: a missing picture is told at once
+    return score_images(sources, caption, _load_once(model, device, precision), **keywords)
 
 
 @cache  # the one memo of the process: who writes `score` twice must not wait for the weights twice

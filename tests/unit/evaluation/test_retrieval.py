@@ -15,8 +15,7 @@ from clipsim import Encoder
 from clipsim.cli.main import main
 from clipsim.collections import Collection
 from clipsim.collections.indexing import index_folder
-from clipsim.evaluation import retrieval as evaluation
-from clipsim.evaluation.retrieval import bootstrap, match, ranks, retrieval, wilson
+from clipsim.evaluation.retrieval import bootstrap, compute_ranks, match_paths, summarize_ranks, wilson
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -48,13 +47,13 @@ def test_ranks_of_a_small_case_worked_by_hand() -> None:
     # image 0: its best 1.0, nothing before: 1; image 1: own 1.0, other captions 0.0 and 0.8: 1; image 2 has none
     images = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
     texts = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
-    there, back = ranks(texts, images, np.array([0, 0, 1]))
+    there, back = compute_ranks(texts, images, np.array([0, 0, 1]))
     assert (there.tolist(), back.tolist()) == ([1, 3, 1], [1, 1])
 
 
 def test_a_model_that_gives_one_vector_to_everything_ranks_last() -> None:
     one = np.tile(np.array([[0.6, 0.8]], np.float32), (4, 1))
-    there, back = ranks(one, one, np.arange(4))
+    there, back = compute_ranks(one, one, np.arange(4))
     assert there.tolist() == back.tolist() == [4, 4, 4, 4]
 
 
@@ -75,10 +74,7 @@ def test_ranks_are_as_defined_whatever_the_blocks(
         for count in (captions, pictures)
     )
     own = draw.integers(0, pictures, captions)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "CAPTIONS_AT_ONCE", sizes[0])
-        patch.setattr(evaluation, "PICTURES_AT_ONCE", sizes[1])
-        there, back = ranks(texts, images, own)
+    there, back = compute_ranks(texts, images, own, sizes)
     assert (there.tolist(), back.tolist()) == plain_ranks(texts, images, own.tolist())
 
 
@@ -88,14 +84,14 @@ def test_memory_is_bounded_by_the_block() -> None:
     draw = np.random.default_rng(0)
     texts, images = unit(draw.normal(size=(6_000, 8))), unit(draw.normal(size=(12_000, 8)))
     tracemalloc.start()
-    ranks(texts, images, np.arange(6_000))
+    compute_ranks(texts, images, np.arange(6_000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6 < 4 * len(texts) * len(images)
 
 
 def test_metrics_of_ranks_worked_by_hand() -> None:
-    found = retrieval(np.array([1, 2, 6, 20]), 30)
+    found = summarize_ranks(np.array([1, 2, 6, 20]), 30)
     assert {k: estimate.value for k, estimate in found.recall.items()} == {1: 0.25, 5: 0.5, 10: 0.75}
     assert found.median_rank.value == 4
     assert found.mean_reciprocal_rank.value == pytest.approx((1 + 1 / 2 + 1 / 6 + 1 / 20) / 4)
@@ -121,7 +117,7 @@ def test_bootstrap_interval_is_repeatable_and_as_wide_as_theory_says() -> None:
 def test_a_name_is_the_path_or_its_last_part_where_only_one_has_it() -> None:
     paths = ["a.jpg", "x/b.jpg", "x/c.jpg", "y/c.jpg", "y/a.jpg"]
     names = ["a.jpg", "b.jpg", "val/b.jpg", r"d:\b.jpg", "c.jpg", "x/c.jpg", "none.jpg"]
-    assert match(names, paths) == [0, 1, 1, 1, -1, 2, -1]
+    assert match_paths(names, paths) == [0, 1, 1, 1, -1, 2, -1]
 
 
 @pytest.fixture
