@@ -234,10 +234,22 @@ class Api:
             for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=False):
                 component.label = _LABELS.get(parameter, parameter.capitalize())
             (answer,) = added.outputs
-            answer.label, answer._api_info = label, python_type_to_json_schema(shape)
+            answer.label, answer._api_info = label, _to_flat(python_type_to_json_schema(shape))
 
     def _receive(self, pictures: Any) -> list[Item]:
         return [self._service.receive(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
+
+
+def _to_flat(schema: Any) -> Any:
+    """Return a record's schema as its `to_dict` gives it: the options among its own fields, no sources of pictures."""
+    if isinstance(schema, list):
+        return [_to_flat(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    flat = {name: _to_flat(one) for name, one in schema.items() if not (name == "pictures" and one == {})}
+    if "options" in flat:
+        flat |= flat.pop("options")["properties"]
+    return flat
 
 
 def _check(captions: list[Any], models: list[Any]) -> None:
