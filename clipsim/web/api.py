@@ -82,10 +82,8 @@ class Api:
             items = self._receive(pictures)
             against = None if reference is None else self._service.receive(reference)
             _check([caption], [model])
-            options, extras = (
-                parse_options(framing, contrast, prompt, precision),
-                map(bool, (words, heatmap, thumbnails)),
-            )
+            options = parse_options(framing, contrast, prompt, precision)
+            extras = (bool(extra) for extra in (words, heatmap, thumbnails))
             question = Question(items, caption or None, against, model, options, *extras)
             return _for_caller(self._service.answer(question).to_dict(), request)
 

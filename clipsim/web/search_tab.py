@@ -14,7 +14,7 @@ from clipsim.embedding import Item
 from clipsim.options import Precision
 from clipsim.web import render
 from clipsim.web.guard import sentences
-from clipsim.web.server_collections import MOST, VARIABLE, SearchResult, ServerCollections
+from clipsim.web.server_collections import MOST, VARIABLE, ServerCollections
 
 SEARCH = "search"  # the tab's id
 ASIDE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}  # of small events
@@ -44,9 +44,8 @@ class SearchTab:
         # not gr.State, for which clients keep a connection open that lets no script end
         self._paths, self._like = gr.JSON(value=[], visible=False), gr.Textbox(visible=False)
         self.filled = [tabs, self._collection, self._caption, self._like, self._status]
-        self._inputs = {self._collection, self._caption, self._like, *self._filters}
         self._search: dict[str, Any] = {
-            "inputs": self._inputs,
+            "inputs": {self._collection, self._caption, self._like, *self._filters},
             "outputs": [self._status, self._pictures, self._table, self._paths, self._like_button],
             "show_progress_on": [self._status],
             "api_visibility": "private",
@@ -126,11 +125,7 @@ class SearchTab:
     def _answer(self, data: dict[Any, Any], caption: str | None, like: str | None) -> Update:
         with sentences():
             top, *narrowed = (data[one] for one in self._filters)
-            return self._show(
-                self._collections.search(data[self._collection] or "", caption, like, int(top), *narrowed)
-            )
-
-    def _show(self, found: SearchResult) -> Update:
+            found = self._collections.search(data[self._collection] or "", caption, like, int(top), *narrowed)
         titles = report.titles([hit.path for hit in found.hits])
         labels = [report.label(hit.rank, title, hit.cosine) for hit, title in zip(found.hits, titles, strict=True)]
         pictures = [Image.open(BytesIO(hit.thumbnail)) for hit in found.hits]
