@@ -38,7 +38,7 @@ class Limits:
 
     @classmethod
     def from_environment(cls) -> Limits:
-        """The defaults, but for what the environment sets.
+        """Return the defaults, but for what the environment sets.
 
         Raises:
             UsageError: a variable is not a whole number above zero.

@@ -82,10 +82,8 @@ class Api:
             items = self._receive(pictures)
             against = None if reference is None else self._service.receive(reference)
             _check([caption], [model])
-            options, extras = (
-                parse_options(framing, contrast, prompt, precision),
-                map(bool, (words, heatmap, thumbnails)),
-            )
+            options = parse_options(framing, contrast, prompt, precision)
+            extras = (bool(extra) for extra in (words, heatmap, thumbnails))
             question = Question(items, caption or None, against, model, options, *extras)
             return _for_caller(self._service.answer(question).to_dict(), request)
 
@@ -234,10 +232,22 @@ class Api:
             for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=False):
                 component.label = _LABELS.get(parameter, parameter.capitalize())
             (answer,) = added.outputs
-            answer.label, answer._api_info = label, python_type_to_json_schema(shape)
+            answer.label, answer._api_info = label, _to_flat(python_type_to_json_schema(shape))
 
     def _receive(self, pictures: Any) -> list[Item]:
         return [self._service.receive(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
+
+
+def _to_flat(schema: Any) -> Any:
+    """Return a record's schema as its `to_dict` gives it: the options among its own fields, no sources of pictures."""
+    if isinstance(schema, list):
+        return [_to_flat(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    flat = {name: _to_flat(one) for name, one in schema.items() if not (name == "pictures" and one == {})}
+    if "options" in flat:
+        flat |= flat.pop("options")["properties"]
+    return flat
 
 
 def _check(captions: list[Any], models: list[Any]) -> None:

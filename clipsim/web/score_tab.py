@@ -13,7 +13,7 @@ import gradio as gr
 import pandas as pd
 
 from clipsim import report
-from clipsim.embedding import Progress, name_sources
+from clipsim.embedding import Item, Progress
 from clipsim.encoders import MODELS, STAND_IN
 from clipsim.errors import ClipsimError
 from clipsim.images.reading import Source, read
@@ -22,7 +22,7 @@ from clipsim.scoring import CaptionTable, Comparison, Result, find_calibration, 
 from clipsim.web import render
 from clipsim.web.examples import CAPTION, REFERENCE, read_examples
 from clipsim.web.guard import parse_options, sentences
-from clipsim.web.search_tab import ASIDE, SearchTab, Update, show_pictures
+from clipsim.web.search_tab import ASIDE, EXAMPLE, SHOWN, SearchTab, Update
 from clipsim.web.service import Question, Service
 
 SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
@@ -63,18 +63,15 @@ class ScoreTab:
         self._connect()
 
     def _lay_out_question(self) -> None:
-        self._pictures = _upload("Pictures", columns=3, height=260, object_fit="cover", elem_id="pictures")
+        # for a single picture too: gr.Image decodes any path before it can be checked
+        upload: dict[str, Any] = {"type": "filepath", "sources": ["upload", "clipboard"], "interactive": True}
+        self._pictures = gr.Gallery(
+            label="Pictures", columns=3, height=260, object_fit="cover", buttons=[], elem_id="pictures", **upload
+        )
         self._compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
-        self.caption = gr.Textbox(
-            label="Caption",
-            placeholder="a golden retriever standing in the snow",
-            lines=1,
-            max_lines=1,
-            elem_id="caption",
-        )
-        self._reference = _upload(
-            "Reference image", columns=1, height=220, object_fit="contain", visible=False, elem_id="reference"
-        )
+        self.caption = gr.Textbox(label="Caption", placeholder=EXAMPLE, lines=1, max_lines=1, elem_id="caption")
+        upload |= {"label": "Reference image", "elem_id": "reference", "visible": False}
+        self._reference = gr.Gallery(columns=1, height=220, object_fit="contain", buttons=[], **upload)
         self.model = gr.Dropdown(model_choices(), value="auto", label="Model", elem_id="model")
         self._button = gr.Button("Score", variant="primary", elem_id="score")
 
@@ -109,7 +106,7 @@ class ScoreTab:
             padding=False,
             js_on_load=render.static("accessibility.js").read_text(encoding="utf-8"),
         )
-        self._ranked = show_pictures("Ranked pictures", "ranked")
+        self._ranked = gr.Gallery(label="Ranked pictures", columns=2, elem_id="ranked", **SHOWN)
         self._bars = gr.BarPlot(
             x="picture",
             y="cosine",
@@ -126,7 +123,7 @@ class ScoreTab:
         self._remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
         self._several = gr.HTML(label="Several captions", elem_id="several", padding=False)
         self._models = gr.HTML(label="Two models", elem_id="models", padding=False)
-        self._maps = show_pictures("Where in the picture", "maps", visible=False)
+        self._maps = gr.Gallery(label="Where in the picture", columns=2, visible=False, elem_id="maps", **SHOWN)
         with gr.Accordion("Which words carry it?", open=False, elem_id="which-words"):
             self._words = gr.HTML(label="Words", elem_id="words", padding=False)
         with gr.Accordion("What did the model see?", open=False, elem_id="what-seen"):
@@ -199,8 +196,7 @@ class ScoreTab:
             counted = _count(progress)
             comparison = self._service.answer_models(question, second, counted) if second else None
             result = comparison.results[0] if comparison else self._service.answer(question, counted)
-            captions = [caption, *lines] if lines else []
-            table = self._service.answer_captions(question, captions, counted) if captions else None
+            table = self._service.answer_captions(question, [caption, *lines], counted) if lines else None
             return self._show(question, result, table, comparison)
 
     def _score_live(
@@ -218,7 +214,7 @@ class ScoreTab:
                 question = self._ask(pictures[:count], *[*asked, options])
                 result = self._service.answer(question, _count(progress, total), may_be_empty=True)
             if result.scores and time.monotonic() - since > PATIENCE:
-                yield {self._status: render.status_so_far(count, total), self._ranked: _rank(result, question)}
+                yield {self._status: render.status_so_far(count, total), self._ranked: _rank(result)}
                 since = time.monotonic()
             count *= 2
         # what was encoded so far comes from the cache
@@ -237,18 +233,18 @@ class ScoreTab:
             raise ClipsimError(f"There are {len(reference)} reference images: keep one.")
         return Question(received, "", self._service.receive(reference[0][0]), model, options)
 
-    def _receive(self, pictures: Uploads) -> list[tuple[Source, str]]:
-        return list(name_sources([self._service.receive(path) for path, _ in pictures or []]))
+    def _receive(self, pictures: Uploads) -> list[Item]:
+        return [self._service.receive(path) for path, _ in pictures or []]
 
     def _show(
         self, question: Question, result: Result, table: CaptionTable | None, comparison: Comparison | None
     ) -> Update:
         known = find_calibration(self._service.encoder(question.model, question.options.precision))
-        maps = _overlay_heatmaps(result, question)
+        maps = _overlay_heatmaps(result)
         csv, json = self._write_files(result)
         return {
             self._status: render.status(result),
-            self._ranked: _rank(result, question),
+            self._ranked: _rank(result),
             self._bars: _draw_bars(result),
             self._table: render.scores(result, known),
             self._csv: str(csv),
@@ -299,24 +295,6 @@ def _describe(templates: Sequence[str]) -> str:
     return "the caption itself" if templates[0] == "{}" else f"“{templates[0].format('…')}”"
 
 
-def _upload(
-    label: str, *, columns: int, height: int, object_fit: Any, elem_id: str, visible: bool = True
-) -> gr.Gallery:
-    """Return an input for picture files. For a single one too: gr.Image decodes any path before it can be checked."""
-    return gr.Gallery(
-        label=label,
-        type="filepath",
-        sources=["upload", "clipboard"],
-        interactive=True,
-        buttons=[],
-        columns=columns,
-        height=height,
-        object_fit=object_fit,
-        visible=visible,
-        elem_id=elem_id,
-    )
-
-
 def _count(progress: gr.Progress, of: int | None = None) -> Progress:
     """Return what counts scored pictures on the page, where there are others to come of `of` in all."""
 
@@ -326,28 +304,28 @@ def _count(progress: gr.Progress, of: int | None = None) -> Progress:
     return count
 
 
-def _rank(result: Result, question: Question) -> list[tuple[Any, str]]:
+def _rank(result: Result) -> list[tuple[Any, str]]:
     """Return pictures and labels, best first."""
-    return [(_viewable(*picture), label) for picture, label in _labelled(result, question)]
+    names = [score.name for score in result.scores]
+    return [
+        (_view(result.pictures[name], name), label) for name, label in zip(names, report.labels(result), strict=True)
+    ]
 
 
-def _labelled(result: Result, question: Question) -> list[tuple[tuple[Source, str], str]]:
-    sources = {name: source for source, name in name_sources(question.pictures)}
-    pictures = [(sources[score.name], score.name) for score in result.scores]
-    return list(zip(pictures, report.labels(result), strict=True))
-
-
-def _viewable(source: Source, name: str) -> Any:
+def _view(source: Source, name: str) -> Any:
     """Return the file itself, or the decoded picture where browsers do not show its format."""
     shown = isinstance(source, Path) and source.suffix.lower() in SHOWN_BY_BROWSERS
     return str(source) if shown else read(source, name).image
 
 
-def _overlay_heatmaps(result: Result, question: Question) -> list[tuple[Any, str]]:
+def _overlay_heatmaps(result: Result) -> list[tuple[Any, str]]:
     """Return the pictures with their heatmaps laid over them, and their labels."""
     return [
-        (overlay(read(*picture).image, score.heatmap), f"{label} · {score.verdict}" if score.verdict else label)
-        for score, (picture, label) in zip(result.scores, _labelled(result, question), strict=True)
+        (
+            overlay(read(result.pictures[score.name], score.name).image, score.heatmap),
+            f"{label} · {score.verdict}" if score.verdict else label,
+        )
+        for score, label in zip(result.scores, report.labels(result), strict=True)
         if score.heatmap
     ]
 

@@ -14,26 +14,15 @@ from clipsim.embedding import Item
 from clipsim.options import Precision
 from clipsim.web import render
 from clipsim.web.guard import sentences
-from clipsim.web.server_collections import MOST, VARIABLE, SearchResult, ServerCollections
+from clipsim.web.server_collections import MOST, VARIABLE, ServerCollections
 
 SEARCH = "search"  # the tab's id
 ASIDE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}  # of small events
+# of galleries that grow with their pictures
+SHOWN: dict[str, Any] = {"object_fit": "contain", "interactive": False, "buttons": ["fullscreen"], "height": "auto"}
+EXAMPLE = "a golden retriever standing in the snow"  # in an empty caption
 
 Update = dict[Any, Any]  # new values by component; what is not in it stays as it is
-
-
-def show_pictures(label: str, elem_id: str, columns: int = 2, visible: bool = True) -> gr.Gallery:
-    """Return a gallery that grows with its pictures."""
-    return gr.Gallery(
-        label=label,
-        columns=columns,
-        object_fit="contain",
-        interactive=False,
-        buttons=["fullscreen"],
-        height="auto",
-        visible=visible,
-        elem_id=elem_id,
-    )
 
 
 class SearchTab:
@@ -55,9 +44,8 @@ class SearchTab:
         # not gr.State, for which clients keep a connection open that lets no script end
         self._paths, self._like = gr.JSON(value=[], visible=False), gr.Textbox(visible=False)
         self.filled = [tabs, self._collection, self._caption, self._like, self._status]
-        self._inputs = {self._collection, self._caption, self._like, *self._filters}
         self._search: dict[str, Any] = {
-            "inputs": self._inputs,
+            "inputs": {self._collection, self._caption, self._like, *self._filters},
             "outputs": [self._status, self._pictures, self._table, self._paths, self._like_button],
             "show_progress_on": [self._status],
             "api_visibility": "private",
@@ -71,12 +59,7 @@ class SearchTab:
         choices = self._choices()
         first = choices[0][1] if choices else None
         self._collection = gr.Dropdown(choices, value=first, label="Collection", elem_id="collection")
-        self._caption = gr.Textbox(
-            label="Caption",
-            placeholder="a golden retriever standing in the snow",
-            lines=1,
-            elem_id="search-caption",
-        )
+        self._caption = gr.Textbox(label="Caption", placeholder=EXAMPLE, lines=1, elem_id="search-caption")
         self._button = gr.Button("Search", variant="primary", elem_id="search")
         with gr.Accordion("Narrow it down", open=False, elem_id="narrow"):
             self._filters = (
@@ -92,7 +75,7 @@ class SearchTab:
             render.fill(ready, variable=VARIABLE), label="Status", elem_id="search-status", padding=False
         )
         self._like_button = gr.Button("More like this", visible=False, size="sm", elem_id="more-like")
-        self._pictures = show_pictures("Found pictures", "hits", columns=3)
+        self._pictures = gr.Gallery(label="Found pictures", columns=3, elem_id="hits", **SHOWN)
         self._table = gr.HTML(label="Results", elem_id="hits-table", padding=False)
 
     def search_after(self, event: Any) -> None:
@@ -142,11 +125,7 @@ class SearchTab:
     def _answer(self, data: dict[Any, Any], caption: str | None, like: str | None) -> Update:
         with sentences():
             top, *narrowed = (data[one] for one in self._filters)
-            return self._show(
-                self._collections.search(data[self._collection] or "", caption, like, int(top), *narrowed)
-            )
-
-    def _show(self, found: SearchResult) -> Update:
+            found = self._collections.search(data[self._collection] or "", caption, like, int(top), *narrowed)
         titles = report.titles([hit.path for hit in found.hits])
         labels = [report.label(hit.rank, title, hit.cosine) for hit, title in zip(found.hits, titles, strict=True)]
         pictures = [Image.open(BytesIO(hit.thumbnail)) for hit in found.hits]

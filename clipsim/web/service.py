@@ -152,7 +152,7 @@ class Service:
         return table
 
     def answer_models(self, question: Question, other: str, progress: Progress | None = None) -> Comparison:
-        """Score the pictures by the `other` model too.
+        """Score the pictures by the `other` model too, side by side.
 
         Raises:
             ClipsimError: as `answer`, and the same model twice.

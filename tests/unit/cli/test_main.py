@@ -184,16 +184,10 @@ def test_duplicates_need_no_cosine(cli: Command, collection: Path, words: list[s
     assert (done.code, len(json.loads(done.out))) == (0, 1)
 
 
-def test_the_page_is_built_and_launched(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clipsim.web import page, service
+def test_the_page_is_served_where_it_is_told(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clipsim.web import page
 
-    launched = {}
-
-    class Page:
-        def launch(self, **options: object) -> None:
-            launched.update(options)
-
-    monkeypatch.setattr(page, "build", Page)
-    monkeypatch.setattr(service, "preload", lambda: None)
+    launched: dict[str, object] = {}
+    monkeypatch.setattr(page, "launch", lambda **options: launched.update(options))
     assert cli("app", "--host", "127.0.0.1", "--port", "7999").code == 0
-    assert (launched["server_name"], launched["server_port"], launched["share"]) == ("127.0.0.1", 7999, False)
+    assert launched == {"host": "127.0.0.1", "port": 7999, "in_browser": False}
