@@ -117,8 +117,8 @@ def evaluate(
     kept = [(one.caption, place) for one, place in zip(written, places, strict=True) if place >= 0]
     if not kept:
         raise CaptionError(
-            f"None of the captioned pictures ({abbreviate([one.file for one in given])}) is in the collection: its paths "
-            f"are like {abbreviate(paths, 2) or 'none, since it is empty'}."
+            f"None of the captioned pictures ({abbreviate([one.file for one in given])}) is in the collection: its "
+            f"paths are like {abbreviate(paths, 2) or 'none, since it is empty'}."
         )
     encoder = encoder or collection.manifest.embedding.load()
     collection.manifest.embedding.check(encoder)
