@@ -12,6 +12,7 @@ from clipsim.encoders import Encoder, load
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images import SUFFIXES, Source, collect_images
 from clipsim.options import Precision
+from clipsim.report import ENDINGS
 from clipsim.scoring import clean_caption
 
 FILE_BYTES = 2_000_000_000  # of vectors in a file
@@ -87,3 +88,9 @@ def make_folder(folder: str) -> Path:
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} cannot be made a folder: give --heatmaps another one.") from error
     return Path(folder)
+
+
+def check_figure(path: str) -> None:
+    """Raise a `UsageError` unless a figure can be drawn into a file of that name."""
+    if Path(path).suffix.lower() not in ENDINGS or not Path(path).parent.is_dir():
+        raise UsageError(f"{path} cannot be drawn: give --save a file in a folder that is there, {', '.join(ENDINGS)}.")

@@ -66,6 +66,8 @@ def score(
         raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
     asked, pictures = inputs.read_words(caption, images or [], reference)
     folder = None if heatmaps is None else inputs.make_folder(heatmaps)  # before the work, which is lost otherwise
+    if save is not None:
+        inputs.check_figure(save)
     options = Options(framing, contrast, prompt, precision)
     (encoder,) = inputs.load_encoders([model], device, precision, cache)
     with show_progress(len(pictures)) as progress:
@@ -88,6 +90,8 @@ def score(
     outputs.print_answer(result, format)
     if folder is not None:
         outputs.save_heatmaps(result, folder)
+    if save is not None:
+        result.save(save)
 
 
 def table(

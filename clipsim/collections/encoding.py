@@ -64,16 +64,9 @@ def encode_files(
     part: int = PART,
     seconds: float = SECONDS,
 ) -> Iterator[EncodedPart]:
-    """Encode files in this process, as an `Engine`.
+    """Encode files in this process, as an `Engine`; `encoder`, that of `config`, is loaded if it is None.
 
-    Args:
-        files: as for `Engine`, as are the next three.
-        folder: of the collection.
-        config: how its vectors are made.
-        device: where `encoder` is None.
-        encoder: that of `config`; None loads it.
-        part: how many pictures are written together at most.
-        seconds: after which fewer are.
+    At most `part` pictures are written together, and fewer after so many `seconds`.
     """
     encoder = encoder or config.load(device)
     config.check_facts(EmbeddingConfig.from_encoder(encoder, config.options).facts())

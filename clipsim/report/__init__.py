@@ -11,7 +11,7 @@ from clipsim.report.export import (
     to_pandas,
     write_rows,
 )
-from clipsim.report.figure import draw_grid, html_grid, save_grid
+from clipsim.report.figure import ENDINGS, draw_grid, html_grid, save_grid
 from clipsim.report.sentences import (
     NOT_COMPARABLE,
     agreement,
@@ -34,6 +34,7 @@ from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printabl
 __all__ = [
     "CAPTION_COLUMNS",
     "COLUMNS",
+    "ENDINGS",
     "NOT_COMPARABLE",
     "SCORE_COLUMNS",
     "Block",

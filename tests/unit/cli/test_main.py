@@ -117,6 +117,8 @@ INDEX = ["index", "photos", "--to", "collection"]
 SEARCH = ["search", "collection", "a dog"]
 EVALUATE = ["evaluate", "captions.csv", "--collection", "collection"]
 WRONG = [
+    (["score", "a dog", __file__, "--save", "grid.gif"], "--save"),
+    (["score", "a dog", __file__, "--save", "nowhere/grid.png"], "--save"),
     ([], "Usage"),
     (["rank", "a dog", "dog.png"], "rank"),
     (["score"], "CAPTION"),

@@ -333,6 +333,16 @@ def test_a_file_where_the_heatmaps_should_go_is_wrong_use(score: Command, pictur
     assert "--heatmaps" in done.err and done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["grid.png", "grid.svg"])
+def test_the_pictures_are_drawn_into_a_file(
+    score: Command, picture_file: PictureFile, tmp_path: Path, name: str
+) -> None:
+    done = score("the dog", picture_file("dog.png", 1), picture_file("cat.png", 2), "--save", tmp_path / name)
+    assert (done.code, done.err) == (0, "")
+    head = (tmp_path / name).read_bytes()[:200]
+    assert b"PNG" in head or b"<svg" in head or b"<?xml" in head
+
+
 def test_a_table_is_that_of_python(table: Command, picture_file: PictureFile, clip: Encoder) -> None:
     pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
     captions = ["the dog", "the cat", "snow"]
