@@ -761,22 +761,12 @@ class Groups:
 
     def join(self, left: np.ndarray, right: np.ndarray) -> None:
         """Put each number of `left` into one group with that of `right`."""
-        pairs = np.unique(np.stack([self._group[left], self._group[right]], axis=1), axis=0)
-        for one, other in pairs[pairs[:, 0] != pairs[:, 1]]:
-            first, second = sorted((self._root(one), self._root(other)))
-            self._group[second] = first
-        self._group = self._flat()
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
 
-    def _root(self, member: int) -> int:
-        while self._group[member] != member:
-            member = int(self._group[member])
-        return int(member)
-
-    def _flat(self) -> np.ndarray:
-        flat = self._group
-        while (flat != flat[flat]).any():
-            flat = flat[flat]
-        return flat
+        size = len(self._group)
+        pairs = coo_array((np.ones(len(left), bool), (self._group[left], self._group[right])), (size, size))
+        self._group = connected_components(pairs, directed=False)[1][self._group]
 
     def several(self) -> list[np.ndarray]:
         """The groups of two and more."""

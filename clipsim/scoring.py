@@ -255,9 +255,9 @@ def clipscore(cosine: float) -> float:
 
 def shares(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     """Softmax of `logit_scale * cosine` over the pictures of one request: shape (n,), positive, sums to 1."""
-    logits = logit_scale * cosine.astype(np.float64)
-    weights = np.exp(logits - logits.max())
-    share: np.ndarray = weights / weights.sum()
+    from scipy.special import softmax
+
+    share: np.ndarray = softmax(logit_scale * cosine.astype(np.float64))
     return share
 
 

@@ -20,12 +20,12 @@ from conftest import ROOT, paint
 from PIL import Image
 
 import clipsim
-from benchmarks import calibrate
 from clipsim import Encoder, score_captions, score_images
 from clipsim.calibration import (
     MATCH,
     NO_MATCH,
     NOTHING,
+    RIDGE,
     WEAK,
     Bank,
     Calibration,
@@ -39,6 +39,7 @@ from clipsim.calibration import (
 )
 from clipsim.gallery import Gallery, Seen
 from clipsim.prompting import PROMPTS
+from tools import calibrate
 
 # `clipsim.calibration.calibration` is a function of the module's own name
 module = importlib.import_module("clipsim.calibration")
@@ -216,6 +217,10 @@ def check_weights(vectors: np.ndarray) -> None:
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1)
     assert np.linalg.norm(weights @ vectors) <= np.linalg.norm(vectors.mean(axis=0)) + 1e-6
+    slope = vectors.astype(np.float64) @ (weights @ vectors) + RIDGE * weights
+    least = weights @ slope  # no weight can be moved to where the slope is lower: it is the minimum
+    assert slope.min() >= least - 1e-6
+    assert slope[weights > 0] == pytest.approx(least, abs=1e-6)
 
 
 @pytest.mark.parametrize("vectors", list(banks()))

@@ -1,4 +1,4 @@
-"""Learn a model's cut-offs from captioned pictures: `python -m benchmarks.calibrate PICTURES --model stand-in`
+"""Learn a model's cut-offs from captioned pictures: `python -m tools.calibrate PICTURES --model stand-in`
 
 PICTURES is a folder with pictures and a `captions.csv` (columns file, caption) or a `labels.csv` (columns file, label);
 a label is put into several sentences. What is learned goes to `clipsim/data/calibration-MODEL.json` and `.npz` (`--to`
@@ -19,9 +19,11 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 
 import clipsim
 from clipsim.calibration import NOTHING, Bank, Calibration, Cutoffs, Null, bank, percentiles, strengths
+from clipsim.captions import read_captions
 from clipsim.encoders import Encoder
 from clipsim.gallery import Gallery, embed
 from clipsim.prompting import encode_captions
@@ -80,17 +82,15 @@ def main() -> None:
 
 def captioned(folder: Path) -> tuple[list[Path], list[str], np.ndarray]:
     """Pictures, captions, and which picture each caption belongs to."""
-    listing = next(path for path in (folder / "captions.csv", folder / "labels.csv") if path.is_file())
-    files: dict[Path, int] = {}
-    captions, owner = [], []
-    with listing.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            place = files.setdefault(folder / row["file"], len(files))
-            sentences = SENTENCES if "label" in row else ("{}",)
-            said = [sentence.format((row.get("label") or row["caption"]).replace("_", " ")) for sentence in sentences]
-            captions += said
-            owner += [place] * len(said)
-    return list(files), captions, np.array(owner)
+    if (folder / "captions.csv").is_file():
+        pairs = [(one.file, one.caption) for one in read_captions(folder / "captions.csv") if one.caption]
+    else:
+        with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+            labels = [(row["file"], row["label"].replace("_", " ")) for row in csv.DictReader(file)]
+        pairs = [(name, sentence.format(label)) for name, label in labels for sentence in SENTENCES]
+    files = list(dict.fromkeys(name for name, _ in pairs))
+    owner = np.array([files.index(name) for name, _ in pairs])
+    return [folder / name for name in files], [caption for _, caption in pairs], owner
 
 
 class Pairs:
@@ -101,9 +101,8 @@ class Pairs:
         self.bank: Bank = bank(encoder, prompt)
         self.cosines = gallery.cosines(self.vectors).astype(np.float64)
         self.unrelated = gallery.cosines(self.bank.vectors).astype(np.float64)
-        firsts = [gallery.vectors[start] for start in gallery.starts]
-        self.pictures = np.stack(firsts).astype(np.float64)
-        self.true = owner[None, :] == np.arange(len(firsts))[:, None]
+        self.pictures = gallery.vectors[gallery.starts].astype(np.float64)
+        self.true = owner[None, :] == np.arange(len(self.pictures))[:, None]
 
     def calibration(self, learn: np.ndarray) -> Calibration:
         """Moments and spread from the pictures `learn`; cut-offs are still to come."""
@@ -186,9 +185,8 @@ class Pairs:
 
 def area(scores: np.ndarray, true: np.ndarray) -> float:
     """Area under the ROC curve: how often a true pair scores above a random one, ties half."""
-    random = np.sort(scores[~true])
-    below = np.searchsorted(random, scores[true], "left") + np.searchsorted(random, scores[true], "right")
-    return float(below.mean() / 2 / len(random))
+    above = mannwhitneyu(scores[true], scores[~true], method="asymptotic").statistic
+    return float(above / true.sum() / (~true).sum())
 
 
 def save(folder: Path, model: str, learned: Calibration) -> None:
@@ -200,7 +198,7 @@ def save(folder: Path, model: str, learned: Calibration) -> None:
     known = {
         "model": model,
         "origin": learned.origin,
-        "learned by": "benchmarks/calibrate.py",
+        "learned by": "tools/calibrate.py",
         "match": round(learned.cutoffs.match, 3),
         "weak": round(learned.cutoffs.weak, 3),
         "gallery": round(learned.cutoffs.gallery, 4),
