@@ -189,22 +189,20 @@ def _place(encoder: Encoder, prompt: str) -> Path | None:
 
 
 def neutral_weights(vectors: np.ndarray) -> np.ndarray:
-    """Weights that make the weighted mean of `vectors`, shape (m, d), as short as it can be: shape (m,).
+    """Weights that make the weighted mean of `vectors`, shape (m, d), short: not negative, adding up to 1.
 
-    They minimise `|Σ wᵢ vᵢ|² + RIDGE * |w|²` where `w >= 0` and `Σ wᵢ = 1`. With the matrix A of the vectors as columns
-    above `√RIDGE * I` this is `|A w|²`, and w is its minimum exactly if `AᵀA w = λ 1 + μ` with `μ >= 0` and
-    `μᵢ wᵢ = 0`, where `λ = |A w|² > 0`. So u = w / λ meets the conditions for the minimum of `|A u|² - 2 * Σ uᵢ`,
-    `u >= 0`, which is that of `|A u - b|²` for every b with `Aᵀb = 1`, such as zeros above `1 / √RIDGE`: non-negative
-    least squares (Lawson and Hanson 1974). A longer b makes u as much longer, and w is u divided by its sum.
+    They minimise `|mean|² + RIDGE * |weights|²` over the captions that are kept. Those that would need a negative
+    weight are left out one round after the other, which is close to the best choice and not always it.
     """
-    from scipy.optimize import nnls
-
-    count, width = vectors.shape
-    root = np.sqrt(RIDGE)
-    matrix = np.concatenate([vectors.T.astype(np.float64), root * np.eye(count)])
-    unscaled, _ = nnls(matrix, np.repeat([0.0, root], [width, count]), maxiter=30 * count)
-    weights: np.ndarray = unscaled / unscaled.sum()
-    return weights
+    gram = vectors.astype(np.float64) @ vectors.T.astype(np.float64) + RIDGE * np.eye(len(vectors))
+    used = np.ones(len(vectors), bool)
+    while True:
+        weights = np.zeros(len(vectors))
+        weights[used] = np.linalg.solve(gram[np.ix_(used, used)], np.ones(used.sum()))
+        if (weights[used] > 0).all():
+            share: np.ndarray = weights / weights.sum()
+            return share
+        used &= weights > 0
 
 
 def strengths(
