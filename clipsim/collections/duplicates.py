@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy  # its parts load when they are used
 
 BLOCK = 4_096  # vectors on each side of the products in which near duplicates are found
 
@@ -33,8 +32,8 @@ def group_duplicates(
             theirs = ours if columns == rows else read_vectors(columns)
             left, right = np.nonzero(ours @ theirs.T >= threshold)
             pairs = np.unique(np.stack([groups[left + rows.start], groups[right + columns.start]]), axis=1)
-            graph = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(count, count))
-            groups = connected_components(graph, directed=False)[1][groups]
+            graph = scipy.sparse.coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(count, count))
+            groups = scipy.sparse.csgraph.connected_components(graph, directed=False)[1][groups]
     order = np.argsort(groups, kind="stable")
     found = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     return [group for group in found if len(group) > 1]

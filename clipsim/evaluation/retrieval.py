@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy  # its parts load when they are used
 
 from clipsim.embedding import encode_captions
 from clipsim.errors import CaptionError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 CUTOFFS = (1, 5, 10)
 BLOCK = (1_024, 4_096)  # captions, pictures: a block of cosines takes 32 MB in double and 16 MB in single
 RESAMPLES, SEED = 1_000, 0
-Z = 1.959964  # the normal distribution's 97.5 % point: intervals of 95 %
+DRAWN_AT_ONCE = 2_000_000  # values of resamples that are held at once: 16 MB, and as much for their numbers
 ENCODED_AT_ONCE = 256  # captions between two steps of the progress bar
 
 
@@ -227,16 +228,27 @@ def summarize_ranks(ranks: np.ndarray, among: int) -> Retrieval:
 
 def wilson(successes: int, trials: int) -> Estimate:
     """A share and its score interval at 95 % (Wilson 1927, J. Am. Stat. Assoc. 22, 209-212); `trials` at least 1."""
-    share = successes / trials
-    centre = (share + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
-    half = Z * np.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2)) / (1 + Z**2 / trials)
-    low = 0.0 if successes == 0 else float(centre - half)
-    return Estimate(share, low, 1.0 if successes == trials else float(centre + half))
+    ends = scipy.stats.binomtest(successes, trials).proportion_ci(method="wilson")
+    return Estimate(successes / trials, float(ends.low), float(ends.high))
 
 
 def bootstrap(values: np.ndarray, statistic: Any) -> Estimate:
-    """A statistic of values, shape (q,), and its percentile interval at 95 % (Efron 1979, Ann. Stat. 7, 1-26)."""
-    draw = np.random.default_rng(SEED)
-    drawn = [statistic(values[draw.integers(len(values), size=len(values))]) for _ in range(RESAMPLES)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Estimate(float(statistic(values)), float(low), float(high))
+    """Estimate a statistic of values and its percentile interval at 95 % (Efron 1979, Ann. Stat. 7, 1-26).
+
+    Args:
+        values: shape (q,), at least one; of a single one the ends are the value itself.
+        statistic: as `numpy.mean`, called with an array and an axis.
+    """
+    value = float(statistic(values, axis=0))
+    if len(values) < 2:
+        return Estimate(value, value, value)
+    ends = scipy.stats.bootstrap(
+        (values,),
+        statistic,
+        n_resamples=RESAMPLES,
+        batch=max(1, DRAWN_AT_ONCE // len(values)),
+        vectorized=True,
+        method="percentile",
+        rng=SEED,
+    ).confidence_interval
+    return Estimate(value, float(ends.low), float(ends.high))

@@ -22,6 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
@@ -250,13 +251,13 @@ def compute_percentiles(
 
 def find_calibration(encoder: Encoder) -> Calibration | None:
     """Return what is known of the encoder's model, or None."""
-    known = _read_calibration(encoder.name)
+    known = read_calibration(encoder.name)
     return known if known and known.mean.shape == (encoder.width,) else None  # a folder may bear any model's name
 
 
 @cache
-def _read_calibration(model: str) -> Calibration | None:
-    folder = files("clipsim.data")
+def read_calibration(model: str, folder: Traversable = files("clipsim.data")) -> Calibration | None:
+    """Read what `tools/calibrate.py` wrote of a model; None where it wrote nothing."""
     text, arrays = folder.joinpath(f"calibration-{model}.json"), folder.joinpath(f"calibration-{model}.npz")
     if not text.is_file() or not arrays.is_file():
         return None

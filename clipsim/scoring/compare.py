@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 import numpy as np
+import scipy  # its parts load when they are used
 
 from clipsim.embedding import Progress, collect_sources, embed, encode_captions
 from clipsim.encoders import Encoder
@@ -105,7 +106,5 @@ def _transpose(table: np.ndarray) -> tuple[tuple[float, ...], ...]:
 
 
 def _spearman(first: list[int], second: list[int]) -> float | None:
-    """Correlation of two rankings without ties (Spearman 1904)."""
-    if len(first) < 3:
-        return None
-    return float(np.corrcoef(first, second)[0, 1])
+    """Correlate two rankings (Spearman 1904, Am. J. Psychol. 15, 72-101); None of fewer than three pictures."""
+    return None if len(first) < 3 else float(scipy.stats.spearmanr(first, second).statistic)

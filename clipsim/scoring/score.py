@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
+import scipy  # its parts load when they are used
 
 from clipsim.embedding import (
     Gallery,
@@ -178,9 +179,7 @@ def clipscore(cosine: float) -> float:
 
 def softmax_share(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     """Softmax of `logit_scale * cosine` over the pictures of one request: shape (n,), positive, sums to 1."""
-    logits = logit_scale * cosine.astype(np.float64)
-    weights = np.exp(logits - logits.max())
-    share: np.ndarray = weights / weights.sum()
+    share: np.ndarray = scipy.special.softmax(logit_scale * cosine.astype(np.float64))
     return share
 
 

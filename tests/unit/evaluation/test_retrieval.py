@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,8 +80,6 @@ def test_ranks_are_as_defined_whatever_the_blocks(
 
 
 def test_memory_is_bounded_by_the_block() -> None:
-    import tracemalloc
-
     draw = np.random.default_rng(0)
     texts, images = unit(draw.normal(size=(6_000, 8))), unit(draw.normal(size=(12_000, 8)))
     tracemalloc.start()
@@ -112,6 +111,22 @@ def test_bootstrap_interval_is_repeatable_and_as_wide_as_theory_says() -> None:
     assert found == bootstrap(values, np.mean)
     assert found.low < found.value < found.high
     assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+@pytest.mark.parametrize("values", [[3], [2, 2, 2], [0.5]])
+def test_where_nothing_varies_the_interval_is_the_value(values: list[float]) -> None:
+    for statistic in (np.mean, np.median):
+        found = bootstrap(np.array(values), statistic)
+        assert (found.value, found.low, found.high) == (values[0],) * 3
+
+
+def test_a_bootstrap_holds_few_resamples_at_once() -> None:
+    values = np.random.default_rng(0).integers(1, 100, 20_000)
+    tracemalloc.start()
+    bootstrap(values, np.median)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6 < 8 * 20_000 * 1_000
 
 
 def test_a_name_is_the_path_or_its_last_part_where_only_one_has_it() -> None:

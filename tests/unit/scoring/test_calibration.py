@@ -7,7 +7,6 @@ import gc
 import importlib
 import json
 import shutil
-import sys
 import weakref
 import zlib
 from collections import Counter
@@ -21,7 +20,6 @@ from PIL import Image
 from support import ROOT, paint, unit
 
 import clipsim
-from benchmarks import calibrate
 from clipsim import Encoder, score_captions, score_images
 from clipsim.embedding import Gallery, PictureInfo
 from clipsim.options import PROMPTS, Prompt
@@ -33,7 +31,9 @@ from clipsim.scoring.calibration import (
     compute_percentiles,
     neutral_weights,
     read_background_captions,
+    read_calibration,
 )
+from tools import calibrate
 
 # `clipsim.scoring.calibration.calibration` is a function of the module's own name
 module = importlib.import_module("clipsim.scoring.calibration")
@@ -364,7 +364,7 @@ def test_the_shipped_rates_meet_the_projects_aims(stand_in: Encoder) -> None:
 def test_there_are_rates_for_every_treatment_that_changes_one_thing(stand_in: Encoder) -> None:
     known = find_calibration(stand_in)
     assert known is not None
-    assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
+    assert set(known.rates) == {f"{one.framing} {one.contrast} {one.prompt}" for one in calibrate.TREATMENTS}
 
 
 def test_the_shipped_moments_can_be_used(stand_in: Encoder) -> None:
@@ -396,20 +396,17 @@ def pictures_with_captions(tmp_path: Path) -> Path:
 
 
 def test_a_model_is_calibrated_from_a_folder_of_captioned_pictures(
-    pictures_with_captions: Path, tiny_clip: Path, clip: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures_with_captions: Path, tiny_clip: Path, clip: Encoder, tmp_path: Path
 ) -> None:
     to = tmp_path / "learned"
     to.mkdir()
-    monkeypatch.setattr(calibrate, "DRAWS", 20)
-    arguments = ["calibrate.py", str(pictures_with_captions), "--model", str(tiny_clip), "--to", str(to)]
-    monkeypatch.setattr(sys, "argv", arguments)
-    calibrate.main()
+    calibrate.main([str(pictures_with_captions), "--model", str(tiny_clip), "--to", str(to), "--draws", "20"])
     assert {path.name for path in to.iterdir()} == {"calibration-tiny-clip.json", "calibration-tiny-clip.npz"}
-    monkeypatch.setattr(module, "files", lambda _: to)  # where the package's own data lie
-    known = module._known.__wrapped__("tiny-clip")
+    known = read_calibration("tiny-clip", to)
+    assert known is not None
     assert known.mean.shape == (24,)
     assert known.origin == "48 captioned pictures (pictures)"
-    assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
+    assert set(known.rates) == {f"{one.framing} {one.contrast} {one.prompt}" for one in calibrate.TREATMENTS}
     assert all(0 <= rate <= 1 for rates in known.rates.values() for rate in rates.values())
     assert known.cutoffs.weak <= known.cutoffs.match
     text = (to / "calibration-tiny-clip.json").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Learn a model's cut-offs from captioned pictures: `python -m benchmarks.calibrate PICTURES --model stand-in`
+"""Learn a model's cut-offs from captioned pictures: `python -m tools.calibrate PICTURES --model stand-in`
 
 PICTURES is a folder with pictures and a `captions.csv` (columns file, caption) or a `labels.csv` (columns file, label);
 a label is put into several sentences. What is learned goes to `clipsim/data/calibration-MODEL.json` and `.npz` (`--to`
@@ -14,16 +14,20 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 
 import clipsim
 from clipsim.embedding import Gallery, embed, encode_captions
 from clipsim.encoders import Encoder
-from clipsim.options import Options, Prompt
+from clipsim.evaluation.caption_files import read_captions
+from clipsim.options import Framing, Options, Prompt
 from clipsim.scoring import NOTHING, Calibration, encode_background
 from clipsim.scoring.calibration import (
     BackgroundCaptions,
@@ -48,71 +52,78 @@ FALSE_GALLERIES = 0.08  # share of galleries without a fitting picture in which 
 GALLERIES = (2, 4, 8, 16, 32)  # pictures in a gallery
 DRAWS = 2000  # galleries of each size
 QUANTILES = 400  # kept of the spread of unrelated pairs
-TREATMENTS = [
-    ("crop", "as-is", "as-written"),
-    *[(framing, "as-is", "as-written") for framing in ("pad", "tiles-best", "tiles-mean")],
-    ("crop", "auto", "as-written"),
-    *[("crop", "as-is", prompt) for prompt in ("photo", "ensemble")],
-]
+TREATMENTS = (
+    Options(),
+    *(Options(framing=framing) for framing in get_args(Framing)[1:]),
+    Options(contrast="auto"),
+    *(Options(prompt=prompt) for prompt in get_args(Prompt)[1:]),
+)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--model", default="stand-in")
     parser.add_argument("--origin", help="what the pictures are, for the record; default: their number and folder")
     parser.add_argument("--to", type=Path, default=Path(clipsim.__file__).parent / "data")
-    options = parser.parse_args()
-    encoder = clipsim.load(options.model)
-    files, captions, owner = captioned(options.pictures)
-    origin = options.origin or f"{len(files)} captioned pictures ({options.pictures.name})"
+    parser.add_argument("--draws", type=int, default=DRAWS, help="galleries of each size")
+    arguments = parser.parse_args(argv)
+    encoder = clipsim.load(arguments.model)
+    files, captions, owner = captioned(arguments.pictures)
+    origin = arguments.origin or f"{len(files)} captioned pictures ({arguments.pictures.name})"
     rates: dict[str, dict[str, float]] = {}
-    for framing, contrast, prompt in TREATMENTS:
-        gallery = embed(files, encoder, Options(framing, contrast))
+    for options in TREATMENTS:
+        gallery = embed(files, encoder, options)
         if gallery.rejected:
             raise SystemExit(f"{gallery.rejected[0].name} {gallery.rejected[0].reason}")
-        data = Pairs(gallery, captions, owner, encoder, prompt)
+        data = Pairs(gallery, captions, owner, encoder, options.prompt, arguments.draws)
         if not rates:
             first = data
             percent, cuts = data.cross_validated()
-        treatment = f"{framing} {contrast} {prompt}"
+        treatment = f"{options.framing} {options.contrast} {options.prompt}"
         rates[treatment] = data.rates(*data.cross_validated(cuts))
         print(f"{treatment}: {json.dumps(rates[treatment])}", flush=True)
     everything = np.arange(len(files))
     learned = first.calibration(everything)
     save(
-        options.to, encoder.name, replace(learned, cutoffs=first.cuts(percent, everything), rates=rates, origin=origin)
+        arguments.to,
+        encoder.name,
+        replace(learned, cutoffs=first.cuts(percent, everything), rates=rates, origin=origin),
     )
 
 
 def captioned(folder: Path) -> tuple[list[Path], list[str], np.ndarray]:
     """Pictures, captions, and which picture each caption belongs to."""
-    listing = next(path for path in (folder / "captions.csv", folder / "labels.csv") if path.is_file())
-    files: dict[Path, int] = {}
-    captions, owner = [], []
-    with listing.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            place = files.setdefault(folder / row["file"], len(files))
-            sentences = SENTENCES if "label" in row else ("{}",)
-            said = [sentence.format((row.get("label") or row["caption"]).replace("_", " ")) for sentence in sentences]
-            captions += said
-            owner += [place] * len(said)
-    return list(files), captions, np.array(owner)
+    if (folder / "captions.csv").is_file():
+        pairs = [(one.file, one.caption) for one in read_captions(folder / "captions.csv") if one.caption]
+    else:
+        with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+            labels = [(row["file"], row["label"].replace("_", " ")) for row in csv.DictReader(file)]
+        pairs = [(name, sentence.format(label)) for name, label in labels for sentence in SENTENCES]
+    files = list(dict.fromkeys(name for name, _ in pairs))
+    owner = np.array([files.index(name) for name, _ in pairs])
+    return [folder / name for name in files], [caption for _, caption in pairs], owner
 
 
 class Pairs:
     """Cosines of every picture with every caption and with the bank, and what can be learned from them."""
 
     def __init__(
-        self, gallery: Gallery, captions: list[str], owner: np.ndarray, encoder: Encoder, prompt: Prompt
+        self,
+        gallery: Gallery,
+        captions: list[str],
+        owner: np.ndarray,
+        encoder: Encoder,
+        prompt: Prompt,
+        draws: int = DRAWS,
     ) -> None:
+        self.draws = draws
         self.vectors = encode_captions(captions, encoder, prompt)
         self.background: BackgroundCaptions = encode_background(encoder, prompt)
         self.cosines = gallery.cosines(self.vectors).astype(np.float64)
         self.unrelated = gallery.cosines(self.background.vectors).astype(np.float64)
-        firsts = [gallery.vectors[start] for start in gallery.starts]
-        self.pictures = np.stack(firsts).astype(np.float64)
-        self.true = owner[None, :] == np.arange(len(firsts))[:, None]
+        self.pictures = gallery.vectors[gallery.starts].astype(np.float64)
+        self.true = owner[None, :] == np.arange(len(self.pictures))[:, None]
 
     def calibration(self, learn: np.ndarray) -> Calibration:
         """Moments and spread from the pictures `learn`; cut-offs are still to come."""
@@ -164,9 +175,10 @@ class Pairs:
     def galleries(self, size: int, pictures: np.ndarray, fitting: bool) -> list[tuple[np.ndarray, int]]:
         """Pictures and a caption, drawn at random: with or without one that the caption belongs to."""
         chance = np.random.default_rng(size)
+        captions = np.flatnonzero(self.true[pictures].any(axis=0))
         drawn = []
-        for _ in range(DRAWS):
-            caption = int(chance.choice(np.flatnonzero(self.true[pictures].any(axis=0))))
+        for _ in range(self.draws):
+            caption = int(chance.choice(captions))
             others = chance.choice(pictures[~self.true[pictures, caption]], size - fitting, replace=False)
             own = pictures[self.true[pictures, caption]][:1] if fitting else []
             drawn.append((np.concatenate([others, own]).astype(int), caption))
@@ -197,21 +209,20 @@ class Pairs:
 
 def area(scores: np.ndarray, true: np.ndarray) -> float:
     """Area under the ROC curve: how often a true pair scores above a random one, ties half."""
-    random = np.sort(scores[~true])
-    below = np.searchsorted(random, scores[true], "left") + np.searchsorted(random, scores[true], "right")
-    return float(below.mean() / 2 / len(random))
+    above = mannwhitneyu(scores[true], scores[~true], method="asymptotic").statistic
+    return float(above / true.sum() / (~true).sum())
 
 
 def save(folder: Path, model: str, learned: Calibration) -> None:
     """Write what `clipsim.scoring.calibration.calibration` reads."""
     moments = {"mean": learned.mean, "directions": learned.directions}
     spread = {"null_t": learned.null.t, "null_below": learned.null.below}
-    kept = {**{name: array.astype(np.float16) for name, array in moments.items()}, **spread}
+    kept: dict[str, Any] = {**{name: array.astype(np.float16) for name, array in moments.items()}, **spread}
     np.savez_compressed(folder / f"calibration-{model}.npz", **kept)
     known = {
         "model": model,
         "origin": learned.origin,
-        "learned by": "benchmarks/calibrate.py",
+        "learned by": "tools/calibrate.py",
         "match": round(learned.cutoffs.match, 3),
         "weak": round(learned.cutoffs.weak, 3),
         "gallery": round(learned.cutoffs.gallery, 4),
