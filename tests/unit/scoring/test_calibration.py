@@ -406,7 +406,7 @@ def test_a_model_is_calibrated_from_a_folder_of_captioned_pictures(
     calibrate.main()
     assert {path.name for path in to.iterdir()} == {"calibration-tiny-clip.json", "calibration-tiny-clip.npz"}
     monkeypatch.setattr(module, "files", lambda _: to)  # where the package's own data lie
-    known = module._known.__wrapped__("tiny-clip")
+    known = module._read_calibration.__wrapped__("tiny-clip")
     assert known.mean.shape == (24,)
     assert known.origin == "48 captioned pictures (pictures)"
     assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
