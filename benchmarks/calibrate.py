@@ -23,7 +23,7 @@ import numpy as np
 import clipsim
 from clipsim.embedding import Gallery, embed, encode_captions
 from clipsim.encoders import Encoder
-from clipsim.options import Options, Prompt
+from clipsim.options import FRAMINGS, PROMPTS, Options, Prompt
 from clipsim.scoring import NOTHING, Calibration, encode_background
 from clipsim.scoring.calibration import (
     BackgroundCaptions,
@@ -48,12 +48,12 @@ FALSE_GALLERIES = 0.08  # share of galleries without a fitting picture in which 
 GALLERIES = (2, 4, 8, 16, 32)  # pictures in a gallery
 DRAWS = 2000  # galleries of each size
 QUANTILES = 400  # kept of the spread of unrelated pairs
-TREATMENTS = [
-    ("crop", "as-is", "as-written"),
-    *[(framing, "as-is", "as-written") for framing in ("pad", "tiles-best", "tiles-mean")],
-    ("crop", "auto", "as-written"),
-    *[("crop", "as-is", prompt) for prompt in ("photo", "ensemble")],
-]
+TREATMENTS = (
+    Options(),
+    *(Options(framing) for framing in FRAMINGS if framing != "crop"),
+    Options(contrast="auto"),
+    *(Options(prompt=prompt) for prompt in PROMPTS if prompt != "as-written"),
+)
 
 
 def main() -> None:
@@ -67,17 +67,17 @@ def main() -> None:
     files, captions, owner = captioned(options.pictures)
     origin = options.origin or f"{len(files)} captioned pictures ({options.pictures.name})"
     rates: dict[str, dict[str, float]] = {}
-    for framing, contrast, prompt in TREATMENTS:
-        gallery = embed(files, encoder, Options(framing, contrast))
+    for treatment in TREATMENTS:
+        gallery = embed(files, encoder, treatment)
         if gallery.rejected:
             raise SystemExit(f"{gallery.rejected[0].name} {gallery.rejected[0].reason}")
-        data = Pairs(gallery, captions, owner, encoder, prompt)
+        data = Pairs(gallery, captions, owner, encoder, treatment.prompt)
         if not rates:
             first = data
             percent, cuts = data.cross_validated()
-        treatment = f"{framing} {contrast} {prompt}"
-        rates[treatment] = data.rates(*data.cross_validated(cuts))
-        print(f"{treatment}: {json.dumps(rates[treatment])}", flush=True)
+        name = f"{treatment.framing} {treatment.contrast} {treatment.prompt}"
+        rates[name] = data.rates(*data.cross_validated(cuts))
+        print(f"{name}: {json.dumps(rates[name])}", flush=True)
     everything = np.arange(len(files))
     learned = first.calibration(everything)
     save(
@@ -203,11 +203,11 @@ def area(scores: np.ndarray, true: np.ndarray) -> float:
 
 
 def save(folder: Path, model: str, learned: Calibration) -> None:
-    """Write what `clipsim.scoring.calibration.calibration` reads."""
+    """Write what `clipsim.scoring.find_calibration` reads."""
     moments = {"mean": learned.mean, "directions": learned.directions}
     spread = {"null_t": learned.null.t, "null_below": learned.null.below}
     kept = {**{name: array.astype(np.float16) for name, array in moments.items()}, **spread}
-    np.savez_compressed(folder / f"calibration-{model}.npz", **kept)
+    np.savez_compressed(folder / f"calibration-{model}.npz", allow_pickle=False, **kept)
     known = {
         "model": model,
         "origin": learned.origin,
