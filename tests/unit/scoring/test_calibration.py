@@ -364,7 +364,9 @@ def test_the_shipped_rates_meet_the_projects_aims(stand_in: Encoder) -> None:
 def test_there_are_rates_for_every_treatment_that_changes_one_thing(stand_in: Encoder) -> None:
     known = find_calibration(stand_in)
     assert known is not None
-    assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
+    assert set(known.rates) == {
+        f"{treatment.framing} {treatment.contrast} {treatment.prompt}" for treatment in calibrate.TREATMENTS
+    }
 
 
 def test_the_shipped_moments_can_be_used(stand_in: Encoder) -> None:
@@ -409,7 +411,9 @@ def test_a_model_is_calibrated_from_a_folder_of_captioned_pictures(
     known = module._read_calibration.__wrapped__("tiny-clip")
     assert known.mean.shape == (24,)
     assert known.origin == "48 captioned pictures (pictures)"
-    assert set(known.rates) == {" ".join(treatment) for treatment in calibrate.TREATMENTS}
+    assert set(known.rates) == {
+        f"{treatment.framing} {treatment.contrast} {treatment.prompt}" for treatment in calibrate.TREATMENTS
+    }
     assert all(0 <= rate <= 1 for rates in known.rates.values() for rate in rates.values())
     assert known.cutoffs.weak <= known.cutoffs.match
     text = (to / "calibration-tiny-clip.json").read_text(encoding="utf-8")
