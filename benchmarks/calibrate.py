@@ -1,4 +1,6 @@
-"""Learn a model's cut-offs from captioned pictures: `python -m benchmarks.calibrate PICTURES --model stand-in`
+"""Learn a model's cut-offs from captioned pictures.
+
+`python -m benchmarks.calibrate PICTURES --model stand-in`
 
 PICTURES is a folder with pictures and a `captions.csv` (columns file, caption) or a `labels.csv` (columns file, label);
 a label is put into several sentences. What is learned goes to `clipsim/data/calibration-MODEL.json` and `.npz` (`--to`
