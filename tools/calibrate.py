@@ -214,7 +214,7 @@ def area(scores: np.ndarray, true: np.ndarray) -> float:
 
 
 def save(folder: Path, model: str, learned: Calibration) -> None:
-    """Write what `clipsim.scoring.calibration.calibration` reads."""
+    """Write what `clipsim.scoring.find_calibration` reads."""
     moments = {"mean": learned.mean, "directions": learned.directions}
     spread = {"null_t": learned.null.t, "null_below": learned.null.below}
     kept: dict[str, Any] = {**{name: array.astype(np.float16) for name, array in moments.items()}, **spread}

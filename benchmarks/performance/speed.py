@@ -231,7 +231,7 @@ def _exported(folder: Path) -> tuple[Path, np.ndarray]:
 
 
 def _engine(compute: Callable[[np.ndarray], np.ndarray], caption: np.ndarray) -> Run:
-    """clipsim's own reading in two threads before somebody else's engine, in clipsim's batches."""
+    """Put clipsim's own reading in two threads before somebody else's engine, in clipsim's batches."""
 
     def run(paths: list[Path]) -> np.ndarray:
         with ThreadPoolExecutor(2) as pool:
@@ -306,8 +306,17 @@ OURS, PLAIN = "clipsim full", "transformers, forward alone"
 
 @dataclass(frozen=True)
 class Row:
-    """A contestant: images a second in each round, the ratio of clipsim's to it, peak MB, largest change of a cosine,
-    and in how many of the pictures' pairs the order changed (percent)."""
+    """What was measured of a contestant.
+
+    Attributes:
+        name: the contestant.
+        images_per_second: in each round.
+        median: of these.
+        clipsim_is_faster: ratio of clipsim's images a second to these in the same round, median.
+        peak_megabytes: of memory.
+        change: the largest of a cosine.
+        swapped: in how many of the pictures' pairs the order changed, in percent.
+    """
 
     name: str
     images_per_second: list[float]

@@ -121,7 +121,7 @@ def pointing(
     mosaics: list[Mosaic],
     squares: dict[str, Image.Image],
     targets: np.ndarray,
-    options: Options,
+    options: Options = Options(),
 ) -> tuple[Tally, str]:
     """How many peaks are in the quarter that was asked for, and the method of the maps."""
     right, method = 0, ""

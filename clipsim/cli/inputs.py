@@ -66,7 +66,12 @@ def read_captions(source: str) -> list[str]:
 
 
 def load_encoders(models: Sequence[str], device: str, precision: Precision, cache: str | None) -> list[Encoder]:
+    """Load models that differ, all of which keep their vectors in the file `cache`, if there is one.
 
+    Raises:
+        UsageError: the file cannot be used, or a model comes twice.
+        EncoderError: a model cannot be loaded.
+    """
     try:
         vectors = None if cache is None else VectorCache(FILE_BYTES, Path(cache))
     except ClipsimError as error:

@@ -95,11 +95,7 @@ def index_folder(
     if not files:
         raise ClipsimError(f"There are no pictures in {source}: name a folder with pictures.")
     name = str(source.resolve() if isinstance(source, Path) else source).rstrip("/")
-    try:
-        known = Manifest.read(folder) if storage.exists(folder / MANIFEST) else None
-    except OSError as error:
-        raise ClipsimError(f"{folder} cannot be reached ({error}): see that it is right.") from error
-    config = None
+    config, known = None, _read_manifest(folder)
     if known is None:
         if encoder is None or isinstance(encoder, str):
             encoder = load(encoder or "auto", device, choices.get("precision", "auto"))
@@ -116,6 +112,14 @@ def index_folder(
         writer.merge()
         writer.update_index(index)
     return replace(report, seconds=time.perf_counter() - start)
+
+
+def _read_manifest(folder: Location) -> Manifest | None:
+    """Return the manifest of the collection in a folder, or None if there is no collection yet."""
+    try:
+        return Manifest.read(folder) if storage.exists(folder / MANIFEST) else None
+    except OSError as error:
+        raise ClipsimError(f"{folder} cannot be reached ({error}): see that it is right.") from error
 
 
 def _check(config: EmbeddingConfig, encoder: Encoder | str | None, device: str, choices: Choices) -> Encoder | None:

@@ -1,0 +1,1 @@
+"""What the package ships beside code: names, captions, embeddings and calibrations."""

@@ -22,7 +22,7 @@ from clipsim.options import Options, Prompt
 
 if TYPE_CHECKING:
     from clipsim.collections import Collection
-    from clipsim.embedding.pipeline import Progress
+    from clipsim.embedding import Progress
     from clipsim.encoders import Encoder
 
 CUTOFFS = (1, 5, 10)

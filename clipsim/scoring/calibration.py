@@ -256,8 +256,9 @@ def find_calibration(encoder: Encoder) -> Calibration | None:
 
 
 @cache
-def read_calibration(model: str, folder: Traversable = files("clipsim.data")) -> Calibration | None:
-    """Read what `tools/calibrate.py` wrote of a model; None where it wrote nothing."""
+def read_calibration(model: str, folder: Traversable | None = None) -> Calibration | None:
+    """Read what `tools/calibrate.py` wrote of a model into a folder, the package's own by default; None if nothing."""
+    folder = folder or files("clipsim.data")
     text, arrays = folder.joinpath(f"calibration-{model}.json"), folder.joinpath(f"calibration-{model}.npz")
     if not text.is_file() or not arrays.is_file():
         return None

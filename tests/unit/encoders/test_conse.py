@@ -11,19 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from support import paint
 
 import clipsim
 from benchmarks.quality.standin import NOTEBOOK
 from clipsim import Encoder, EncoderError, score_images
-from clipsim.embedding import encode_captions
-from clipsim.encoders.conse import ConseEncoder
-from clipsim.encoders.torch_encoder import Tensors
 from clipsim.images.reading import read
-from clipsim.options import PROMPTS, Prompt
-from clipsim.scoring import encode_background
-from clipsim.scoring.calibration import read_background_captions
+from clipsim.options import PROMPTS
+from tools.stand_in_data import read_class_names
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +53,6 @@ def test_batch_and_padding_change_nothing(stand_in: Encoder) -> None:
     for encode, items in both:
         alone = np.concatenate([encode([item]) for item in items])
         assert encode(items) == pytest.approx(alone, abs=1e-5)
-
-
-class SentenceEncoder(ConseEncoder):
-    """The stand-in's language model alone."""
-
-    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
-        return self._embed_sentences(inputs)
-
-
-def read_class_names() -> list[str]:
-    text = (Path(clipsim.__file__).parent / "data" / "imagenet_classes.txt").read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def test_the_thousand_classes_have_names() -> None:
@@ -131,24 +114,6 @@ def test_it_notes_a_picture_of_which_it_sees_less_than_half(stand_in: Encoder) -
     notes = {score.name: score.notes for score in result.scores}
     assert "the middle" in notes["wide"][0]
     assert notes["photo"] == ()
-
-
-def test_the_class_embeddings_that_it_ships_are_those_of_its_class_names() -> None:
-    shipped = np.load(Path(clipsim.__file__).parent / "data" / "imagenet_classes.npy")
-    vectors = SentenceEncoder("stand-in", "cpu").encode_texts(read_class_names())
-    assert np.abs(vectors - shipped).max() < 1e-3
-
-
-@pytest.mark.parametrize("prompt", PROMPTS)
-def test_the_background_captions_that_it_ships_are_those_of_the_list(stand_in: Encoder, prompt: Prompt) -> None:
-    """All of them as written; of each longer prompt every ninth, since there are thousands of sentences."""
-    every = 1 if prompt == "as-written" else 9
-    shipped = encode_background(stand_in, prompt).vectors
-    assert shipped.shape == (len(read_background_captions()), 384)
-    assert np.linalg.norm(shipped, axis=1) == pytest.approx(np.ones(len(shipped)), abs=1e-6)
-    assert shipped[::every] == pytest.approx(
-        encode_captions(list(read_background_captions()[::every]), stand_in, prompt), abs=1e-3
-    )
 
 
 def test_no_background_is_shipped_for_a_prompt_that_is_not_there() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from support import Counting, paint
+from support import ROOT, Counting, paint
 
 import clipsim
 from benchmarks.quality import pointing
@@ -25,8 +25,6 @@ from clipsim.encoders.preprocessing import stack
 from clipsim.options import Framing
 from clipsim.scoring import Heatmap, overlay
 from clipsim.scoring.heatmaps import compute_heatmaps, find_peak
-
-ROOT = Path(__file__).parent.parent
 
 
 class Reference:
@@ -564,7 +562,7 @@ def test_the_stand_in_points_at_the_photograph_that_was_asked_for(stand_in: Enco
         order = photographs[turn:] + photographs[:turn]
         mosaics += [pointing.Mosaic(tuple(str(p) for p, _ in order), i, order[i][1]) for i in range(4)]
         captions += [caption for _, caption in order]
-    tally, method = pointing.pointing(stand_in, mosaics, squares, stand_in.encode_texts(captions))
+    tally, method = pointing.pointing(stand_in, mosaics, squares, stand_in.encode_texts(captions), Options())
     assert method == "feature grid"
     assert (tally.total, tally.right >= 14) == (16, True), tally
 
