@@ -1,4 +1,6 @@
-"""Learn a model's cut-offs from captioned pictures: `python -m tools.calibrate PICTURES --model stand-in`
+"""Learn a model's cut-offs from captioned pictures.
+
+`python -m tools.calibrate PICTURES --model stand-in`
 
 PICTURES is a folder with pictures and a `captions.csv` (columns file, caption) or a `labels.csv` (columns file, label);
 a label is put into several sentences. What is learned goes to `clipsim/data/calibration-MODEL.json` and `.npz` (`--to`
@@ -61,6 +63,7 @@ TREATMENTS = (
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Learn the cut-offs and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--model", default="stand-in")
@@ -117,6 +120,7 @@ class Pairs:
         prompt: Prompt,
         draws: int = DRAWS,
     ) -> None:
+        """Encode the captions, and compare them and the background captions with the pictures."""
         self.draws = draws
         self.vectors = encode_captions(captions, encoder, prompt)
         self.background: BackgroundCaptions = encode_background(encoder, prompt)
