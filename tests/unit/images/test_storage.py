@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support import paint
-from support_collections import fill, random_vectors
+from support.collections import fill, random_vectors
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
