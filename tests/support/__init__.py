@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from clipsim import Encoder
-from clipsim.encoders.base import Box
+from clipsim.encoders import Box
 from clipsim.options import Prompt
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,7 @@ from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.collections.store import PQ, Writer
-from clipsim.images import storage
-from clipsim.images.storage import locate
+from clipsim.images import locate, storage
 
 
 @pytest.fixture(autouse=True)
