@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from clipsim.collections.ray import count_cores
-from clipsim.images.reading import SUFFIXES
+from clipsim.images import SUFFIXES
 from clipsim.report import TextTable
 
 

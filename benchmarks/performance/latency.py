@@ -114,7 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # before huggingface_hub is imported; the weights are where the default model's would be
         os.environ |= {"HF_HUB_CACHE": f"{folder}/hub", "HF_ASSETS_CACHE": f"{folder}/assets", "HF_HUB_OFFLINE": "1"}
-        from clipsim.encoders.registry import DEFAULT
+        from clipsim.encoders import DEFAULT
 
         checkpoint.in_hub_cache(Path(folder) / "hub", DEFAULT.hub_id, options.model)
         readings = in_python(photos, options.rounds, DEFAULT.name)

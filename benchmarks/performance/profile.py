@@ -18,7 +18,7 @@ from pathlib import Path
 import clipsim
 from benchmarks.performance import checkpoint
 from clipsim.encoders.checkpoint import CheckpointEncoder
-from clipsim.images.reading import read
+from clipsim.images import read
 
 ROUNDS = 5
 MOST = 8  # operations

@@ -13,7 +13,7 @@ import tracemalloc
 from pathlib import Path
 
 from clipsim.collections.indexing import IndexedFile
-from clipsim.images.sources import File
+from clipsim.images import File
 
 PICTURES = (1_000_000, 100_000_000, 5_000_000_000)
 MACHINES = {1_000_000: 1, 100_000_000: 20, 5_000_000_000: 1_000}

@@ -89,7 +89,7 @@ def _batches(items: Any, size: int = BATCH) -> Iterator[Any]:
 def _view(path: Path) -> np.ndarray:
     """The picture as clipsim shows it to ViT-B/32, as bytes of shape (224, 224, 3)."""
     from clipsim.encoders.preprocessing import crop_centre
-    from clipsim.images.reading import read
+    from clipsim.images import read
 
     return np.asarray(crop_centre(read(path, path.name).image, 224, (224, 224)))
 

@@ -24,7 +24,7 @@ from scipy.stats import binomtest
 import clipsim
 from clipsim.embedding import embed
 from clipsim.encoders import Encoder
-from clipsim.images.reading import read
+from clipsim.images import read
 from clipsim.options import FRAMINGS, Options
 from clipsim.scoring.heatmaps import compute_heatmaps, find_peak
 

@@ -28,7 +28,7 @@ import clipsim
 from clipsim.embedding import Gallery, PictureInfo, View, encode_captions, unit_mean
 from clipsim.embedding.framing import GREY, frame
 from clipsim.encoders import Encoder
-from clipsim.images.reading import read
+from clipsim.images import read
 from clipsim.options import PROMPTS, Options
 
 BRIGHTNESS = 0.08  # of every pixel, in sRGB; a picture keeps about 20 of 256 levels

@@ -18,7 +18,7 @@ from PIL import Image
 
 import clipsim
 from clipsim import Encoder
-from clipsim.images.reading import read
+from clipsim.images import read
 from clipsim.scoring.score import softmax_share
 
 NOTEBOOK = {  # file of scikit-image: caption, from openai/CLIP, notebooks/Interacting_with_CLIP.ipynb

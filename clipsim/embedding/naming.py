@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, count, islice
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from clipsim.errors import ClipsimError
-from clipsim.images import Images, Source, collect_images
+from clipsim.images import Images, Source, collect_images, name_image
 
 S = TypeVar("S", bound=Source | np.ndarray)
 Item = Source | tuple[Source, str]
@@ -36,7 +35,7 @@ def name_sources(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | It
     In a list the first picture of a name keeps it, whatever the others are called; of an iterator only the names that
     have come are known.
     """
-    pairs = (item if isinstance(item, tuple) else (item, _name(item, place)) for place, item in enumerate(items, 1))
+    pairs = (one if isinstance(one, tuple) else (one, name_image(one, place)) for place, one in enumerate(items, 1))
     if not isinstance(items, Collection):
         return _disambiguate(pairs, set())
     known = list(pairs)
@@ -55,7 +54,3 @@ def _disambiguate(pairs: Iterable[tuple[S, str]], reserved: set[str]) -> Iterato
             unique = next(candidate for candidate in candidates if candidate not in used)
         used.add(unique)
         yield source, unique
-
-
-def _name(source: Source | np.ndarray, place: int) -> str:
-    return Path(source).name if isinstance(source, str | Path) else f"image {place}"

@@ -10,6 +10,7 @@ from clipsim.images.sources import (
     Images,
     collect_images,
     list_files,
+    name_image,
     read_contents,
 )
 from clipsim.images.storage import UNKNOWN, Location, locate
@@ -29,6 +30,7 @@ __all__ = [
     "compute_digest",
     "list_files",
     "locate",
+    "name_image",
     "open_image",
     "read",
     "read_contents",

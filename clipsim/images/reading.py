@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from clipsim.errors import ImageError
 from clipsim.settings import pixel_limit
@@ -21,7 +21,6 @@ from clipsim.settings import pixel_limit
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "QOI")
 _ENDINGS = "jpg jpeg jpe jfif png apng webp avif gif bmp dib tif tiff mpo ppm pgm pbm pnm ico jp2 j2k qoi"
 SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())  # of files that are not named one by one
-_NOT_A_PICTURE = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
 # What turns each EXIF orientation upright; ImageOps.exif_transpose also writes the EXIF anew, and fails on damage.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,7 +35,6 @@ SETTLED = 2.0  # seconds since a file was last written to, after which its times
 TILE = 2_000_000  # pixels that are worked on at once where a copy of the whole would take too much memory
 NO_FILE = "is not a file: check the path"
 _FLATTENED = "transparency flattened on white"
-_DEEP_MODES = ("I", "F")  # and every "I;16*": more than eight bits a channel
 
 Source = str | Path | bytes | Image.Image
 
@@ -63,7 +61,11 @@ def open_image(source: Source, name: str) -> Image.Image:
         ImageError: as `read`, but for damage that only decoding shows.
     """
     image = source if isinstance(source, Image.Image) else _open(source, name)
-    _check_size(image.size, name)
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
+    if width * height > pixel_limit():
+        raise ImageError(name, _describe_size(f"{width} x {height} = {width * height / 1e6:.0f} million"))
     return image
 
 
@@ -118,26 +120,19 @@ def read(source: Source, name: str, min_side: int | None = None) -> Picture:
 
 
 def _open(source: str | Path | bytes, name: str) -> Image.Image:
-    if isinstance(source, bytes):
-        stream: BytesIO | Path = BytesIO(source)
-        size = len(source)
-    else:
-        stream = Path(source)
-        if problem := explain_missing(stream):
-            raise ImageError(name, problem)
-        size = stream.stat().st_size
-    if not size:
+    if not isinstance(source, bytes) and (problem := explain_missing(Path(source))):
+        raise ImageError(name, problem)
+    if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
         raise ImageError(name, "is empty (0 bytes): send the file again")
     try:
-        return Image.open(stream, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise ImageError(name, _NOT_A_PICTURE) from error
+        return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher
         raise ImageError(name, _describe_size("far too many")) from error
     except PermissionError as error:
         raise ImageError(name, "cannot be opened: permission was denied") from error
     except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept
-        raise ImageError(name, _NOT_A_PICTURE) from error
+        reason = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
+        raise ImageError(name, reason) from error
 
 
 def explain_missing(path: Path) -> str:
@@ -150,14 +145,6 @@ def explain_missing(path: Path) -> str:
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         pass
     return "matches no pictures: check the pattern" if glob.has_magic(str(path)) else NO_FILE
-
-
-def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width < 1 or height < 1:
-        raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
-    if width * height > pixel_limit():
-        raise ImageError(name, _describe_size(f"{width} x {height} = {width * height / 1e6:.0f} million"))
 
 
 def _describe_size(pixels: str) -> str:
@@ -187,7 +174,7 @@ def _read_orientation(image: Image.Image) -> int:
 
 
 def _reduce_depth(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    if image.mode not in _DEEP_MODES and not image.mode.startswith("I;16"):
+    if not image.mode.startswith(("I", "F")):  # I, F and every I;16*: more than eight bits a channel
         return image, []
     values = np.array(image, dtype=np.float32)  # worked on in place: 50 megapixels are 200 MB
     low, high = _find_range(values, image.mode)
@@ -198,10 +185,8 @@ def _reduce_depth(image: Image.Image) -> tuple[Image.Image, list[str]]:
     values -= low
     values *= 255 / (high - low)
     grey = np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
-    notes = [f"rescaled from {low:g}..{high:g} to eight bits"]
-    if isinstance(clear, int):
-        notes.append(_FLATTENED)
-    return Image.fromarray(grey), notes
+    flattened = [_FLATTENED] if isinstance(clear, int) else []
+    return Image.fromarray(grey), [f"rescaled from {low:g}..{high:g} to eight bits", *flattened]
 
 
 def _find_range(values: np.ndarray, mode: str) -> tuple[float, float]:
@@ -225,20 +210,17 @@ def _flatten(image: Image.Image) -> tuple[Image.Image, list[str]]:
         return image, []
     # In tiles: a copy of the whole, which takes four bytes a pixel in every mode, would be needed five times.
     flat, hides = Image.new("RGB", image.size), False
-    for box in _split_into_tiles(image.size):
+    for box in _split_into_tiles(*image.size):
         tile = image.crop(box)
-        if tile.mode == "La":
-            tile = tile.convert("LA")  # the only way that Pillow has out of premultiplied grey
-        tile = tile.convert("RGBA")
-        # an alpha channel that hides nothing changes nothing
+        # through LA leads the only way that Pillow has out of premultiplied grey
+        tile = (tile.convert("LA") if tile.mode == "La" else tile).convert("RGBA")
         hides = hides or tile.getchannel("A").getextrema() != (255, 255)
         flat.paste(Image.alpha_composite(Image.new("RGBA", tile.size, "white"), tile).convert("RGB"), box)
     return flat, [_FLATTENED] if hides else []
 
 
-def _split_into_tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+def _split_into_tiles(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield boxes (left, top, right, bottom) of at most `TILE` pixels that cover a picture."""
-    width, height = size
     across = min(width, TILE)
     down = TILE // across
     for top in range(0, height, down):

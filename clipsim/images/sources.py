@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,10 +93,9 @@ def collect_images(images: Images) -> list[tuple[Source, str]] | Iterator[tuple[
         UsageError: one is of no such kind.
         ImageError: all are paths, and none leads to a picture.
     """
-    if isinstance(images, Source | np.ndarray):
-        items: Iterable[ImageInput] = [images]
-    else:
-        items = images if isinstance(images, Iterable) else [images]
+    items: Iterable[ImageInput] = [images] if isinstance(images, Source | np.ndarray) else images
+    if not isinstance(items, Iterable):  # no picture either, which is told of it
+        items = [images]
     if not isinstance(items, Collection):
         return _expand(items)
     collected = list(_expand(items))
@@ -108,17 +107,18 @@ def collect_images(images: Images) -> list[tuple[Source, str]] | Iterator[tuple[
 def _expand(images: Iterable[ImageInput]) -> Iterator[tuple[Source, str]]:
     place = 0
     for item in images:
-        pairs: Iterable[tuple[Source | np.ndarray, str | None]]
-        match item:
-            case str() | Path():
-                pairs = _expand_path(item)
-            case (picture, str(given)):
-                pairs = [(picture, given)]
-            case _:
-                pairs = [(item, None)]
-        for image, name in pairs:
+        for one in _expand_path(item) if isinstance(item, str | Path) else [item]:
             place += 1
-            yield _to_source(image, place), f"image {place}" if name is None else name
+            match one:
+                case (image, str(name)):
+                    yield _to_source(image, place), name
+                case image:
+                    yield _to_source(image, place), name_image(image, place)
+
+
+def name_image(image: Source | np.ndarray, place: int) -> str:
+    """Return what a picture is called that has no name: that of its file, else its place, counted from 1."""
+    return Path(image).name or str(image) if isinstance(image, str | Path) else f"image {place}"
 
 
 def _expand_path(path: str | Path) -> list[tuple[Path, str]]:
@@ -132,10 +132,10 @@ def _expand_path(path: str | Path) -> list[tuple[Path, str]]:
             folder = Path(*takewhile(lambda part: not glob.has_magic(part), whole.parts))
             pattern = str(whole.relative_to(folder))
             matches = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
-            found = sorted(folder / match for match in matches if _is_picture(folder / match))
+            found = sorted(file for match in matches if _has_suffix(file := folder / match) and file.is_file())
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         pass  # reading it says what is wrong
-    return [(file, file.relative_to(folder).as_posix()) for file in found] or [(whole, whole.name or str(path))]
+    return [(file, file.relative_to(folder).as_posix()) for file in found] or [(whole, name_image(path, 0))]
 
 
 def _to_source(image: Source | np.ndarray, place: int) -> Source:
@@ -181,12 +181,12 @@ def _walk(folder: Path, *, skip_errors: bool = False) -> Iterator[Path]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(path, skip_errors=skip_errors)
-        elif path.suffix.lower() in SUFFIXES and entry.is_file():
+        elif _has_suffix(path) and entry.is_file():
             yield path
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def _has_suffix(path: PurePath) -> bool:
+    return path.suffix.lower() in SUFFIXES
 
 
 def list_files(source: Location, column: str | None = None) -> Iterator[File]:
@@ -200,20 +200,21 @@ def list_files(source: Location, column: str | None = None) -> Iterator[File]:
     Raises:
         ClipsimError: the folder or the list cannot be read; its pictures would count as removed.
     """
+    local = isinstance(source, Path)
     try:
-        if source.name.lower().endswith(LISTS) and not (isinstance(source, Path) and source.is_dir()):
-            yield from _read_list(source, column)
-            return
-        if column is not None:
+        if source.name.lower().endswith(LISTS) and not (local and source.is_dir()):
+            entries = _read_column(source, column) if source.suffix.lower() == ".parquet" else _read_lines(source)
+            unique = dict.fromkeys(entry.strip() for entry in entries)
+            yield from (_resolve(source.parent, entry) for entry in unique if entry)
+        elif column is not None:
             raise ClipsimError(f"{source} is no Parquet file and has no columns: leave the column {column} out.")
-        if isinstance(source, Path) and source.is_file():
-            raise ClipsimError(
-                f"{source} is a file: give a folder, or a list with one of the endings {', '.join(LISTS)}."
-            )
-        if isinstance(source, Path):
-            yield from (_describe(path, path.relative_to(source).as_posix()) for path in _walk(source))
-        else:
+        elif not isinstance(source, Path):
             yield from _list_address(source)
+        elif source.is_file():
+            endings = ", ".join(LISTS)
+            raise ClipsimError(f"{source} is a file: give a folder, or a list with one of the endings {endings}.")
+        else:
+            yield from (_describe(path, path.relative_to(source).as_posix()) for path in _walk(source))
     except OSError as error:
         raise ClipsimError(f"{source} cannot be listed ({error}): see that it is there and may be read.") from error
 
@@ -227,16 +228,9 @@ def _describe(path: Path, name: str) -> File:
 
 def _list_address(source: UPath) -> Iterator[File]:
     for name, size, written in sorted(storage.find_files(source)):
-        hidden = any(part.startswith(".") for part in name.split("/"))
-        if not hidden and name.lower().endswith(tuple(SUFFIXES)):
+        path = PurePosixPath(name)
+        if _has_suffix(path) and not any(part.startswith(".") for part in path.parts):
             yield File(source / name, name, size, (written, 0))
-
-
-def _read_list(source: Location, column: str | None) -> Iterator[File]:
-    entries = _read_column(source, column) if source.name.lower().endswith(".parquet") else _read_lines(source)
-    for entry in dict.fromkeys(entry.strip() for entry in entries):
-        if entry:
-            yield _resolve(source.parent, entry)
 
 
 def _read_lines(source: Location) -> list[str]:
@@ -247,11 +241,10 @@ def _read_lines(source: Location) -> list[str]:
 
 
 def _read_column(source: Location, column: str | None) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow.parquet
 
     try:
-        with storage.open_file(source) as stream, pq.ParquetFile(stream) as file:
+        with storage.open_file(source) as stream, pyarrow.parquet.ParquetFile(stream) as file:
             there = file.schema_arrow.names
             chosen = column or next((name for known in COLUMNS for name in there if name.lower() == known), None)
             if chosen not in there:
@@ -259,12 +252,11 @@ def _read_column(source: Location, column: str | None) -> Iterator[str]:
                 raise ClipsimError(f"{source} has no column {missing}, but {', '.join(there)}: say which it is.")
             for batch in file.iter_batches(columns=[chosen]):
                 yield from (str(entry) for entry in batch.column(0).to_pylist() if entry is not None)
-    except pa.ArrowException as error:
+    except pyarrow.ArrowException as error:
         raise ClipsimError(f"{source} cannot be read as Parquet ({error}): see that it is whole.") from error
 
 
 def _resolve(folder: Location, entry: str) -> File:
-    """Return the file that an entry of a list in that folder names."""
     try:
         path = locate(entry) if "://" in entry else folder / entry
         if not isinstance(path, Path):
@@ -282,17 +274,13 @@ def read_contents(files: Iterable[File]) -> Iterator[Content]:
     The digest is taken before a picture is decoded: if the file is written to meanwhile, the next run finds another.
     """
     waiting: deque[tuple[int, Future[Content]]] = deque()
-    held = 0
     with ThreadPoolExecutor(AHEAD, "fetch") as pool:
         try:
             for file in files:
-                cost = 0 if storage.is_local(file.path) else TYPICAL if file.size == UNKNOWN else file.size
-                while waiting and (len(waiting) >= AHEAD or held + cost > AHEAD_BYTES):
-                    done, future = waiting.popleft()
-                    held -= done
-                    yield future.result()
+                cost = 0 if isinstance(file.path, Path) else TYPICAL if file.size == UNKNOWN else file.size
+                while waiting and (len(waiting) >= AHEAD or cost + sum(held for held, _ in waiting) > AHEAD_BYTES):
+                    yield waiting.popleft()[1].result()
                 waiting.append((cost, pool.submit(_read_content, file)))
-                held += cost
             while waiting:
                 yield waiting.popleft()[1].result()
         finally:

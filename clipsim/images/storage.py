@@ -16,6 +16,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
+import huggingface_hub
+
 from clipsim.errors import ClipsimError
 
 if TYPE_CHECKING:
@@ -54,11 +56,6 @@ def locate(address: str | Location) -> Location:
     return location
 
 
-def is_local(location: Location) -> bool:
-    """Return whether that is on this machine's own disks."""
-    return isinstance(location, Path)
-
-
 @contextmanager
 def _translate_errors() -> Iterator[None]:
     """Turn what an address's package raises into an `OSError`, as for a local file."""
@@ -70,53 +67,50 @@ def _translate_errors() -> Iterator[None]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
+@_translate_errors()
 def exists(location: Location) -> bool:
     """Return whether there is such a file or folder."""
-    with _translate_errors():
-        return bool(location.exists())
+    return bool(location.exists())
 
 
+@_translate_errors()
 def get_size(location: Location) -> int:
     """Return the bytes that a file has."""
-    with _translate_errors():
-        return int(location.stat().st_size)
+    return int(location.stat().st_size)
 
 
+@_translate_errors()
 def read(location: Location) -> bytes:
     """Read all of a file."""
-    with _translate_errors():
-        content: bytes = location.read_bytes() if isinstance(location, Path) else location.fs.cat_file(location.path)
-        return content
+    return bytes(location.read_bytes() if isinstance(location, Path) else location.fs.cat_file(location.path))
 
 
+@_translate_errors()
 def open_file(location: Location) -> Any:
     """Open a file of which parts are read."""
-    with _translate_errors():
-        return location.open("rb")
+    return location.open("rb")
 
 
+@_translate_errors()
 def list_names(folder: Location) -> list[str]:
     """Return the names in a folder, sorted; none if there is no such folder."""
-    with _translate_errors():
-        try:
-            return sorted(path.name for path in folder.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
-def find_files(folder: UPath) -> Iterator[tuple[str, int, int]]:
-    """Yield all files below a folder at an address: path from there, bytes, and when it was written.
+@_translate_errors()
+def find_files(folder: UPath) -> list[tuple[str, int, int]]:
+    """Return all files below a folder at an address: path from there, bytes, and when it was written.
 
     The bytes may be `UNKNOWN`; the time is in nanoseconds since 1970, 0 if it is not known.
     """
-    with _translate_errors():
-        found = folder.fs.find(folder.path, detail=True)
-    for path, facts in found.items():
-        yield path.removeprefix(f"{folder.path.rstrip('/')}/"), *_read_facts(facts)
+    root, found = f"{folder.path.rstrip('/')}/", folder.fs.find(folder.path, detail=True)
+    return [(path.removeprefix(root), *_read_facts(facts)) for path, facts in found.items()]
 
 
 def _read_facts(told: dict[str, Any]) -> tuple[int, int]:
-    """Return the size and the time of writing among what an address's package tells about a file."""
     commit = told.get("last_commit")  # on the Hub, where each version is one
     written = commit.date if commit else next((told[key] for key in _WRITTEN if told.get(key)), 0)
     if isinstance(written, str):
@@ -126,33 +120,34 @@ def _read_facts(told: dict[str, Any]) -> tuple[int, int]:
     return UNKNOWN if size is None else int(size), int(seconds * 1e6) * 1000
 
 
-def make_folder(folder: Location) -> None:
-    """Make a folder on this machine; at an address there is nothing to make."""
-    if isinstance(folder, Path):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
+@_translate_errors()
 def remove(location: Location) -> None:
     """Remove a file, if it is there."""
-    with _translate_errors():
-        location.unlink(missing_ok=True)
+    location.unlink(missing_ok=True)
 
 
 @contextmanager
 def open_for_writing(location: Location) -> Iterator[IO[bytes]]:
-    """Open a file that appears at once when this ends: after a crash there is all of it or none."""
-    if isinstance(location, Path):
-        partial = location.with_name(f"{location.name}.partial")
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(location)
+    """Open a file, in a folder that is made if need be; it appears when this ends, after a crash all of it or none."""
+    if not isinstance(location, Path):
+        buffer = BytesIO()
+        yield buffer
+        with _translate_errors():
+            location.fs.pipe_file(location.path, buffer.getvalue())
         return
-    buffer = BytesIO()
-    yield buffer
-    with _translate_errors():
-        location.fs.pipe_file(location.path, buffer.getvalue())
+    location.parent.mkdir(parents=True, exist_ok=True)
+    partial = location.with_name(f"{location.name}.partial")
+    with partial.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(location)
+    if os.name != "nt":  # which cannot flush a folder's names to the disk
+        handle = os.open(location.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write(location: Location, content: bytes | memoryview) -> None:
@@ -161,25 +156,12 @@ def write(location: Location, content: bytes | memoryview) -> None:
         file.write(content)
 
 
-def sync(folder: Location) -> None:
-    """Flush the folder's names to the disk, where the system can be asked for that."""
-    if os.name == "nt" or not is_local(folder):
-        return
-    handle = os.open(str(folder), os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def find_local_folder(folder: Location) -> Path:
     """Return where this machine keeps what belongs to a folder at an address; a local folder itself."""
     if isinstance(folder, Path):
         return folder
-    from huggingface_hub import cached_assets_path
-
     digest = hashlib.sha256(str(folder).rstrip("/").encode()).hexdigest()
-    return Path(cached_assets_path("clipsim", "collections", digest[:32]))
+    return Path(huggingface_hub.cached_assets_path("clipsim", "collections", digest[:32]))
 
 
 def copy_locally(location: Location, *, anew: bool = False) -> Path:
@@ -200,7 +182,7 @@ def copy_locally(location: Location, *, anew: bool = False) -> Path:
 
 def forget_copies(folder: Location, kept: set[str]) -> None:
     """Remove the copies of a folder's vectors and indexes at an address, but for those of these names."""
-    if not is_local(folder):
+    if not isinstance(folder, Path):
         for copy in find_local_folder(folder).iterdir():
             if copy.suffix in (".npy", ".faiss") and copy.name not in kept:
                 copy.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from clipsim import report
 from clipsim.embedding import Item, Progress
 from clipsim.encoders import MODELS, STAND_IN
 from clipsim.errors import ClipsimError
-from clipsim.images.reading import Source, read
+from clipsim.images import Source, read
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options
 from clipsim.scoring import CaptionTable, Comparison, Result, find_calibration, overlay
 from clipsim.web import render

@@ -20,8 +20,7 @@ from clipsim.collections import Collection, EmbeddingConfig, Filters, Hit, Manif
 from clipsim.embedding import Item, name_sources
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError, UsageError
-from clipsim.images.reading import SUFFIXES
-from clipsim.images.storage import Location, locate
+from clipsim.images import SUFFIXES, Location, locate
 from clipsim.options import Precision
 from clipsim.web.service import Service
 

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support import Server
-from support_browser import EXAMPLES, WAIT, example, grave, labels, opened, upload
+from support.browser import EXAMPLES, WAIT, example, grave, labels, opened, upload
 
 RETRIEVER = "a golden retriever standing in the snow"
 

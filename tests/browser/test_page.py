@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support import ROOT, Server
-from support_browser import EXAMPLES, WAIT, example, labels, opened, upload
+from support.browser import EXAMPLES, WAIT, example, labels, opened, upload
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 

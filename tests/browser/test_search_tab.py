@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import Server
-from support_browser import grave
+from support.browser import grave
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

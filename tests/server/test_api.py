@@ -24,8 +24,7 @@ from support import ROOT, Server, call
 
 import clipsim
 from clipsim.embedding import Rejected
-from clipsim.encoders import Encoder
-from clipsim.encoders.registry import MODELS
+from clipsim.encoders import MODELS, Encoder
 from clipsim.scoring import Result
 from clipsim.settings import Limits
 

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support import EXAMPLES, ROOT
-from support_held_page import QUEUE
+from support.held_page import QUEUE
 
 import clipsim
 from benchmarks.performance.load import Caller, QueueFullError, Served, ServerError, serving
@@ -368,7 +368,7 @@ def test_a_file_at_the_limit_is_scored_and_a_larger_one_is_refused(caller: Calle
 def test_a_full_queue_says_so_and_loses_nobody_who_is_in_it(tmp_path_factory: pytest.TempPathFactory) -> None:
     gate = tmp_path_factory.mktemp("gate")
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    command: list[str | Path] = [sys.executable, ROOT / "tests" / "support_held_page.py", gate]
+    command: list[str | Path] = [sys.executable, "-m", "support.held_page", gate]
     with support.serving(tmp_path_factory, {"PYTHONPATH": paths}, command) as server:
         caller = Caller(server.url)
         uploaded = caller.upload([("one.png", small_picture(0))])

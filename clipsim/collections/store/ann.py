@@ -40,7 +40,6 @@ def build_index(folder: Location, segments: Sequence[tuple[str, int]], width: in
         file = f"index-{uuid.uuid4().hex}.faiss"
         storage.write(folder / file, faiss.serialize_index(index).data)
         parts.append(IndexPart(file, tuple(names.tolist())))
-    storage.sync(folder)
     return tuple(parts)
 
 

@@ -172,7 +172,6 @@ class Manifest:
     def write(self, folder: Location) -> None:
         """Make this the state of the collection, at once."""
         storage.write(folder / MANIFEST, json.dumps(asdict(self), indent=1).encode())
-        storage.sync(folder)
 
     def files(self) -> set[str]:
         """Return every file that counts, by its path in the collection; vectors by both names that they may have."""

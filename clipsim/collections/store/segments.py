@@ -83,7 +83,6 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
 
 
 def _write(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
-    storage.make_folder(folder)
     name = uuid.uuid4().hex
     content = BytesIO()
     np.save(content, vectors, allow_pickle=False)
@@ -98,7 +97,6 @@ def _write(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
             use_dictionary=False,
             write_page_checksum=True,
         )
-    storage.sync(folder)
     return name
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -88,7 +89,6 @@ class Writer:
 
     def _claim(self) -> None:
         try:
-            storage.make_folder(self.folder)
             foreign = {name for name in storage.list_names(self.folder) if not _OWN_FILES.fullmatch(name)}
             if not storage.exists(self.folder / MANIFEST) and foreign - {LOCK, FOLDER}:
                 raise UsageError(f"{self.folder} holds other files: give the collection an empty folder.")
@@ -123,7 +123,7 @@ class Writer:
 
     def _is_overtaken(self) -> bool:
         """Whether another machine has written to an address, for which a lock holds on one machine only."""
-        return not storage.is_local(self.folder) and Manifest.read(self.folder).generation != self.manifest.generation
+        return not isinstance(self.folder, Path) and Manifest.read(self.folder).generation != self.manifest.generation
 
     def _put(self, manifest: Manifest) -> None:
         manifest = replace(manifest, format=FORMAT)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support_collections import paint_folder
+from support.collections import paint_folder
 
 from clipsim.cli import main as cli
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support_collections import paint_folder
+from support.collections import paint_folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support_collections import fill, make_rows, random_vectors
+from support.collections import fill, make_rows, random_vectors
 
 import clipsim
 from clipsim import ClipsimError, Collection, Encoder, index_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support_collections import fill, random_vectors
+from support.collections import fill, random_vectors
 
 from clipsim.collections.duplicates import group_duplicates
 

@@ -15,8 +15,7 @@ from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder
 from clipsim.collections.store import MANIFEST, SCHEMA, Writer
-from clipsim.images import storage
-from clipsim.images.storage import Location
+from clipsim.images import Location, storage
 
 HERE = Path(__file__).parent
 CAPTION = "a golden retriever standing in the snow"

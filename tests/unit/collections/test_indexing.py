@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import Counting, paint
-from support_collections import read_by_path
+from support.collections import read_by_path
 
 import clipsim
 from clipsim import ClipsimError, Collection, Encoder, index_folder

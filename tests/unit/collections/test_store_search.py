@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support_collections import fill, make_rows, random_vectors
+from support.collections import fill, make_rows, random_vectors
 
 from clipsim import Collection
 from clipsim.collections.store import PQ, Writer, write_segment

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support_collections import fill, make_rows, random_vectors, read_by_path
+from support.collections import fill, make_rows, random_vectors, read_by_path
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.collections.store import PQ, EmbeddingConfig, Writer

@@ -21,7 +21,7 @@ from clipsim import ClipsimError, Encoder, EncoderError, Options
 from clipsim.embedding import Gallery, Item, Pace, PictureInfo, Rejected, embed, name_sources, stream
 from clipsim.embedding.framing import frame
 from clipsim.encoders import BATCH
-from clipsim.images.reading import Picture, read
+from clipsim.images import Picture, read
 from clipsim.options import Framing, Precision
 
 Colour = tuple[int, int, int]

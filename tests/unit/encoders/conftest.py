@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support_encoders import Plain
+from support.encoders import Plain
 
 from clipsim import Encoder
 

@@ -11,7 +11,7 @@ import pytest
 import transformers
 from safetensors.torch import load_file, save_file
 from support import paint
-from support_encoders import CLASSES
+from support.encoders import CLASSES
 
 import clipsim
 from clipsim import Encoder, EncoderError

@@ -16,7 +16,7 @@ from support import paint
 import clipsim
 from benchmarks.quality.standin import NOTEBOOK
 from clipsim import Encoder, EncoderError, score_images
-from clipsim.images.reading import read
+from clipsim.images import read
 from clipsim.options import PROMPTS
 from tools.stand_in_data import read_class_names
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support import paint
-from support_encoders import EVEN, LETTERS, TEXTS
+from support.encoders import EVEN, LETTERS, TEXTS
 
 import clipsim
 from clipsim import ChoiceError, Encoder, EncoderError

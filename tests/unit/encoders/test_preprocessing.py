@@ -11,7 +11,7 @@ import pytest
 import transformers
 from PIL import Image
 from support import paint
-from support_encoders import EVEN, Plain
+from support.encoders import EVEN, Plain
 
 import clipsim
 from clipsim import Encoder

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import paint
-from support_encoders import EVEN, LETTERS, TEXTS, Plain
+from support.encoders import EVEN, LETTERS, TEXTS, Plain
 
 import clipsim
 from clipsim import Encoder

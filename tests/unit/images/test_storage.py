@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support import paint
-from support_collections import fill, random_vectors
+from support.collections import fill, random_vectors
 from upath import UPath
 
 from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.collections.store import PQ, Writer
-from clipsim.images import storage
-from clipsim.images.storage import locate
+from clipsim.images import locate, storage
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import itertools
 import json
 
 import pytest
-from results import AWKWARD, CAPTIONS, CLIP, COMPARISON, OTHER, result
 from support import paint
+from support.results import AWKWARD, CAPTIONS, CLIP, COMPARISON, OTHER, result
 
 from clipsim import Encoder, Score, compare_models, score_captions, score_images
 from clipsim.embedding import Rejected

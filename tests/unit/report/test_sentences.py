@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, judged, result
+from support.results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, judged, result
 
 from clipsim import Encoder, Result
 from clipsim.embedding import Rejected

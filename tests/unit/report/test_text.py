@@ -7,9 +7,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, WORDS, result
 from rich.console import Console
 from support import paint
+from support.results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, WORDS, result
 
 from clipsim import CaptionTable, Comparison, Encoder, Options, Result, Score, score_images
 from clipsim.report import NOT_COMPARABLE, TextTable, answer, model_title, rows, status, to_blocks, to_csv, to_json

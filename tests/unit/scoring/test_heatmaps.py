@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from support import ROOT, Counting, paint
+from support import ROOT, Bright, Counting, paint
 
 import clipsim
 from benchmarks.quality import pointing
@@ -127,19 +127,6 @@ class Reference:
         return self.affine(x, name + "fc2")
 
 
-class Bright(Encoder):
-    """An encoder of the protocol and no more: how bright or dark a picture is; "bright" is a caption."""
-
-    name, width, logit_scale = "bright", 2, 10.0
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        light = np.array([np.asarray(image, np.float32).mean() / 255 for image in images], np.float32)
-        return np.stack([np.sin(light * np.pi / 2), np.cos(light * np.pi / 2)], axis=1)
-
-    def encode_texts(self, texts: list[str]) -> np.ndarray:
-        return np.array([[1, 0] if text == "bright" else [0, 1] for text in texts], np.float32)
-
-
 class Mapped(Bright):
     """Its map of a view is the view itself, by brightness, at 8 x 8 cells."""
 
@@ -147,6 +134,7 @@ class Mapped(Bright):
     input_size = (64, 64)
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[int] = []
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:  # noqa: ARG002

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from support import paint, unit
 
 from clipsim import Collection
 from clipsim.collections.store import SCHEMA, EmbeddingConfig, Writer
 from clipsim.images import Location
+from support import paint, unit
 
 
 def paint_folder(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A page whose model waits until it is let go: `python tests/support_held_page.py FOLDER`.
+"""A page whose model waits until it is let go: `python -m support.held_page FOLDER` with tests/ on its path.
 
 The model makes the file "held" in the folder once it is at work, and goes on when there is a file "released".
 """
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from support import Bright
 
 from clipsim import Encoder
 from clipsim.settings import Limits
 from clipsim.web.page import build, launch
 from clipsim.web.service import Service
+from support import Bright
 
 QUEUE = 3  # requests that may wait
 

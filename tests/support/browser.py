@@ -6,6 +6,7 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
 from support import ROOT, Server
 
 EXAMPLES = ROOT / "examples"

@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 
 from clipsim import Encoder
-from clipsim.encoders.base import Box
+from clipsim.encoders import Box
 from clipsim.options import Prompt
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
