@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
@@ -28,16 +26,6 @@ from clipsim.embedding import cache_of
 from clipsim.errors import UsageError
 from clipsim.images import list_files
 from clipsim.options import Framing
-
-RUN = """
-import sys
-from functools import partial
-import clipsim
-from clipsim.collections.encoding import encode_files
-source, folder, model = sys.argv[1:]
-engine = partial(encode_files, part=8)
-clipsim.index_folder(source, folder, model, engine=engine, progress=lambda done, of: print(done, flush=True))
-"""
 
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-mean"])
@@ -112,39 +100,6 @@ def test_a_name_that_is_no_text_is_listed(source: Path, folder: Path, clip: Enco
     report = index_folder(source, folder, clip)
     assert report.rejected[-1].name == "\\udcff.png" or "\\udcff.png" in [bad.name for bad in report.rejected]
     assert index_folder(source, folder, clip).unchanged == 12
-
-
-def test_killed_again_and_again_it_goes_on_and_nothing_reported_done_is_lost(
-    tmp_path: Path, folder: Path, tiny_clip: Path
-) -> None:
-    source = tmp_path / "many"
-    source.mkdir()
-    for seed in range(100):
-        paint(40, 40, seed).save(source / f"{seed}.png")
-    command = [sys.executable, "-c", RUN, *map(str, (source, folder, tiny_clip))]
-    done = 0
-    for _ in range(3):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout
-        start = done
-        for line in process.stdout:
-            done = int(line)
-            if done > start + 16:
-                time.sleep(0.003 * (done % 7))
-                process.send_signal(signal.SIGKILL)
-                break
-        process.wait(30)
-        process.stdout.close()
-        collection = Collection.open(folder)
-        assert len(collection) >= done and collection.verify() == []
-    subprocess.run(command, check=True, capture_output=True)
-    collection = Collection.open(folder)
-    assert len(collection) == 100 and collection.verify() == []
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert not any(name.endswith(".partial") for name in files)
-    index_folder(source, clean := tmp_path / "clean", str(tiny_clip))
-    ours, theirs = read_by_path(collection), read_by_path(Collection.open(clean))
-    assert ours.keys() == theirs.keys() and all(np.array_equal(ours[path], theirs[path]) for path in ours)
 
 
 @pytest.mark.parametrize("step", range(12))
