@@ -14,7 +14,6 @@ import torch
 import clipsim
 from clipsim.embedding import encode_captions
 from clipsim.encoders.conse import ConseEncoder
-from clipsim.encoders.torch_encoder import Tensors
 from clipsim.options import PROMPTS, Prompt
 from clipsim.scoring.calibration import read_background_captions
 
@@ -24,8 +23,8 @@ DATA = Path(clipsim.__file__).parent / "data"
 class SentenceEncoder(ConseEncoder):
     """The stand-in's language model alone."""
 
-    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
-        return self._embed_sentences(inputs)
+    def _text_vectors(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self._embed_sentences(ids, mask)
 
 
 def read_class_names() -> list[str]:

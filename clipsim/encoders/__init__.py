@@ -3,15 +3,4 @@
 from clipsim.encoders.base import BATCH, Box, Encoder
 from clipsim.encoders.registry import DEFAULT, MODELS, STAND_IN, Model, check_device, check_name, load
 
-__all__ = [
-    "BATCH",
-    "DEFAULT",
-    "MODELS",
-    "STAND_IN",
-    "Box",
-    "Encoder",
-    "Model",
-    "check_device",
-    "check_name",
-    "load",
-]
+__all__ = ["BATCH", "DEFAULT", "MODELS", "STAND_IN", "Box", "Encoder", "Model", "check_device", "check_name", "load"]

@@ -15,6 +15,7 @@ from clipsim.options import Prompt
 
 BATCH = 16  # pictures or captions a forward pass; on CPU 1 halves the speed and 64 is slower again
 WINDOWS = 5  # along each side, for a model that has no map of its own
+STEPS = WINDOWS - 1  # from one to the next, in the width of a window
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
 
@@ -63,12 +64,10 @@ class Encoder(ABC):
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         """Encode captions into unit-length float32 vectors, shape (n, width)."""
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Length of every vector."""
-        if "width" not in self.derived:
-            self.derived["width"] = self.encode_texts(["a photo"]).shape[1]
-        return int(self.derived["width"])
+        return int(self.encode_texts(["a photo"]).shape[1])
 
     @cached_property
     def derived(self) -> dict[Any, Any]:
@@ -103,7 +102,12 @@ class Encoder(ABC):
         cosines = [np.zeros(0, np.float32)]
         for start in range(0, len(windows), BATCH):  # in parts, or a thousand pictures' windows would be held at once
             cosines.append(self.encode_views([_window(*one) for one in windows[start : start + BATCH]]) @ target)
-        return _average(np.concatenate(cosines).reshape(-1, WINDOWS, WINDOWS))
+        # a cell is as long as a window's step, and has the mean of the windows that hold it
+        offsets = np.arange(2 * STEPS)[:, None] - np.arange(WINDOWS)
+        share = ((offsets >= 0) & (offsets < STEPS)).astype(np.float32)
+        share /= share.sum(axis=1, keepdims=True)
+        maps: np.ndarray = share @ np.concatenate(cosines).reshape(-1, WINDOWS, WINDOWS) @ share.T
+        return maps
 
     def truncated_text(self, caption: str) -> str:  # noqa: ARG002  # the default reads everything
         """Return the end of `caption` that the model does not read; "" if it reads all of it."""
@@ -117,20 +121,5 @@ class Encoder(ABC):
 def _window(view: Image.Image, row: int, column: int) -> Image.Image:
     """Cut out one of `WINDOWS` x `WINDOWS` windows, at the size of the view."""
     width, height = view.width / 2, view.height / 2
-    left, top = width * column / (WINDOWS - 1), height * row / (WINDOWS - 1)
+    left, top = width * column / STEPS, height * row / STEPS
     return view.resize(view.size, Image.Resampling.BICUBIC, (left, top, left + width, top + height))
-
-
-def _average(windows: np.ndarray) -> np.ndarray:
-    """Average windows (n, w, w) into cells of a window's step, each the mean of the windows that hold it.
-
-    The result has the shape (n, 2w - 2, 2w - 2).
-    """
-    steps = WINDOWS - 1  # in the width of a window
-    total, count = np.zeros((2, len(windows), 2 * steps, 2 * steps), np.float32)
-    for row, column in product(range(WINDOWS), repeat=2):
-        held = np.s_[:, row : row + steps, column : column + steps]
-        total[held] += windows[:, row, column, None, None]
-        count[held] += 1
-    mean: np.ndarray = total / count
-    return mean

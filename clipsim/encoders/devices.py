@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 
 from clipsim.errors import EncoderError
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def resolve_device(wanted: str) -> str:
@@ -51,11 +48,9 @@ def read_capabilities() -> Mapping[str, Any]:
     return known
 
 
-def borrow_gpu(function: Callable[P, R]) -> Callable[P, R]:
+def borrow_gpu(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """Wrap a function that needs a GPU for a ZeroGPU Space, where no other code has one; elsewhere change nothing.
 
     There app.py imports `spaces` before torch, as it has to.
     """
-    spaces = sys.modules.get("spaces")
-    wrapped: Callable[P, R] = spaces.GPU(function) if spaces else function
-    return wrapped
+    return sys.modules["spaces"].GPU(function) if "spaces" in sys.modules else function

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+import huggingface_hub  # which imports what it has when it is used
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from clipsim.errors import EncoderError
 
@@ -21,7 +21,6 @@ PARTS = (
     ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model"),
     ("model*.safetensors", "pytorch_model*.bin"),
 )
-T = TypeVar("T")
 
 
 def fetch(hub_id: str, patience: float) -> Path:
@@ -38,12 +37,12 @@ def fetch(hub_id: str, patience: float) -> Path:
     if cached:
         return cached
     try:
-        info = _call_within(patience, lambda: HfApi().model_info(hub_id))
+        info = _call_within(patience, lambda: huggingface_hub.HfApi().model_info(hub_id))
         files = {sibling.rfilename for sibling in info.siblings or []}
         # one copy of the weights: repositories also carry them for other libraries
         weights = "model*.safetensors" if fnmatch.filter(files, "model*.safetensors") else "pytorch_model*"
         wanted = ["*.json", "*.txt", "*.model", weights]
-        return Path(snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
+        return Path(huggingface_hub.snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
     except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
         raise EncoderError(
             f"{hub_id} is not on this machine and could not be had from the model hub ({explain_failure(error)}): "
@@ -66,9 +65,9 @@ def explain_failure(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
 
 
-def _call_within(seconds: float, call: Callable[[], T]) -> T:
+def _call_within(seconds: float, call: Callable[[], Any]) -> Any:
     """Return what `call` returns, if in time; a library's own time-outs bound each step of each try, not the whole."""
-    answer: Future[T] = Future()
+    answer: Future[Any] = Future()
 
     def run() -> None:
         try:
@@ -85,7 +84,7 @@ def _call_within(seconds: float, call: Callable[[], T]) -> T:
 
 def _find_cached(hub_id: str) -> Path | None:
     try:
-        folder = Path(snapshot_download(hub_id, local_files_only=True))
-    except (LocalEntryNotFoundError, ValueError):
+        folder = Path(huggingface_hub.snapshot_download(hub_id, local_files_only=True))
+    except (FileNotFoundError, ValueError):  # not a file of it, or no such name
         return None
     return None if find_missing_part(folder) else folder  # an interrupted download leaves a folder that lacks some

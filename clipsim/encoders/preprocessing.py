@@ -1,4 +1,4 @@
-"""Pictures and tokens as the networks take them: cropped, resized, stacked, padded."""
+"""Pictures as the networks take them: cropped, resized, stacked."""
 
 from __future__ import annotations
 
@@ -62,11 +62,3 @@ def stack(views: list[Image.Image], *, pin: bool = False) -> torch.Tensor:
     """Return pictures of one size as bytes, shape (n, 3, height, width); `pin` them where a GPU is to fetch them."""
     pixels = torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2).contiguous()
     return pixels.pin_memory() if pin else pixels
-
-
-def pad(tokens: list[np.ndarray], size: int, filling: int) -> torch.Tensor:
-    """Return token ids as int64, shape (n, size), filled up at the end."""
-    padded = np.full((len(tokens), size), filling, np.int64)
-    for row, ids in zip(padded, tokens, strict=True):
-        row[: len(ids)] = ids
-    return torch.from_numpy(padded)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsim.encoders.base import Encoder
+from clipsim.encoders.hub import explain_failure, fetch
 from clipsim.errors import ChoiceError, EncoderError
 from clipsim.options import Options, Precision
 
@@ -75,37 +76,22 @@ def load(name: str = "auto", device: str = "auto", precision: Precision = "auto"
         from clipsim.encoders.devices import resolve_device
 
         resolve_device(device)
-    if name == "auto":
-        return _load_default(device, precision)
-    model = next((model for model in MODELS if name in (model.name, model.hub_id)), None)
-    if model is STAND_IN:
-        return _load_stand_in(_NOT_CLIP, device, precision)
-    if model is None and _is_folder(name):
-        return _load_checkpoint(Path(name).resolve().name, Path(name), device, precision)
-    from clipsim.encoders.hub import fetch
+    model = DEFAULT if name == "auto" else next((model for model in MODELS if name in (model.name, model.hub_id)), None)
+    note = _NOT_CLIP
+    if model is not STAND_IN:
+        try:
+            if model is None and _is_folder(name):
+                name, folder = Path(name).resolve().name, Path(name)
+            else:  # which comes before torch is imported
+                folder = fetch(model.hub_id if model else name, PROBE_SECONDS if name == "auto" else HUB_SECONDS)
+            from clipsim.encoders.checkpoint import CheckpointEncoder
 
-    folder = fetch(model.hub_id if model else name, HUB_SECONDS)
-    return _load_checkpoint(model.name if model else name, folder, device, precision)
-
-
-def _load_default(device: str, precision: Precision) -> Encoder:
-    from clipsim.encoders.hub import explain_failure, fetch
-
-    try:
-        return _load_checkpoint(DEFAULT.name, fetch(DEFAULT.hub_id, PROBE_SECONDS), device, precision)
-    except EncoderError as error:
-        why = explain_failure(error.__cause__ or error)
-        note = f"{_NOT_CLIP} {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
-        return _load_stand_in(note, device, precision)
-
-
-def _load_checkpoint(name: str, folder: Path, device: str, precision: Precision) -> Encoder:
-    from clipsim.encoders.checkpoint import CheckpointEncoder
-
-    return CheckpointEncoder(name, folder, device, precision=precision)
-
-
-def _load_stand_in(note: str, device: str, precision: Precision) -> Encoder:
+            return CheckpointEncoder(model.name if model else name, folder, device, precision)
+        except EncoderError as error:
+            if name != "auto":
+                raise
+            why = explain_failure(error.__cause__ or error)
+            note += f" {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
     from clipsim.encoders.conse import ConseEncoder
 
     return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))

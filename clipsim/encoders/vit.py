@@ -1,12 +1,9 @@
 """The towers of transformers' CLIP and SigLIP models, run with less work than their own forward does.
 
-The weights stay in the model's own parameters, and the results are the same to rounding. A model that is built in
-another way is left to its own forward. Saved are:
-
-1. Query, key and value are one product instead of three: `arrange` joins their weights.
-2. `quick_gelu(x) = x * sigmoid(1.702 x)` is `silu(1.702 x) / 1.702`, which is done in place.
-3. Of CLIP's last layer only the class token is used, so that the others are not computed there.
-4. On x86 processors that are not Intel's, oneDNN multiplies, which torch carries too; MKL is slow on them.
+The weights stay in the model's own parameters, and the results are the same to rounding: query, key and value are one
+product instead of three, `quick_gelu(x) = x * sigmoid(1.702 x) = silu(1.702 x) / 1.702` is done in place, of CLIP's
+last layer only the class token is computed, and on x86 processors that are not Intel's, where MKL is slow, oneDNN
+multiplies, which torch carries too.
 
 A picture's vector has the same bits whatever else is in the batch. A product of few rows would be summed in another
 order, so that where each picture has one row there are never fewer than `MIN_ROWS` rows, nor queries.
@@ -66,7 +63,7 @@ def encode_clip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
     """Return projected vectors of any length, float32 of shape (n, width), by a CLIP model that was arranged."""
     vision = model.vision_model
     *layers, last = vision.encoder.layers
-    tokens = vision.pre_layrnorm(vision.embeddings(pixel_values))
+    tokens = embed_patches(vision, pixel_values)
     for layer in layers:
         tokens = _run_layer(layer, tokens)
     tokens = _run_layer(last, tokens, only_first=True)
@@ -77,7 +74,7 @@ def encode_clip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
 def encode_siglip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
     """Return pooled vectors of any length, float32 of shape (n, width), by a SigLIP model that was arranged."""
     vision = model.vision_model
-    tokens = vision.embeddings(pixel_values)
+    tokens = embed_patches(vision, pixel_values)
     for layer in vision.encoder.layers:
         tokens = _run_layer(layer, tokens)
     return _pool(vision.head, vision.post_layernorm(tokens)).float()[: len(pixel_values)]
@@ -93,6 +90,12 @@ def encode_siglip_texts(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
     """Return projected vectors of any length, shape (n, width), of the last of a SigLIP model's padded tokens."""
     vectors: torch.Tensor = model.text_model.head(_fill_rows(model.text_model(input_ids).last_hidden_state[:, -1]))
     return vectors[: len(input_ids)]
+
+
+def embed_patches(vision: Any, pixel_values: torch.Tensor) -> torch.Tensor:
+    """Return the tokens before the first layer, shape (n, count, width)."""
+    tokens: torch.Tensor = vision.embeddings(pixel_values)
+    return vision.pre_layrnorm(tokens) if hasattr(vision, "pre_layrnorm") else tokens  # which CLIP has, and SigLIP not
 
 
 def _fill_rows(rows: torch.Tensor) -> torch.Tensor:
@@ -112,7 +115,6 @@ def _run_layer(layer: Any, tokens: torch.Tensor, only_first: bool = False) -> to
 
 
 def _linear(values: torch.Tensor, part: Any) -> torch.Tensor:
-    """Return values times the part's weight, plus its bias."""
     if values.device.type == "cpu" and values.dtype == torch.float32 and _is_mkl_slow():
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(values, part.weight, part.bias, "none", [], "")
         return product
@@ -141,8 +143,13 @@ def _pool(head: Any, tokens: torch.Tensor) -> torch.Tensor:
 
 def _attend(heads: int, *query_key_value: Any) -> torch.Tensor:
     """Mix values of shape (n, count, width) by attention: shape (n, queries, width)."""
-    query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in query_key_value)
+    query, key, value = (split_heads(part, heads) for part in query_key_value)
     return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+
+def split_heads(tokens: torch.Tensor, count: int) -> torch.Tensor:
+    """Return tokens of shape (n, tokens, width) as (n, heads, tokens, width of a head)."""
+    return tokens.reshape(*tokens.shape[:2], count, -1).transpose(1, 2)
 
 
 def _quick_gelu(values: torch.Tensor) -> torch.Tensor:

@@ -191,7 +191,7 @@ def test_legrad_is_what_its_equations_say(encoder: Any, last: int, double: bool)
 
     views, target = views_of(encoder, 3), target_of(encoder)
     pixels = encoder._pixel_values(stack(views))
-    maps = legrad.explain(encoder._family.relevance, encoder._model, pixels, torch.tensor(target), last).numpy()
+    maps = legrad.explain(encoder._family.step, encoder._model, pixels, torch.tensor(target), last).numpy()
     if last == legrad.LAST_LAYERS:
         assert np.array_equal(encoder.maps(views, target), maps)
     reference = Reference(encoder._model, last, double)
@@ -272,7 +272,7 @@ def test_maps_can_be_had_where_gradients_are_off(encoder: Any) -> None:
 
 def test_a_borrowed_gpu_gets_and_gives_plain_tensors(encoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """On ZeroGPU arguments and results go between processes, by pickle."""
-    original, shared = torch_encoder._map, []
+    original, shared = torch_encoder._compute, []
 
     def elsewhere(*arguments: Any) -> Any:
         shared.append(arguments)
@@ -282,9 +282,9 @@ def test_a_borrowed_gpu_gets_and_gives_plain_tensors(encoder: Any, monkeypatch: 
 
     views, target = views_of(encoder, 2), target_of(encoder)
     expected = encoder.maps(views, target)
-    monkeypatch.setattr("clipsim.encoders.torch_encoder._map", elsewhere)
+    monkeypatch.setattr("clipsim.encoders.torch_encoder._compute", elsewhere)
     assert (encoder.maps(views, target) == expected).all()
-    assert isinstance(shared[0][0], int)
+    assert pickle.loads(pickle.dumps(shared[0][0])).__self__ is encoder
 
 
 def test_half_precision_gives_nearly_the_same_map(encoder: Any) -> None:
@@ -296,10 +296,10 @@ def test_half_precision_gives_nearly_the_same_map(encoder: Any) -> None:
         encoder._pixel_values(stack(views_of(encoder, 3))),
         torch.tensor(target_of(encoder)),
     )
-    relevance = encoder._family.relevance
-    half = legrad.explain(relevance, copy.deepcopy(encoder._model).half(), pixels, target)
+    step = encoder._family.step
+    half = legrad.explain(step, copy.deepcopy(encoder._model).half(), pixels, target)
     assert half.dtype == torch.float32
-    full = legrad.explain(relevance, encoder._model, pixels, target)
+    full = legrad.explain(step, encoder._model, pixels, target)
     assert scaled(half.numpy()) == pytest.approx(scaled(full.numpy()), abs=0.02)
 
 
