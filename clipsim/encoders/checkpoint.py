@@ -34,26 +34,17 @@ def clean_web_text(text: str) -> str:
 
 @dataclass(frozen=True)
 class Family:
-    """What one family of models needs; a new family is a new entry of `FAMILIES`.
+    """What one family of models needs; a new family is a new entry of `FAMILIES`."""
 
-    Attributes:
-        model: its class in transformers.
-        processor: the class of its image processor, on Pillow.
-        width: returns the length of a vector, from the model's configuration.
-        clean: cleans a caption as the training pipeline did before the tokenizer.
-        pad_fully: whether captions are padded to the full length, as in training; else to a multiple of `TEXT_STEP`.
-        image_vectors: encodes pixel values, by a model that `vit.arrange` prepared.
-        text_vectors: encodes token ids. No mask goes with them: SigLIP was trained without one, and in CLIP no token
-            attends to those behind it.
-        step: runs a layer as `legrad.explain` needs it.
-    """
-
-    model: Any
-    processor: Any
-    width: Callable[[Any], int]
-    clean: Callable[[str], str]
-    pad_fully: bool
-    image_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
+    model: Any  # its class in transformers
+    processor: Any  # the class of its image processor, on Pillow
+    width: Callable[[Any], int]  # length of a vector, from the model's configuration
+    clean: Callable[[str], str]  # what the training pipeline did to a caption before the tokenizer
+    pad_fully: bool  # captions to the full length, as in training; else to a multiple of `TEXT_STEP`
+    image_vectors: Callable[
+        [Any, torch.Tensor], torch.Tensor
+    ]  # of pixel values, by a model that `vit.arrange` prepared
+    # of token ids; without a mask, as SigLIP was trained, and in CLIP no token attends to those behind it
     text_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
     step: legrad.Step
 
