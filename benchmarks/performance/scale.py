@@ -1,6 +1,6 @@
 """What do so many pictures cost?
 
-`python -m benchmarks.performance.scale [--rates 20 34]` prints docs/scale.md's table.
+`python -m benchmarks.performance.scale [--rates 20 34]` prints the table in docs/performance.md.
 
 Time is pictures / (rate * machines), disk and memory are bytes a picture. Only what `index` holds of a picture while it
 runs is measured, by tracemalloc: the file that was listed, and the row that is there.
