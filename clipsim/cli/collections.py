@@ -25,7 +25,7 @@ from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.options import Choices, Contrast, Framing
 
 if TYPE_CHECKING:
-    from clipsim.collections import Engine, Hit
+    from clipsim.collections import Engine, Hit, Report
 
 COLUMNS = ("rank", "path", "cosine", "percentile", "verdict", "width", "height", "file_size", "modified", "model")
 ALIKE = 0.97  # cosine of near duplicates
@@ -87,6 +87,10 @@ def index(
             progress=progress,
             **chosen,
         )
+    _print_report(done, folder, to)
+
+
+def _print_report(done: Report, folder: str, to: str) -> None:
     for bad in done.rejected:
         say(f"{bad.name} {bad.reason}.")
     total = done.added + done.changed + done.unchanged

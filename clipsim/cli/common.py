@@ -53,6 +53,7 @@ ContrastOption = Annotated[Contrast, Option(help=f"the contrast of a picture. {_
 PromptOption = Annotated[
     Prompt, Option(help=f"the sentence in which the model reads the caption. {_list_choices(_SENTENCES)}")
 ]
+ReferenceOption = Annotated[str | None, Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")]
 CacheOption = Annotated[str | None, Option(metavar="FILE", help="keep vectors in this file: nothing is encoded twice")]
 TableOrJson = Annotated[Literal["table", "json"], Option("--format", help="of the answer")]
 TableJsonOrCsv = Annotated[Literal["table", "json", "csv"], Option("--format", help="of the answer")]

@@ -16,6 +16,7 @@ from clipsim.cli.common import (
     ModelOption,
     PrecisionOption,
     PromptOption,
+    ReferenceOption,
     TableJsonOrCsv,
     check_model,
     say,
@@ -28,9 +29,7 @@ from clipsim.options import Options
 def score(
     caption: CaptionArgument,
     images: Annotated[list[str] | None, Argument(metavar="IMAGE", help="files, and folders to walk")] = None,
-    reference: Annotated[
-        str | None, Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")
-    ] = None,
+    reference: ReferenceOption = None,
     model: ModelOption = "auto",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
@@ -58,12 +57,7 @@ def score(
     from clipsim.cli import inputs, outputs
     from clipsim.scoring import note_truncation, score_each, score_images
 
-    if reference is not None and (words or prompt != "as-written"):
-        raise UsageError("With --reference there is no caption: leave out --words and --prompt.")
-    if words and format == "csv":
-        raise UsageError("--words has no place in CSV: use --format table or json.")
-    if format == "jsonl" and (words or heatmaps is not None or save is not None):
-        raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
+    _check_combination(format, reference is not None, words, prompt, drawn=heatmaps is not None or save is not None)
     asked, pictures = inputs.read_words(caption, images or [], reference)
     folder = None if heatmaps is None else inputs.make_folder(heatmaps)  # before the work, which is lost otherwise
     if save is not None:
@@ -92,6 +86,15 @@ def score(
         outputs.save_heatmaps(result, folder)
     if save is not None:
         result.save(save)
+
+
+def _check_combination(format: str, by_reference: bool, words: bool, prompt: str, *, drawn: bool) -> None:
+    if by_reference and (words or prompt != "as-written"):
+        raise UsageError("With --reference there is no caption: leave out --words and --prompt.")
+    if words and format == "csv":
+        raise UsageError("--words has no place in CSV: use --format table or json.")
+    if format == "jsonl" and (words or drawn):
+        raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
 
 
 def table(
