@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from clipsim.encoders import Encoder
-from clipsim.errors import ClipsimError
+from clipsim.errors import UsageError
 from clipsim.settings import Limits
 
 VERSION = 1  # of what a vector stands for: a change of how pictures are read or framed needs another one
@@ -33,7 +33,7 @@ class VectorCache:
         """Open the file, or create it if it is missing.
 
         Raises:
-            ClipsimError: the file is not such a cache, or cannot be written.
+            UsageError: the file is not such a cache, or cannot be written.
         """
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class VectorCache:
             (self._clock,) = self._rows.execute("SELECT COALESCE(MAX(used), 0) FROM vectors").fetchone()
             self.bytes = self._sum_sizes()
         except sqlite3.Error as error:
-            raise ClipsimError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
+            raise UsageError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
 
     def get(self, key: bytes) -> tuple[np.ndarray, Any] | None:
         """Return the array, float32 of shape (n, width), and what was put beside it; None if there is no such key."""

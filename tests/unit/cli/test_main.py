@@ -83,7 +83,7 @@ def test_an_interruption_exits_with_130(cli: Command, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clipsim.cli.inputs.read_words", interrupt)
+    monkeypatch.setattr("clipsim.cli.steps.read_words", interrupt)
     assert cli("score", "a dog", "dog.png").code == 130
 
 

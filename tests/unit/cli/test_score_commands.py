@@ -22,7 +22,8 @@ from clipsim import Encoder, Options, compare_models, score_captions, score_imag
 from clipsim.cli.main import main
 from clipsim.encoders import MODELS
 from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS
-from clipsim.report import CAPTION_COLUMNS, COLUMNS, to_blocks
+from clipsim.report import to_blocks
+from clipsim.report.export import CAPTION_COLUMNS, COLUMNS
 
 
 def test_json_is_exactly_the_result(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
