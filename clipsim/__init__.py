@@ -9,31 +9,6 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-# The one lazy door of the package: a name is imported when it is used, so that `import clipsim` costs nothing.
-_HOMES = {
-    "CaptionError": "clipsim.errors",
-    "CaptionTable": "clipsim.scoring",
-    "ChoiceError": "clipsim.errors",
-    "ClipsimError": "clipsim.errors",
-    "Collection": "clipsim.collections",
-    "Comparison": "clipsim.scoring",
-    "Encoder": "clipsim.encoders",
-    "EncoderError": "clipsim.errors",
-    "ImageError": "clipsim.errors",
-    "LimitError": "clipsim.errors",
-    "Options": "clipsim.options",
-    "Result": "clipsim.scoring",
-    "Score": "clipsim.scoring",
-    "UsageError": "clipsim.errors",
-    "compare_models": "clipsim.scoring",
-    "index_folder": "clipsim.collections",
-    "load": "clipsim.encoders",
-    "score": "clipsim.scoring.score",
-    "score_captions": "clipsim.scoring",
-    "score_each": "clipsim.scoring",
-    "score_images": "clipsim.scoring",
-}
-
 if TYPE_CHECKING:
     from clipsim.collections import Collection, index_folder
     from clipsim.encoders import Encoder, load
@@ -47,28 +22,21 @@ if TYPE_CHECKING:
         UsageError,
     )
     from clipsim.options import Options
-    from clipsim.scoring import (
-        CaptionTable,
-        Comparison,
-        Result,
-        Score,
-        compare_models,
-        score_captions,
-        score_each,
-        score_images,
-    )
-    from clipsim.scoring.score import score
+    from clipsim.scoring import CaptionTable, Comparison, Result, Score, compare_models, score_captions
+    from clipsim.scoring.score import score, score_each, score_images
 else:  # so that a type checker still finds a name that is not there
 
     def __getattr__(name: str) -> object:
-        """Import a public name from its room."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_HOMES[name]), name)
+        """Import a public name when it is used, so that `import clipsim` costs nothing: the package's one lazy door."""
+        # lower rooms first, which those above them import anyway
+        for room in ("errors", "options", "encoders", "scoring.score", "scoring", "collections"):
+            if name in __all__ and name in (names := vars(import_module(f"clipsim.{room}"))):
+                return names[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

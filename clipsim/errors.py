@@ -15,6 +15,10 @@ class ClipsimError(Exception):
     exit_code = 1
     http_status = 400
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let the error cross processes with all that it carries."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
+
 
 class UsageError(ClipsimError):
     """The request itself is wrong: no other data or machine would make it right."""
@@ -40,10 +44,6 @@ class ChoiceError(UsageError):
         self.what, self.choice, self.choices = what, choice, tuple(choices)
         super().__init__(f"{what} {choice!r} is not known: use {', '.join(self.choices)}")
 
-    def __reduce__(self) -> tuple[type[ChoiceError], tuple[str, object, tuple[str, ...]]]:
-        """Let the error cross processes whole."""
-        return type(self), (self.what, self.choice, self.choices)
-
 
 class LimitError(UsageError):
     """A request is larger than a limit allows.
@@ -67,10 +67,6 @@ class LimitError(UsageError):
         self.what, self.count, self.limit = what, count, limit
         super().__init__(self._SENTENCES[what].format(count=count, limit=limit, megabytes=limit / 1e6))
 
-    def __reduce__(self) -> tuple[type[LimitError], tuple[str, int, int]]:
-        """Let the error cross processes whole."""
-        return type(self), (self.what, self.count, self.limit)
-
 
 class ImageError(ClipsimError):
     """A picture cannot be read.
@@ -84,13 +80,8 @@ class ImageError(ClipsimError):
 
     def __init__(self, name: str, reason: str) -> None:
         """Say which picture it is and why it cannot be read."""
+        self.name, self.reason = name, reason
         super().__init__(f"{name} {reason}")
-        self.name = name
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
-        """Let the error cross processes whole."""
-        return type(self), (self.name, self.reason)
 
 
 class EncoderError(ClipsimError):

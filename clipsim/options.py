@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypedDict, Unpack, get_args, get_type_hints
 
 from clipsim.errors import ChoiceError
 
@@ -19,10 +19,8 @@ FRAMINGS: Mapping[Framing, str] = {
     "tiles-best": "overlapping squares at two sizes, of which the best one counts",
     "tiles-mean": "overlapping squares at two sizes, averaged",
 }
-CONTRASTS: Mapping[Contrast, str] = {
-    "as-is": "as it is",
-    "auto": "stretched to the full range (autocontrast)",
-}
+SEVERAL_VECTORS: frozenset[Framing] = frozenset({"tiles-best"})  # framings that give a picture one for each view
+CONTRASTS: Mapping[Contrast, str] = {"as-is": "as it is", "auto": "stretched to the full range (autocontrast)"}
 # Each template takes the caption once. "a photo of" is that of CLIP's paper (Radford et al. 2021, section 3.1.4), the
 # others name the ways in which photographs differ: distance, light, sharpness, medium.
 PROMPTS: Mapping[Prompt, tuple[str, ...]] = {
@@ -43,12 +41,6 @@ PRECISIONS: Mapping[Precision, str] = {
     "full": "float32",
     "half": "float16 or bfloat16, and large JPEGs at a smaller size: faster, and cosines move in the third decimal",
 }
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "framing": get_args(Framing),
-    "contrast": get_args(Contrast),
-    "prompt": get_args(Prompt),
-    "precision": get_args(Precision),
-}
 
 
 class Choices(TypedDict, total=False):
@@ -58,6 +50,9 @@ class Choices(TypedDict, total=False):
     contrast: Contrast
     prompt: Prompt
     precision: Precision
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {what: get_args(kind) for what, kind in get_type_hints(Choices).items()}
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ class Options:
 
     def to_dict(self) -> dict[str, str]:
         """Return the four choices by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Options:

@@ -14,7 +14,7 @@ from support import CHROMIUM, EXAMPLES, FLAGS, Server, paint, serving
 
 import clipsim
 from clipsim import Encoder
-from clipsim.embedding import cache_of
+from clipsim.embedding import VectorCache, use_cache
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -110,7 +110,7 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nothing_kept(request: pytest.FixtureRequest) -> None:
     """Each test computes what it looks at."""
     for name in {"clip", "siglip", "stand_in"} & set(request.fixturenames):
-        cache_of(request.getfixturevalue(name)).clear()
+        use_cache(request.getfixturevalue(name), VectorCache(100_000_000))
 
 
 @pytest.fixture(scope="session")

@@ -48,12 +48,12 @@ Prepare = Callable[[Path, list[Path], str], Run]  # of the checkpoint's folder, 
 def clipsim_by(precision: Precision) -> Prepare:
     def prepare(folder: Path, _: list[Path], device: str) -> Run:
         import clipsim
-        from clipsim.embedding.cache import cache_of
+        from clipsim.embedding import VectorCache, use_cache
 
         encoder = clipsim.load(str(folder), device, precision)
 
         def run(paths: list[Path]) -> np.ndarray:
-            cache_of(encoder).clear()
+            use_cache(encoder, VectorCache(100_000_000))
             scores = clipsim.score_images([(path, str(path)) for path in paths], CAPTION, encoder).scores
             cosine = {score.name: score.cosine for score in scores}
             return np.array([cosine[str(path)] for path in paths])

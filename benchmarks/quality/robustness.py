@@ -163,7 +163,7 @@ def treated(files: list[Path], encoder: Encoder) -> tuple[dict[str, dict[str, Ga
     names = [path.name for path in files]
     found = {t: {kind: gallery(names, vectors[t, kind]) for kind in COPIES} for t in LOOKS}
     tiles = found.pop("tiles")
-    means = {kind: gallery(names, [unit_mean(some) for some in vectors["tiles", kind]]) for kind in COPIES}
+    means = {kind: gallery(names, [unit_mean(some)[None] for some in vectors["tiles", kind]]) for kind in COPIES}
     seconds["tiles-best"] = seconds["tiles-mean"] = seconds["tiles"]
     framings = {"crop": found.pop("crop"), "pad": found.pop("pad"), "tiles-best": tiles, "tiles-mean": means}
     return framings | found, seconds

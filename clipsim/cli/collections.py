@@ -1,4 +1,4 @@
-"""The commands for collections: `clipsim index`, `search`, `info` and `verify`."""
+"""The commands for collections: `clipsim index`, `search`, `info`, `verify` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -11,52 +11,36 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option
 from typer.core import TyperCommand
 
-from clipsim.cli.common import (
-    CollectionArgument,
-    DeviceOption,
-    PrecisionOption,
-    TableOrJson,
-    check_model,
-    say,
-    show,
-    show_progress,
-)
+import clipsim
+from clipsim.cli import common
+from clipsim.cli.common import say, show, show_progress, show_table
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.options import Choices, Contrast, Framing
 
 if TYPE_CHECKING:
-    from clipsim.collections import Engine, Hit
+    from clipsim.collections import Hit
 
 COLUMNS = ("rank", "path", "cosine", "percentile", "verdict", "width", "height", "file_size", "modified", "model")
 ALIKE = 0.97  # cosine of near duplicates
+_SOURCE = "with pictures, or a list of them: a path or an address a line, or Parquet; here or at an address"
+_DUPLICATES = f"list groups of near duplicates instead: pictures joined by this cosine ({ALIKE}) or a higher one"
+_AFTER = "only files last written then or later, such as 2026-03-31"
+_CAPTIONS = "a CSV with the columns file and caption, COCO captions as JSON, or a Flickr8k token file"
 
 
 def index(
-    folder: Annotated[
-        str,
-        Argument(
-            metavar="FOLDER",
-            help="with pictures, or a list of them: a text file with a path or an address a line, or a Parquet file; "
-            "here or at an address such as s3://bucket/pictures",
-        ),
-    ],
+    folder: Annotated[str, Argument(metavar="FOLDER", help=_SOURCE)],
     to: Annotated[str, Option(metavar="DIR", help="the collection's folder, made if it is missing; or an address")],
     column: Annotated[
-        str | None,
-        Option(help="of a Parquet file, that names the pictures; default: path, file or the like"),
+        str | None, Option(help="of a Parquet file: names the pictures; default: path or the like")
     ] = None,
-    model: Annotated[
-        str | None, Option(help="of a new collection; see `clipsim models`; default: auto", callback=check_model)
-    ] = None,
+    model: Annotated[str | None, Option(help="of a new collection; default: auto", callback=common.check)] = None,
     framing: Annotated[Framing | None, Option(help="of a new collection, not tiles-best; default: crop")] = None,
     contrast: Annotated[Contrast | None, Option(help="of a new collection; default: as-is")] = None,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
+    device: common.Device = "auto",
+    precision: common.Precision = "auto",
     moved: Annotated[bool, Option("--moved", help="the collection's pictures lie in FOLDER now")] = False,
-    kind: Annotated[
-        Literal["exact", "pq", "ivf-pq"] | None,
-        Option("--index", help="how it will be searched; default: what suits the number of pictures"),
-    ] = None,
+    index: Annotated[Literal["exact", "pq", "ivf-pq"] | None, Option(help="how it will be searched")] = None,
     engine: Annotated[Literal["local", "ray"], Option(help="what encodes")] = "local",
     address: Annotated[str, Option(help="with --engine ray: of a cluster; default: one on this machine")] = "",
     workers: Annotated[int, Option(metavar="N", help="with --engine ray: encoders; 0 for one a GPU or 4 cores")] = 0,
@@ -66,26 +50,21 @@ def index(
     What is new or changed is encoded, what is gone is forgotten, the rest is left. A run that was killed goes on where
     it stopped. Exit status: 0 done, 1 not done or nothing could be read, 2 wrong use.
     """
-    from clipsim.collections import index_folder
+    if engine == "local" and (address or workers):
+        raise UsageError("--address and --workers go with --engine ray: add it, or leave them out.")
+    ray = None
+    if engine == "ray":
+        from clipsim.collections.ray import Ray
 
-    chosen: Choices = {"precision": precision}
+        ray = Ray(address, workers)
+    given: Choices = {"precision": precision}
     if framing is not None:
-        chosen["framing"] = framing
+        given["framing"] = framing
     if contrast is not None:
-        chosen["contrast"] = contrast
-    encoding = _choose_engine(engine, address, workers)
-    with show_progress() as progress:
-        done = index_folder(
-            folder,
-            to,
-            model,
-            device=device,
-            column=column,
-            moved=moved,
-            index=kind,
-            engine=encoding,
-            progress=progress,
-            **chosen,
+        given["contrast"] = contrast
+    with show_progress() as bar:
+        done = clipsim.index_folder(
+            folder, to, model, device=device, column=column, moved=moved, index=index, engine=ray, progress=bar, **given
         )
     for bad in done.rejected:
         say(f"{bad.name} {bad.reason}.")
@@ -98,16 +77,6 @@ def index(
         raise ClipsimError(f"None of the pictures in {folder} can be read: see what is wrong with each.")
 
 
-def _choose_engine(engine: str, address: str, workers: int) -> Engine | None:
-    if engine == "ray":
-        from clipsim.collections.ray import Ray
-
-        return Ray(address, workers)
-    if address or workers:
-        raise UsageError("--address and --workers go with --engine ray: add it, or leave them out.")
-    return None
-
-
 class SearchCommand(TyperCommand):
     """Lets `--duplicates` stand without a cosine, which typer's options cannot."""
 
@@ -115,49 +84,33 @@ class SearchCommand(TyperCommand):
         """Give `--duplicates` the usual cosine unless a number follows."""
         if "--duplicates" in args:
             place = args.index("--duplicates")
-            if not _is_number(*args[place + 1 : place + 2]):
+            try:
+                float(args[place + 1])
+            except (IndexError, ValueError):
                 args = [*args[:place], f"--duplicates={ALIKE}", *args[place + 1 :]]
         return super().parse_args(ctx, args)
 
 
-def _is_number(word: str = "") -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
 def search(
-    folder: CollectionArgument,
+    folder: common.Folder,
     caption: Annotated[str | None, Argument(metavar="CAPTION", help="what the pictures should show")] = None,
     image: Annotated[str | None, Option(metavar="IMAGE", help="find what is like this picture instead")] = None,
-    duplicates: Annotated[
-        float | None,
-        Option(
-            metavar="[COSINE]",
-            help=f"list groups of near duplicates instead: pictures joined by this cosine ({ALIKE}) or a higher one",
-        ),
-    ] = None,
+    duplicates: Annotated[float | None, Option(metavar="[COSINE]", help=_DUPLICATES)] = None,
     top: Annotated[int, Option(metavar="N", min=1, help="how many")] = 10,
     path: Annotated[str | None, Option(metavar="GLOB", help="only paths that fit, such as '2026/*.jpg'")] = None,
-    after: Annotated[
-        str | None, Option(metavar="DATE", help="only files last written then or later, such as 2026-03-31")
-    ] = None,
+    after: Annotated[str | None, Option(metavar="DATE", help=_AFTER)] = None,
     before: Annotated[str | None, Option(metavar="DATE", help="only files last written before")] = None,
     exact: Annotated[bool, Option("--exact", help="compare with every picture, whatever index there is")] = False,
-    device: DeviceOption = "auto",
+    device: common.Device = "auto",
     format: Annotated[Literal["table", "json", "csv", "jsonl"], Option(help="of the answer")] = "table",
 ) -> None:
     """Find the pictures of a collection that fit a caption or are like a picture.
 
     Exit status: 0 found, 1 nothing found, 2 wrong use.
     """
-    from clipsim.collections import Collection
-
     if sum(one is not None for one in (caption, image, duplicates)) != 1:
         raise CaptionError("Give a caption, or --image, or --duplicates: one of them.")
-    collection = Collection.open(folder)
+    collection = clipsim.Collection.open(folder)
     if duplicates is not None:
         _print_groups(collection.duplicates(duplicates), format)
         return
@@ -186,39 +139,33 @@ def _print_groups(groups: Sequence[Sequence[str]], form: str) -> None:
         print(json.dumps(groups, indent=2) if form == "json" else "\n".join(map(json.dumps, groups)))
 
 
-def _print_hits(hits: Sequence[Hit], asked: dict[str, Any], form: str) -> None:
+def _print_hits(hits: Sequence[Hit], query: dict[str, Any], form: str) -> None:
     from clipsim import report
 
-    rows = [_row(hit, asked["model"]) for hit in hits]
+    rows = [_describe_hit(hit, query["model"]) for hit in hits]
     if form == "json":
-        print(json.dumps(asked | {"hits": rows}, indent=2, ensure_ascii=False))
+        print(json.dumps(query | {"hits": rows}, indent=2, ensure_ascii=False))
     elif form == "jsonl":
         print("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), end="")
     elif form == "csv":
         print(report.write_rows(COLUMNS, rows), end="")
     elif hits:
-        better = ["" if hit.percentile is None else report.percentile(hit.percentile) for hit in hits]
-        cells = [
-            [str(hit.rank), f"{hit.cosine:.3f}", fits, hit.verdict or "", hit.path]
-            for hit, fits in zip(hits, better, strict=True)
-        ]
-        show([report.TextTable(["rank", "cosine", "better than", "verdict", "path"], cells, ">>><<")])
+        columns = [column for column in report.SCORE_COLUMNS if column.name in COLUMNS]
+        cells = [[*(column.cell(hit) for column in columns), hit.path] for hit in hits]
+        show_table([*(column.title for column in columns), "path"], cells, ">>><<")
 
 
-def _row(hit: Hit, model: str) -> dict[str, Any]:
-    """Return a hit by the names of `COLUMNS`."""
+def _describe_hit(hit: Hit, model: str) -> dict[str, Any]:
     modified = datetime.fromtimestamp(hit.mtime).astimezone().isoformat(timespec="seconds")
     figures = (hit.rank, hit.path, hit.cosine, hit.percentile, hit.verdict)
     return dict(zip(COLUMNS, (*figures, *hit.size, hit.file_size, modified, model), strict=True))
 
 
-def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:
+def info(folder: common.Folder, format: common.TableOrJson = "table") -> None:
     """Say what a collection holds."""
-    from clipsim.collections import Collection
     from clipsim.images import storage
-    from clipsim.report import TextTable
 
-    collection = Collection.open(folder)
+    collection = clipsim.Collection.open(folder)
     manifest, config = collection.manifest, collection.manifest.embedding
     files = [collection.folder / name for name in manifest.files()]
     facts = {
@@ -239,17 +186,41 @@ def info(folder: CollectionArgument, format: TableOrJson = "table") -> None:
     if format == "json":
         print(json.dumps(facts, indent=2))
     else:
-        show([TextTable(["", ""], [[name, str(fact)] for name, fact in facts.items()], "<<")])
+        show_table(["", ""], [[name, str(fact)] for name, fact in facts.items()], "<<")
 
 
-def verify(folder: CollectionArgument) -> None:
+def verify(folder: common.Folder) -> None:
     """Read all of a collection and say what is wrong with it; the exit status is 1 if anything is."""
-    from clipsim.collections import Collection
-
-    collection = Collection.open(folder)
+    collection = clipsim.Collection.open(folder)
     problems = collection.verify()
     for problem in problems:
         say(problem)
     if problems:
         raise ClipsimError(f"{folder} is damaged: index the pictures anew into an empty folder.")
     print(f"{folder} is sound: {len(collection)} pictures.")
+
+
+def evaluate(
+    captions: Annotated[str, Argument(metavar="CAPTIONS", help=_CAPTIONS)],
+    collection: Annotated[str, Option(metavar="DIR", help="made by `clipsim index`")],
+    device: common.Device = "auto",
+    prompt: common.Prompt = "as-written",
+    format: common.TableOrJson = "table",
+) -> None:
+    """Measure how well a collection's model finds pictures by captions, and captions by pictures.
+
+    Recall at 1, 5 and 10, median rank and mean reciprocal rank, with 95 % confidence intervals. Exit status: 0
+    measured, 1 nothing could be measured, 2 wrong use.
+    """
+    from clipsim import evaluation, report
+
+    opened = clipsim.Collection.open(collection)
+    encoder = opened.manifest.embedding.load(device)
+    with show_progress(unit="captions") as bar:
+        found = evaluation.evaluate(captions, opened, encoder, prompt=prompt, progress=bar)
+    for remark in report.remark_evaluation(found):
+        say(remark)
+    if format == "json":
+        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        show(report.evaluation_to_blocks(found))

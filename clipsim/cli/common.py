@@ -1,4 +1,4 @@
-"""What the commands share: the types of their options, messages, answers, a progress bar."""
+"""What the commands share: the types of their arguments and options, messages, tables, a progress bar."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from typer import Argument, Option
+from typer import Argument, CallbackParam, Option
 
-from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Contrast, Framing, Precision, Prompt
+from clipsim import options
 
 if TYPE_CHECKING:
     from clipsim.embedding import Progress
@@ -18,44 +18,35 @@ if TYPE_CHECKING:
 T = TypeVar("T", str, list[str], str | None)
 
 
-def _list_choices(choices: Mapping[Any, str]) -> str:
-    return "; ".join(f"{name}: {meaning}" for name, meaning in choices.items())
-
-
-def check_model(chosen: T) -> T:
-    """Return the name or names of models; raise a `ChoiceError` that lists the known ones if one can be none."""
-    from clipsim.encoders import check_name
+def check(chosen: T, parameter: CallbackParam) -> T:
+    """Return the device, or the names of models; raise a `ChoiceError` with the known ones if it can be none."""
+    from clipsim import encoders
 
     for name in [chosen] if isinstance(chosen, str) else chosen or ():
-        check_name(name)
+        (encoders.check_device if parameter.name == "device" else encoders.check_name)(name)
     return chosen
 
 
-def _check_device(name: str) -> str:
-    from clipsim.encoders import check_device
-
-    check_device(name)
-    return name
+def _choose(what: str, choices: Mapping[Any, str]) -> Any:
+    return Option(help=f"{what}. {'; '.join(f'{name}: {meaning}' for name, meaning in choices.items())}")
 
 
-_SENTENCES = {
+_PROMPTS = {
     name: f"“{templates[0].replace('{}', '…')}”" if len(templates) == 1 else f"the mean of {len(templates)} such"
-    for name, templates in PROMPTS.items()
+    for name, templates in options.PROMPTS.items()
 }
-CaptionArgument = Annotated[str, Argument(metavar="CAPTION", help="what the pictures should show")]
-ImagesArgument = Annotated[list[str], Argument(metavar="IMAGE...", help="files, and folders, which are walked")]
-CollectionArgument = Annotated[str, Argument(metavar="DIR", help="the collection's folder")]
-ModelOption = Annotated[str, Option(help="see `clipsim models`", callback=check_model)]
-DeviceOption = Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps", callback=_check_device)]
-PrecisionOption = Annotated[Precision, Option(help=f"what the model calculates in. {_list_choices(PRECISIONS)}")]
-FramingOption = Annotated[Framing, Option(help=f"what of a picture the model sees. {_list_choices(FRAMINGS)}")]
-ContrastOption = Annotated[Contrast, Option(help=f"the contrast of a picture. {_list_choices(CONTRASTS)}")]
-PromptOption = Annotated[
-    Prompt, Option(help=f"the sentence in which the model reads the caption. {_list_choices(_SENTENCES)}")
-]
-CacheOption = Annotated[str | None, Option(metavar="FILE", help="keep vectors in this file: nothing is encoded twice")]
-TableOrJson = Annotated[Literal["table", "json"], Option("--format", help="of the answer")]
-TableJsonOrCsv = Annotated[Literal["table", "json", "csv"], Option("--format", help="of the answer")]
+Caption = Annotated[str, Argument(metavar="CAPTION", help="what the pictures should show")]
+Images = Annotated[list[str], Argument(metavar="IMAGE...", help="files, and folders, which are walked")]
+Folder = Annotated[str, Argument(metavar="DIR", help="the collection's folder")]
+Model = Annotated[str, Option(help="see `clipsim models`", callback=check)]
+Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps", callback=check)]
+Precision = Annotated[options.Precision, _choose("what the model calculates in", options.PRECISIONS)]
+Framing = Annotated[options.Framing, _choose("what of a picture the model sees", options.FRAMINGS)]
+Contrast = Annotated[options.Contrast, _choose("the contrast of a picture", options.CONTRASTS)]
+Prompt = Annotated[options.Prompt, _choose("the sentence in which the model reads the caption", _PROMPTS)]
+Cache = Annotated[str | None, Option(metavar="FILE", help="keep vectors in this file: nothing is encoded twice")]
+TableOrJson = Annotated[Literal["table", "json"], Option(help="of the answer")]
+TableJsonOrCsv = Annotated[Literal["table", "json", "csv"], Option(help="of the answer")]
 
 
 def say(message: str) -> None:
@@ -77,6 +68,13 @@ def show(blocks: Sequence[Block]) -> None:
         console.print(*([""] if i else []), block, sep="\n", soft_wrap=isinstance(block, str))
 
 
+def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:
+    """Print a `clipsim.report.TextTable`."""
+    from clipsim.report import TextTable
+
+    show([TextTable(head, rows, sides)])
+
+
 @contextmanager
 def show_progress(total: int = 0, unit: str = "pictures") -> Iterator[Progress]:
     """Draw a bar with rate and time left on a terminal, nothing in a pipe; `total` may be known only later."""
@@ -86,10 +84,10 @@ def show_progress(total: int = 0, unit: str = "pictures") -> Iterator[Progress]:
     from rich import progress as rich
     from rich.console import Console
 
-    words = [rich.TextColumn(text) for text in (unit, "{task.fields[rate]}")]
-    columns = (rich.BarColumn(), rich.MofNCompleteColumn(), *words, rich.TimeRemainingColumn())
+    words = rich.TextColumn("{task.description} {task.fields[rate]}")
+    columns = (rich.BarColumn(), rich.MofNCompleteColumn(), words, rich.TimeRemainingColumn())
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total or None, rate="")
+        task = bar.add_task(unit, total=total or None, rate="")
 
         def advance(done: int, of: int) -> None:
             speed = bar.tasks[0].speed

@@ -6,15 +6,17 @@ import io
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.resources import files
 from typing import Annotated
 
 import typer
 from typer.main import get_command
 
 import clipsim
-from clipsim.cli import collections, evaluate, score
-from clipsim.cli.common import TableOrJson, say, show
+from clipsim.cli import collections, score
+from clipsim.cli.common import TableOrJson, say, show_table
 from clipsim.errors import ClipsimError
 
 app = typer.Typer(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,8 +25,7 @@ app = typer.Typer(no_args_is_help=False, context_settings={"help_option_names": 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 nothing could be done, 2 wrong use, 130 interrupted.
 
-    Args:
-        arguments: words without the name of the program; None for those of this process.
+    `arguments` are words without the name of the program; None for those of this process.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name need not be valid text; it is shown with escapes then
@@ -55,24 +56,16 @@ def describe(
     """How well does this caption fit these pictures?"""
 
 
-app.command()(score.score)
-app.command()(score.table)
-app.command()(score.compare)
-app.command()(collections.index)
-app.command(cls=collections.SearchCommand)(collections.search)
-app.command()(collections.info)
-app.command()(collections.verify)
-app.command()(evaluate.evaluate)
+_COMMANDS: tuple[Callable[..., None], ...] = (score.score, score.table, score.compare, collections.index)
+_COMMANDS += (collections.search, collections.info, collections.verify, collections.evaluate)
+for command in _COMMANDS:
+    app.command(cls=collections.SearchCommand if command is collections.search else None)(command)
 
 
 @app.command()
 def models(format: TableOrJson = "table") -> None:
     """List the models that have a short name."""
-    from dataclasses import asdict
-    from importlib.resources import files
-
     from clipsim.encoders import MODELS
-    from clipsim.report import TextTable
 
     if format == "json":
         print(json.dumps([asdict(model) for model in MODELS], indent=2))
@@ -84,14 +77,13 @@ def models(format: TableOrJson = "table") -> None:
             model.family,
             model.licence,
             str(model.width),
-            "-" if model.imagenet is None else f"{model.imagenet:.1f}",
-            "-" if model.coco is None else f"{model.coco:.1f}",
+            *("-" if figure is None else f"{figure:.1f}" for figure in (model.imagenet, model.coco)),
             "yes" if files("clipsim.data").joinpath(f"calibration-{model.name}.json").is_file() else "-",
             model.hub_id or "(installs with the requirements)",
         ]
         for model in MODELS
     ]
-    show([TextTable(head, rows, "<<<>>><<")])
+    show_table(head, rows, "<<<>>><<")
 
 
 @app.command("app")

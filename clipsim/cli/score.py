@@ -2,61 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from clipsim.cli.common import (
-    CacheOption,
-    CaptionArgument,
-    ContrastOption,
-    DeviceOption,
-    FramingOption,
-    ImagesArgument,
-    ModelOption,
-    PrecisionOption,
-    PromptOption,
-    TableJsonOrCsv,
-    check_model,
-    say,
-    show_progress,
-)
+import clipsim
+from clipsim.cli import common
+from clipsim.cli.common import say, show_progress
 from clipsim.errors import CaptionError, UsageError
 from clipsim.options import Options
 
+Images = Annotated[list[str] | None, Argument(metavar="IMAGE", help="files, and folders to walk")]
+Reference = Annotated[str | None, Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")]
+Words = Annotated[bool, Option("--words", help="say what each word of the caption adds")]
+Heatmaps = Annotated[str | None, Option(metavar="DIR", help="save pictures coloured where the caption is found")]
+Save = Annotated[str | None, Option(metavar="FILE", help="draw the pictures, best first, into this PNG, PDF or SVG")]
+Format = Annotated[
+    Literal["table", "json", "jsonl", "csv"],
+    Option(help="jsonl prints each picture once it is scored, in the order given and without rank"),
+]
+Captions = Annotated[list[str] | None, Option(metavar="TEXT", help="one of the captions; may be given several times")]
+CaptionsFile = Annotated[str | None, Option(metavar="FILE", help="with a caption a line; - for the standard input")]
+Models = Annotated[list[str], Option(help="one of the models; give two or more", callback=common.check)]
+
 
 def score(
-    caption: CaptionArgument,
-    images: Annotated[list[str] | None, Argument(metavar="IMAGE", help="files, and folders to walk")] = None,
-    reference: Annotated[
-        str | None, Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")
-    ] = None,
-    model: ModelOption = "auto",
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
-    framing: FramingOption = "crop",
-    contrast: ContrastOption = "as-is",
-    prompt: PromptOption = "as-written",
-    words: Annotated[bool, Option("--words", help="say what each word of the caption adds")] = False,
-    heatmaps: Annotated[
-        str | None,
-        Option(metavar="DIR", help="save each picture coloured where the caption, or the reference, is found"),
-    ] = None,
-    save: Annotated[
-        str | None, Option(metavar="FILE", help="draw the pictures, best first, into this PNG, PDF or SVG")
-    ] = None,
-    cache: CacheOption = None,
-    format: Annotated[
-        Literal["table", "json", "jsonl", "csv"],
-        Option(help="jsonl prints each picture once it is scored, in the order given and without rank"),
-    ] = "table",
+    caption: common.Caption,
+    images: Images = None,
+    reference: Reference = None,
+    model: common.Model = "auto",
+    device: common.Device = "auto",
+    precision: common.Precision = "auto",
+    framing: common.Framing = "crop",
+    contrast: common.Contrast = "as-is",
+    prompt: common.Prompt = "as-written",
+    words: Words = False,
+    heatmaps: Heatmaps = None,
+    save: Save = None,
+    cache: common.Cache = None,
+    format: Format = "table",
 ) -> None:
     """Score pictures against a caption, or against a reference image, best first.
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
-    from clipsim.cli import inputs, outputs
-    from clipsim.scoring import note_truncation, score_each, score_images
+    from clipsim.cli import steps
+    from clipsim.scoring import note_truncation
 
     if reference is not None and (words or prompt != "as-written"):
         raise UsageError("With --reference there is no caption: leave out --words and --prompt.")
@@ -64,97 +56,82 @@ def score(
         raise UsageError("--words has no place in CSV: use --format table or json.")
     if format == "jsonl" and (words or heatmaps is not None or save is not None):
         raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
-    asked, pictures = inputs.read_words(caption, images or [], reference)
-    folder = None if heatmaps is None else inputs.make_folder(heatmaps)  # before the work, which is lost otherwise
-    if save is not None:
-        inputs.check_figure(save)
+    query, gallery = steps.read_words(caption, images or [], reference)
+    steps.check_outputs(heatmaps, save)  # before the work, which is lost otherwise
     options = Options(framing, contrast, prompt, precision)
-    (encoder,) = inputs.load_encoders([model], device, precision, cache)
-    with show_progress(len(pictures)) as progress:
+    (encoder,) = steps.load_encoders([model], device, precision, cache)
+    with show_progress(len(gallery)) as bar:
         if format == "jsonl":
-            for note in (*encoder.notes, *(note_truncation(asked, encoder, prompt) if asked else ())):
+            for note in (*encoder.notes, *(note_truncation(query, encoder, prompt) if query else ())):
                 say(note)
-            lines = score_each(pictures, asked, encoder, reference=reference, options=options, progress=progress)
-            outputs.print_lines(lines, encoder.name)
+            lines = clipsim.score_each(gallery, query, encoder, reference=reference, options=options, progress=bar)
+            steps.print_lines(lines, encoder.name)
             return
-        result = score_images(
-            pictures,
-            asked,
-            encoder,
-            reference=reference,
-            options=options,
-            words=words,
-            heatmap=folder is not None,
-            progress=progress,
+        heatmap = heatmaps is not None
+        result = clipsim.score_images(
+            gallery, query, encoder, reference=reference, options=options, words=words, heatmap=heatmap, progress=bar
         )
-    outputs.print_answer(result, format)
-    if folder is not None:
-        outputs.save_heatmaps(result, folder)
+    steps.print_answer(result, format)
+    if heatmaps is not None:
+        steps.save_heatmaps(result, Path(heatmaps))
     if save is not None:
         result.save(save)
 
 
 def table(
-    images: ImagesArgument,
-    caption: Annotated[
-        list[str] | None, Option(metavar="TEXT", help="one of the captions; may be given several times")
-    ] = None,
-    captions: Annotated[
-        str | None,
-        Option(metavar="FILE", help="captions from a text file, one a line, or - for the standard input"),
-    ] = None,
-    model: ModelOption = "auto",
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
-    framing: FramingOption = "crop",
-    contrast: ContrastOption = "as-is",
-    prompt: PromptOption = "as-written",
-    cache: CacheOption = None,
-    format: TableJsonOrCsv = "table",
+    images: common.Images,
+    caption: Captions = None,
+    captions: CaptionsFile = None,
+    model: common.Model = "auto",
+    device: common.Device = "auto",
+    precision: common.Precision = "auto",
+    framing: common.Framing = "crop",
+    contrast: common.Contrast = "as-is",
+    prompt: common.Prompt = "as-written",
+    cache: common.Cache = None,
+    format: common.TableJsonOrCsv = "table",
 ) -> None:
     """Score pictures against several captions: a table of captions by pictures.
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
-    from clipsim.cli import inputs, outputs
+    from clipsim.cli import steps
     from clipsim.images import collect_images
-    from clipsim.scoring import score_captions
 
-    asked = [*([] if captions is None else inputs.read_captions(captions)), *(caption or [])]
-    if not asked:
+    queries = [*([] if captions is None else steps.read_captions(captions)), *(caption or [])]
+    if not queries:
         raise CaptionError("There are no captions: give each with --caption, or a file of them with --captions.")
-    pictures = list(collect_images(images))
+    gallery = list(collect_images(images))
     options = Options(framing, contrast, prompt, precision)
-    (encoder,) = inputs.load_encoders([model], device, precision, cache)
-    with show_progress(len(pictures)) as progress:
-        answer = score_captions(pictures, asked, encoder, options=options, progress=progress)
-    outputs.print_answer(answer, format)
+    (encoder,) = steps.load_encoders([model], device, precision, cache)
+    with show_progress(len(gallery)) as bar:
+        answer = clipsim.score_captions(gallery, queries, encoder, options=options, progress=bar)
+    steps.print_answer(answer, format)
 
 
 def compare(
-    caption: CaptionArgument,
-    images: ImagesArgument,
-    model: Annotated[list[str], Option(help="one of the models; give two or more", callback=check_model)],
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
-    framing: FramingOption = "crop",
-    contrast: ContrastOption = "as-is",
-    prompt: PromptOption = "as-written",
-    cache: CacheOption = None,
-    format: TableJsonOrCsv = "table",
+    caption: common.Caption,
+    images: common.Images,
+    model: Models,
+    device: common.Device = "auto",
+    precision: common.Precision = "auto",
+    framing: common.Framing = "crop",
+    contrast: common.Contrast = "as-is",
+    prompt: common.Prompt = "as-written",
+    cache: common.Cache = None,
+    format: common.TableJsonOrCsv = "table",
 ) -> None:
     """Score pictures against a caption by several models, side by side.
 
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
-    from clipsim.cli import inputs, outputs
-    from clipsim.scoring import compare_models
+    from clipsim.cli import steps
 
     if len(model) < 2:
         raise UsageError("One model alone cannot be compared: give --model twice or more often.")
-    asked, pictures = inputs.read_words(caption, images, None)
+    query, gallery = steps.read_words(caption, images, None)
     options = Options(framing, contrast, prompt, precision)
-    encoders = inputs.load_encoders(model, device, precision, cache)
-    with show_progress(len(pictures) * len(encoders)) as progress:
-        answer = compare_models(pictures, asked, encoders, options=options, progress=progress)
-    outputs.print_answer(answer, format)
+    encoders = steps.load_encoders(model, device, precision, cache)
+    with show_progress(len(gallery) * len(encoders)) as bar:
+        answer = clipsim.compare_models(gallery, query, encoders, options=options, progress=bar)
+    steps.print_answer(answer, format)

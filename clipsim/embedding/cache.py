@@ -17,13 +17,19 @@ from typing import Any
 import numpy as np
 
 from clipsim.encoders import Encoder
-from clipsim.errors import ClipsimError
+from clipsim.errors import UsageError
 from clipsim.settings import Limits
 
 VERSION = 1  # of what a vector stands for: a change of how pictures are read or framed needs another one
 OVERHEAD = 200  # bytes of an entry beside its own: the key, the index
 FREED = 0.1  # share of the cache that is freed at once when it is full
-_CACHE = "cache"  # in what is derived from an encoder
+SCHEMA = """
+PRAGMA journal_mode=WAL;
+PRAGMA synchronous=OFF;  -- what a power cut takes is computed anew
+CREATE TABLE IF NOT EXISTS vectors
+    (key BLOB PRIMARY KEY, used INTEGER, size INTEGER, width INTEGER, vectors BLOB, about TEXT);
+CREATE INDEX IF NOT EXISTS by_use ON vectors (used);
+"""
 
 
 class VectorCache:
@@ -33,23 +39,17 @@ class VectorCache:
         """Open the file, or create it if it is missing.
 
         Raises:
-            ClipsimError: the file is not such a cache, or cannot be written.
+            UsageError: the file is not such a cache, or cannot be written.
         """
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         try:
             self._rows = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-            self._rows.execute("PRAGMA journal_mode=WAL")
-            self._rows.execute("PRAGMA synchronous=OFF")  # what a power cut takes is computed anew
-            self._rows.execute(
-                "CREATE TABLE IF NOT EXISTS vectors "
-                "(key BLOB PRIMARY KEY, used INTEGER, size INTEGER, width INTEGER, vectors BLOB, about TEXT)"
-            )
-            self._rows.execute("CREATE INDEX IF NOT EXISTS by_use ON vectors (used)")
+            self._rows.executescript(SCHEMA)
             (self._clock,) = self._rows.execute("SELECT COALESCE(MAX(used), 0) FROM vectors").fetchone()
             self.bytes = self._sum_sizes()
         except sqlite3.Error as error:
-            raise ClipsimError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
+            raise UsageError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
 
     def get(self, key: bytes) -> tuple[np.ndarray, Any] | None:
         """Return the array, float32 of shape (n, width), and what was put beside it; None if there is no such key."""
@@ -79,12 +79,6 @@ class VectorCache:
         with self._lock:
             self._rows.close()
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._rows.execute("DELETE FROM vectors")
-            self.bytes = 0
-
     def _make_room(self) -> None:
         surplus = self._sum_sizes() - (1 - FREED) * self.max_bytes
         self._rows.execute(
@@ -101,15 +95,15 @@ class VectorCache:
 
 def cache_of(encoder: Encoder) -> VectorCache:
     """Return the cache of a model's vectors: the one that `use_cache` gave it, else one in memory of its own."""
-    if _CACHE not in encoder.derived:
+    if "cache" not in encoder.derived:
         use_cache(encoder, VectorCache(Limits.from_environment().cache_bytes))
-    cache: VectorCache = encoder.derived[_CACHE]
+    cache: VectorCache = encoder.derived["cache"]
     return cache
 
 
 def use_cache(encoder: Encoder, cache: VectorCache) -> None:
     """Keep a model's vectors in `cache` from now on; several models may share one."""
-    encoder.derived[_CACHE] = cache
+    encoder.derived["cache"] = cache
 
 
 def vector_key(encoder: Encoder, parts: Iterable[str | bytes]) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from clipsim.encoders import Box, Encoder
-from clipsim.options import Contrast, Framing, Options
+from clipsim.options import SEVERAL_VECTORS, Contrast, Framing, Options
 
 TILE_SIDES = (1.0, 0.6)  # of the shorter side: squares that cover the picture, and closer views
 OVERLAP = 0.25  # of a tile's side, at least
@@ -24,12 +24,7 @@ THUMBNAIL = 224  # pixels along each side
 
 @dataclass(frozen=True)
 class View:
-    """A picture, or a part of it, as it goes into the model.
-
-    Attributes:
-        image: what goes into the model.
-        box: which part of the picture that is; it reaches beyond the picture where that was padded.
-    """
+    """What goes into the model, and which box of the picture that is; beyond its edges where that was padded."""
 
     image: Image.Image
     box: Box
@@ -41,17 +36,14 @@ def frame(image: Image.Image, encoder: Encoder, options: Options = Options()) ->
 
 
 def pool(vectors: np.ndarray, framing: Framing) -> np.ndarray:
-    """Return the vectors that stand for a picture, made of its views' unit vectors of shape (v, d).
-
-    These are the same ones, of which the best counts, or for a framing that averages their mean, shape (1, d).
-    """
-    return unit_mean(vectors) if framing in _AVERAGED else vectors
+    """Return what stands for a picture: its views' unit vectors, shape (v, d), or their mean, shape (1, d)."""
+    return vectors if len(vectors) == 1 or framing in SEVERAL_VECTORS else unit_mean(vectors)[None]
 
 
 def unit_mean(vectors: np.ndarray) -> np.ndarray:
-    """Return the mean of vectors of shape (n, d) at unit length, shape (1, d)."""
-    mean = vectors.mean(axis=0, keepdims=True)
-    unit: np.ndarray = mean / np.linalg.norm(mean)
+    """Return the mean of each v vectors at unit length: of shape (..., v, d), shape (..., d)."""
+    mean = vectors.mean(axis=-2)
+    unit: np.ndarray = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
     return unit
 
 
@@ -86,15 +78,14 @@ def join_views(views: Sequence[View], size: tuple[int, int], side: int) -> Image
         side: pixels along the longer side of the result.
     """
     boxes = [clip_box(view.box, size) for view in views]
-    left, top = (min(box[i] for box in boxes) for i in (0, 1))
-    right, bottom = (max(box[i] for box in boxes) for i in (2, 3))
-    scale = side / max(right - left, bottom - top)
-    part = Image.new("RGB", (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))))
+    left, top, right, bottom = zip(*boxes, strict=True)
+    seen = min(left), min(top), max(right), max(bottom)
+    scale = side / max(seen[2] - seen[0], seen[3] - seen[1])
+    part = Image.new("RGB", (max(1, round((seen[2] - seen[0]) * scale)), max(1, round((seen[3] - seen[1]) * scale))))
     for view, box in zip(views, boxes, strict=True):
-        start = [round((box[0] - left) * scale), round((box[1] - top) * scale)]
-        stop = [round((box[2] - left) * scale), round((box[3] - top) * scale)]
-        size_here = max(1, stop[0] - start[0]), max(1, stop[1] - start[1])
-        part.paste(_crop_to(view, box).resize(size_here), (start[0], start[1]))
+        shown = clip_box(transfer_box(box, view.box, view.image.size), view.image.size)
+        x, y, x_end, y_end = map(round, transfer_box(box, seen, part.size))
+        part.paste(view.image.resize((max(1, x_end - x), max(1, y_end - y)), box=shown), (x, y))
     return part
 
 
@@ -119,16 +110,14 @@ def _frame_by_model(image: Image.Image, encoder: Encoder, contrast: Contrast) ->
 
 
 def _frame_padded(image: Image.Image, encoder: Encoder, contrast: Contrast) -> list[View]:
-    size = encoder.input_size
-    scale = min(size[0] / image.width, size[1] / image.height)
-    small = image.resize(
-        (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BICUBIC
-    )
-    square = Image.new("RGB", size, GREY)
-    left, top = (size[0] - small.width) // 2, (size[1] - small.height) // 2
+    width, height = encoder.input_size
+    scale = min(width / image.width, height / image.height)
+    small = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
+    square = Image.new("RGB", (width, height), GREY)
+    left, top = (width - small.width) // 2, (height - small.height) // 2
     square.paste(_stretch(small, contrast), (left, top))
-    across, down = image.width / small.width, image.height / small.height
-    return [View(square, (-left * across, -top * down, (size[0] - left) * across, (size[1] - top) * down))]
+    inside = left, top, left + small.width, top + small.height
+    return [View(square, transfer_box((0, 0, width, height), inside, image.size))]
 
 
 def _frame_in_tiles(image: Image.Image, encoder: Encoder, contrast: Contrast) -> list[View]:
@@ -143,7 +132,6 @@ _FRAMERS: Mapping[Framing, Callable[[Image.Image, Encoder, Contrast], list[View]
     "tiles-best": _frame_in_tiles,
     "tiles-mean": _frame_in_tiles,
 }
-_AVERAGED: frozenset[Framing] = frozenset({"tiles-mean"})
 
 
 def _stretch(image: Image.Image, contrast: Contrast) -> Image.Image:
@@ -155,12 +143,11 @@ def clip_box(box: Box, size: tuple[int, int]) -> Box:
     return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(size[0])), min(box[3], float(size[1]))
 
 
-def _crop_to(view: View, box: Box) -> Image.Image:
-    """Cut out of a view what it shows of `box`, at least a pixel each way."""
-    across, down = view.image.width / (view.box[2] - view.box[0]), view.image.height / (view.box[3] - view.box[1])
-    left, top = round((box[0] - view.box[0]) * across), round((box[1] - view.box[1]) * down)
-    right, bottom = round((box[2] - view.box[0]) * across), round((box[3] - view.box[1]) * down)
-    return view.image.crop((left, top, max(left + 1, right), max(top + 1, bottom)))
+def transfer_box(box: Box, outer: Box, size: tuple[float, float] = (1.0, 1.0)) -> Box:
+    """Return a box in the coordinates of a grid of `size` (width, height) laid over the box `outer`."""
+    across, down = size[0] / (outer[2] - outer[0]), size[1] / (outer[3] - outer[1])
+    left, top, right, bottom = box
+    return (left - outer[0]) * across, (top - outer[1]) * down, (right - outer[0]) * across, (bottom - outer[1]) * down
 
 
 def _measure_union(spans: list[tuple[float, float]]) -> float:

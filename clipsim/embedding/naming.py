@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain, count, islice
+from itertools import chain, count
 from typing import TypeVar
 
 import numpy as np
@@ -23,10 +23,9 @@ def collect_sources(items: Images) -> Iterable[tuple[Source, str]]:
     """
     pairs = name_sources(collect_images(items))
     ahead = iter(pairs)
-    first = list(islice(ahead, 1))
-    if not first:
-        raise ClipsimError("There are no pictures to score: add at least one.")
-    return pairs if isinstance(pairs, list) else chain(first, ahead)
+    for first in ahead:
+        return pairs if isinstance(pairs, list) else chain([first], ahead)
+    raise ClipsimError("There are no pictures to score: add at least one.")
 
 
 def name_sources(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[tuple[S, str]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache as call_once
 from pathlib import Path
@@ -60,7 +60,7 @@ class PictureInfo:
     """One picture as the model saw it.
 
     Attributes:
-        name: the picture.
+        name: unique among the pictures of a request.
         notes: what was done to it before the model saw it, in words.
         size: width and height, in pixels.
         coverage: how much of it the model saw, 0 to 1.
@@ -118,10 +118,9 @@ class Gallery:
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Keep NumPy's products on one thread.
+    """Keep NumPy's products on one thread: more would spin on, on the cores of the network that runs next.
 
-    More of NumPy's own would spin on for a while, and a network that runs next would share its cores with them: a
-    caption takes three times as long on two cores.
+    A caption takes three times as long then on two cores.
     """
     limited: AbstractContextManager[Any] = _find_blas().limit(limits=1, user_api="blas")
     return limited
@@ -141,17 +140,7 @@ def embed(
 ) -> Gallery:
     """Read and encode pictures; those that cannot be read are listed and do not cost the others.
 
-    Args:
-        items: as `clipsim.score_images` takes them.
-        encoder: from `clipsim.load()`.
-        options: framing and contrast.
-        progress: called with (pictures done, pictures in all).
-        keep_views: whether `PictureInfo.views` is wanted.
-        pace: how much is held at once.
-
-    Raises:
-        ClipsimError: there are no pictures.
-        EncoderError: the model cannot be loaded.
+    The arguments and what is raised are those of `stream`.
     """
     pictures: list[PictureInfo] = []
     rejected: list[Rejected] = []
@@ -179,19 +168,28 @@ def stream(
 ) -> Iterator[Embedded | Rejected]:
     """Embed pictures lazily, in their order; few are held at once however many there are.
 
-    Pictures are read and resized in threads; what was encoded before comes from the cache. The arguments and what is
-    raised are those of `embed`. How many an iterator has is not known: `progress` is then given the number that are
-    done for both.
+    Pictures are read and resized in threads; what was encoded before comes from the cache.
+
+    Args:
+        items: as `clipsim.score_images` takes them.
+        encoder: from `clipsim.load()`.
+        options: framing and contrast.
+        progress: called with (pictures done, pictures in all); of an iterator with those that are done for both.
+        keep_views: whether `PictureInfo.views` is wanted.
+        pace: how much is held at once.
+
+    Raises:
+        ClipsimError: there are no pictures.
+        EncoderError: the model cannot be loaded.
     """
     sources = collect_sources(items)
-    total = len(sources) if isinstance(sources, Collection) else 0
-    preparation = _Preparation(encoder, options, cache_of(encoder), keep_views, pace)
+    total = len(sources) if isinstance(sources, list) else 0
+    reader = _Reader(encoder, options, cache_of(encoder), keep_views, pace)
     done = 0
     with ThreadPoolExecutor(pace.workers, "read") as pool:
         try:
-            prepared = _prepare_ahead(pool, sources, preparation)
-            for batch in _make_batches(prepared, encoder.batch, pace.batch_pixels):
-                yield from _encode(batch, preparation)
+            for batch in _make_batches(_read_ahead(pool, sources, reader), encoder.batch, pace.batch_pixels):
+                yield from _encode(batch, reader)
                 done += len(batch)
                 del batch  # or its pixels stay in memory while the next pictures are decoded
                 if progress:
@@ -201,18 +199,20 @@ def stream(
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A picture that was read: its views, or its vectors where the cache has them."""
+class _Framed:
+    """A picture that is to be encoded, and under what its vectors are then kept."""
 
     info: PictureInfo
     views: list[View]
     key: bytes
-    vectors: np.ndarray | None
+
+
+_Read = Embedded | _Framed | Rejected
 
 
 @dataclass(frozen=True)
-class _Preparation:
-    """Everything that is done to a picture before the network."""
+class _Reader:
+    """Everything that is done to a picture before the network; what is in the cache needs no network."""
 
     encoder: Encoder
     options: Options
@@ -221,18 +221,16 @@ class _Preparation:
     pace: Pace
     large_at_once: Semaphore = field(default_factory=lambda: Semaphore(2))
 
-    def look_up(self, source: Source, name: str) -> _Prepared | None:
+    def look_up(self, source: Source, name: str) -> Embedded | None:
         """Look for a small file or bytes in the cache, which is done so soon that a thread would only cost time."""
         if self.keep_views or isinstance(source, Image.Image):
             return None
-        try:
-            if not isinstance(source, bytes) and not 0 < Path(source).stat().st_size < SMALL:
-                return None
-            return _restore(name, self.cache.get(self._key(compute_digest(source))))
-        except (OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
-            return None
+        with suppress(OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
+            if isinstance(source, bytes) or 0 < Path(source).stat().st_size < SMALL:
+                return _restore(name, self.cache.get(self.key(compute_digest(source))))
+        return None
 
-    def prepare(self, source: Source, name: str) -> _Prepared | Rejected:
+    def read(self, source: Source, name: str) -> _Read:
         """Read, look up and frame one picture; runs in a thread."""
         try:
             image = open_image(source, name)
@@ -241,72 +239,64 @@ class _Preparation:
         except ImageError as error:
             return Rejected(error.name, error.reason)
 
-    def _frame(self, source: Source, image: Image.Image, name: str) -> _Prepared:
+    def _frame(self, source: Source, image: Image.Image, name: str) -> Embedded | _Framed:
         picture = None
         if isinstance(source, Image.Image):
             picture = read(source, name)
-            key = self._key(picture.image.tobytes(), repr((picture.image.size, picture.notes)))
+            key = self.key(picture.image.tobytes(), repr((picture.image.size, picture.notes)))
         else:
-            key = self._key(compute_digest(source))
-        entry = self.cache.get(key)
-        known = _restore(name, entry)
+            key = self.key(compute_digest(source))
+        known = _restore(name, self.cache.get(key))
         if known and not self.keep_views:
             if image is not source:
                 image.close()
             return known
-        picture = picture or read(image, name, self._min_side())
+        # in half precision a JPEG may be decoded at a smaller size
+        min_side = DRAFT_MARGIN * max(self.encoder.input_size) if self.encoder.precision == "half" else None
+        picture = picture or read(image, name, min_side)
         views, size = frame(picture.image, self.encoder, self.options), picture.image.size
         coverage = compute_coverage(views, size)
         cropped = [f"the model saw the middle {coverage:.0%}"] if coverage < MOSTLY_CROPPED else []
         kept = tuple(views) if self.keep_views else ()
-        return _Prepared(
-            PictureInfo(name, (*picture.notes, *cropped), size, coverage, kept), views, key, entry and entry[0]
-        )
+        info = PictureInfo(name, (*picture.notes, *cropped), size, coverage, kept)
+        return Embedded(info, known.vectors) if known else _Framed(info, views, key)
 
-    def _min_side(self) -> int | None:
-        """Return how many pixels a side must have, where half precision lets a JPEG be decoded at a smaller size."""
-        return DRAFT_MARGIN * max(self.encoder.input_size) if self.encoder.precision == "half" else None
-
-    def _key(self, *content: bytes | str) -> bytes:
+    def key(self, *content: bytes | str) -> bytes:
+        """Return what the vectors of a picture of this content are kept under."""
         return vector_key(self.encoder, [*content, self.options.framing, self.options.contrast])
 
 
-def _restore(name: str, entry: tuple[np.ndarray, Any] | None) -> _Prepared | None:
+def _restore(name: str, entry: tuple[np.ndarray, Any] | None) -> Embedded | None:
     """Make a picture of what the cache has of it."""
     if not entry:
         return None
     vectors, (notes, size, coverage) = entry
-    return _Prepared(PictureInfo(name, tuple(notes), tuple(size), coverage), [], b"", vectors)
+    return Embedded(PictureInfo(name, tuple(notes), tuple(size), coverage), vectors)
 
 
-def _prepare_ahead(
-    pool: ThreadPoolExecutor, sources: Iterable[tuple[Source, str]], preparation: _Preparation
-) -> Iterator[_Prepared | Rejected]:
-    """Prepare sources in their order, some of them before they are needed."""
-    encoder = preparation.encoder
+def _read_ahead(pool: ThreadPoolExecutor, sources: Iterable[tuple[Source, str]], reader: _Reader) -> Iterator[_Read]:
+    """Read sources in their order, some of them before they are needed."""
     # an encoder that frames pictures only when it encodes them holds them in full size until then
-    ahead = 2 * encoder.batch if encoder.reads_ahead else preparation.pace.workers
-    waiting: deque[_Prepared | Future[_Prepared | Rejected]] = deque()
+    ahead = 2 * reader.encoder.batch if reader.encoder.reads_ahead else reader.pace.workers
+    waiting: deque[Embedded | Future[_Read]] = deque()
     for source, name in sources:
-        waiting.append(preparation.look_up(source, name) or pool.submit(preparation.prepare, source, name))
+        waiting.append(reader.look_up(source, name) or pool.submit(reader.read, source, name))
         if len(waiting) >= ahead:
             yield _wait(waiting.popleft())
     while waiting:
         yield _wait(waiting.popleft())
 
 
-def _wait(one: _Prepared | Future[_Prepared | Rejected]) -> _Prepared | Rejected:
+def _wait(one: Embedded | Future[_Read]) -> _Read:
     return one.result() if isinstance(one, Future) else one
 
 
-def _make_batches(
-    prepared: Iterable[_Prepared | Rejected], max_count: int, max_pixels: int
-) -> Iterator[list[_Prepared | Rejected]]:
+def _make_batches(pictures: Iterable[_Read], max_count: int, max_pixels: int) -> Iterator[list[_Read]]:
     """Group pictures into lists of at most `max_count` and, but for a single large one, views of `max_pixels`."""
-    batch: list[_Prepared | Rejected] = []
+    batch: list[_Read] = []
     pixels = 0
-    for one in prepared:
-        size = 0 if isinstance(one, Rejected) else sum(view.image.width * view.image.height for view in one.views)
+    for one in pictures:
+        size = sum(view.image.width * view.image.height for view in one.views) if isinstance(one, _Framed) else 0
         if batch and (len(batch) == max_count or pixels + size > max_pixels):
             yield batch
             batch, pixels = [], 0
@@ -317,19 +307,17 @@ def _make_batches(
         yield batch
 
 
-def _encode(batch: list[_Prepared | Rejected], preparation: _Preparation) -> Iterator[Embedded | Rejected]:
+def _encode(batch: list[_Read], reader: _Reader) -> Iterator[Embedded | Rejected]:
     """Encode what the cache did not have, and keep it there."""
-    new = [one.views for one in batch if isinstance(one, _Prepared) and one.vectors is None]
+    new = [one.views for one in batch if isinstance(one, _Framed)]
     fresh: Iterator[np.ndarray] = iter(())
     if new:
-        vectors = preparation.encoder.encode_views([view.image for views in new for view in views])
+        vectors = reader.encoder.encode_views([view.image for views in new for view in views])
         fresh = iter(np.split(vectors, np.cumsum([len(views) for views in new])[:-1]))
     for one in batch:
-        if isinstance(one, Rejected):
-            yield one
-        elif one.vectors is not None:
-            yield Embedded(one.info, one.vectors)
+        if isinstance(one, _Framed):
+            pooled, info = pool(next(fresh), reader.options.framing), one.info
+            reader.cache.put(one.key, pooled, (info.notes, info.size, info.coverage))
+            yield Embedded(info, pooled)
         else:
-            vectors, info = pool(next(fresh), preparation.options.framing), one.info
-            preparation.cache.put(one.key, vectors, (info.notes, info.size, info.coverage))
-            yield Embedded(info, vectors)
+            yield one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clipsim.embedding.cache import cache_of, vector_key
+from clipsim.embedding.framing import unit_mean
 from clipsim.encoders import Encoder
 from clipsim.options import PROMPTS, Prompt
 
@@ -17,23 +18,15 @@ def encode_captions(captions: list[str], encoder: Encoder, prompt: Prompt = "as-
     """
     cache = cache_of(encoder)
     keys = [vector_key(encoder, ["caption", *PROMPTS[prompt], caption]) for caption in captions]
-    entries = [cache.get(key) for key in keys]
+    known = {i: entry[0][0] for i, key in enumerate(keys) if (entry := cache.get(key))}
+    new = [i for i in range(len(keys)) if i not in known]
     vectors = np.empty((len(captions), encoder.width), np.float32)
-    for row, entry in zip(vectors, entries, strict=True):
-        if entry:
-            row[:] = entry[0][0]
-    new = [i for i, entry in enumerate(entries) if not entry]
+    for i, vector in known.items():
+        vectors[i] = vector
     if new:
-        vectors[new] = _encode([captions[i] for i in new], encoder, PROMPTS[prompt])
+        templates = PROMPTS[prompt]
+        each = encoder.encode_texts([template.replace("{}", captions[i]) for i in new for template in templates])
+        vectors[new] = each if len(templates) == 1 else unit_mean(each.reshape(len(new), -1, encoder.width))
     for i in new:
         cache.put(keys[i], vectors[i : i + 1])
     return vectors
-
-
-def _encode(captions: list[str], encoder: Encoder, templates: tuple[str, ...]) -> np.ndarray:
-    vectors = encoder.encode_texts([template.replace("{}", caption) for caption in captions for template in templates])
-    if len(templates) == 1:
-        return vectors
-    mean = vectors.reshape(len(captions), len(templates), encoder.width).mean(axis=1)
-    unit: np.ndarray = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-    return unit

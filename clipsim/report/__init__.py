@@ -1,68 +1,24 @@
-"""Results in the forms that people and programs read: sentences, tables of text, CSV, JSON."""
+"""Results in the forms that people and programs read: sentences, tables of text, CSV, JSON, a grid of pictures."""
 
-from clipsim.report.export import (
-    CAPTION_COLUMNS,
-    COLUMNS,
-    SCORE_COLUMNS,
-    rows,
-    to_csv,
-    to_json,
-    to_json_line,
-    to_pandas,
-    write_rows,
-)
+from clipsim.report.export import SCORE_COLUMNS, to_csv, to_json, to_json_line, to_pandas, write_rows
 from clipsim.report.figure import ENDINGS, draw_grid, html_grid, save_grid
 from clipsim.report.sentences import (
-    NOT_COMPARABLE,
-    agreement,
     answer,
     figures,
     label,
     labels,
     model_title,
-    percent,
     percentile,
-    remark_evaluation,
     remarks,
     status,
     titles,
     trust,
     whole_percent,
 )
-from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, to_blocks
+from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, remark_evaluation, to_blocks
 
-__all__ = [
-    "CAPTION_COLUMNS",
-    "COLUMNS",
-    "ENDINGS",
-    "NOT_COMPARABLE",
-    "SCORE_COLUMNS",
-    "Block",
-    "TextTable",
-    "agreement",
-    "answer",
-    "draw_grid",
-    "evaluation_to_blocks",
-    "figures",
-    "html_grid",
-    "label",
-    "labels",
-    "model_title",
-    "percent",
-    "percentile",
-    "printable",
-    "remark_evaluation",
-    "remarks",
-    "rows",
-    "save_grid",
-    "status",
-    "titles",
-    "to_blocks",
-    "to_csv",
-    "to_json",
-    "to_json_line",
-    "to_pandas",
-    "trust",
-    "whole_percent",
-    "write_rows",
-]
+__all__ = ["SCORE_COLUMNS", "to_csv", "to_json", "to_json_line", "to_pandas", "write_rows"]
+__all__ += ["ENDINGS", "draw_grid", "html_grid", "save_grid"]
+__all__ += ["answer", "figures", "label", "labels", "model_title", "percentile"]
+__all__ += ["remarks", "status", "titles", "trust", "whole_percent"]
+__all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]

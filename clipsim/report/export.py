@@ -6,40 +6,29 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clipsim.embedding import Rejected
 from clipsim.report.sentences import model_title, percent, percentile, whole_percent
 from clipsim.scoring import CaptionTable, Comparison, Result, Score
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # so that a score needs nothing of collections
     from pandas import DataFrame
 
+    from clipsim.collections import Hit
 
-@dataclass(frozen=True)
-class Column:
-    """One field of a `Score` as a column of every table.
 
-    Attributes:
-        name: of the field, and of the column for programs.
-        title: of the column for people.
-        show: makes text for people of a value that is defined.
-        is_text: whether it is text, which stands on the left of its column, and no figure.
-    """
+class Column(NamedTuple):
+    """A field of a `Score` as a column of every table: its name, a title for people, what makes text of it."""
 
     name: str
     title: str
     show: Callable[[Any], str]
-    is_text: bool = False
+    is_text: bool = False  # and no figure: it stands on the left of its column
 
-    def value(self, score: Score) -> Any:
-        """Return what programs get."""
-        return getattr(score, self.name)
-
-    def cell(self, score: Score) -> str:
+    def cell(self, found: Score | Hit) -> str:
         """Return what people read; "" where it is not defined."""
-        value = self.value(score)
+        value = getattr(found, self.name)
         return "" if value is None else self.show(value)
 
 
@@ -56,19 +45,16 @@ SCORE_COLUMNS = (
 )
 COLUMNS = (*(column.name for column in SCORE_COLUMNS), "notes", "model")
 CAPTION_COLUMNS = ("caption", "picture", "cosine", "percentile", "verdict", "model")
-_OF_ALL = ("rank", "share")  # which a picture has among others only
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
     """Return a row for every score, best first, with the keys of `COLUMNS`; figures whole, notes joined by "; "."""
-    return [
-        {
-            **{column.name: column.value(score) for column in SCORE_COLUMNS},
-            "notes": "; ".join(score.notes),
-            "model": model_title(result),
-        }
-        for score in result.scores
-    ]
+    more = {"model": model_title(result)}
+    return [_pick(score) | {"notes": "; ".join(score.notes)} | more for score in result.scores]
+
+
+def _pick(score: Score) -> dict[str, Any]:
+    return {column.name: getattr(score, column.name) for column in SCORE_COLUMNS}
 
 
 def to_json(result: Result | CaptionTable | Comparison) -> str:
@@ -78,12 +64,11 @@ def to_json(result: Result | CaptionTable | Comparison) -> str:
 
 def to_json_line(found: Score | Rejected, model: str) -> str:
     """Return one picture of `score_each` as a line of JSON: the score with its model, or why there is none."""
-    line: dict[str, Any]
     if isinstance(found, Rejected):
-        line = {"name": found.name, "rejected": found.reason}
+        line: dict[str, Any] = {"name": found.name, "rejected": found.reason}
     else:
-        line = {column.name: column.value(found) for column in SCORE_COLUMNS if column.name not in _OF_ALL}
-        line |= {"notes": found.notes, "model": model}
+        line = _pick(found) | {"notes": found.notes, "model": model}
+        del line["rank"], line["share"]  # which a picture has among others only
     return json.dumps(line, ensure_ascii=False, allow_nan=False)
 
 
@@ -94,24 +79,16 @@ def to_csv(result: Result | CaptionTable | Comparison) -> str:
     caption with each picture, with `CAPTION_COLUMNS`.
     """
     if isinstance(result, CaptionTable):
-        return write_rows(CAPTION_COLUMNS, _caption_rows(result))
+        unknown = [[None] * len(result.pictures)] * len(result.captions)
+        tables = (result.cosines, result.percentiles, result.verdicts or unknown)
+        cells = [
+            (caption, *cell, model_title(result))
+            for caption, *figures in zip(result.captions, *tables, strict=True)
+            for cell in zip(result.pictures, *figures, strict=True)
+        ]
+        return write_rows(CAPTION_COLUMNS, [dict(zip(CAPTION_COLUMNS, cell, strict=True)) for cell in cells])
     results = result.results if isinstance(result, Comparison) else (result,)
     return write_rows(COLUMNS, [row for one in results for row in rows(one)])
-
-
-def _caption_rows(table: CaptionTable) -> list[dict[str, Any]]:
-    return [
-        {
-            "caption": caption,
-            "picture": picture,
-            "cosine": table.cosines[i][j],
-            "percentile": table.percentiles[i][j],
-            "verdict": table.verdicts[i][j] if table.verdicts else None,
-            "model": model_title(table),
-        }
-        for i, caption in enumerate(table.captions)
-        for j, picture in enumerate(table.pictures)
-    ]
 
 
 def write_rows(columns: Sequence[str], body: Sequence[Mapping[str, Any]]) -> str:

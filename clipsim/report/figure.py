@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader
 from PIL import Image
@@ -47,8 +47,7 @@ NAME_LINES, HEAD_LINES, REASON_LINES = 3, 3, 4
 _GONE = "was not kept: give the pictures as files or as a list, not one by one, to draw them"
 
 
-@dataclass(frozen=True)
-class Badge:
+class Badge(NamedTuple):
     """How a verdict looks: dark, middle and white, so that grey prints and colour-blind eyes tell them apart too."""
 
     symbol: str
@@ -64,9 +63,8 @@ BADGES = {
 }
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """One picture with the text below it, laid out for the cell's width."""
+class _Cell(NamedTuple):
+    """One picture with the text below it, laid out for the cell's width; lengths in inches."""
 
     score: Score
     image: Image.Image | None
@@ -78,24 +76,9 @@ class _Cell:
 
     @property
     def below(self) -> float:
-        """The height of the text in inches."""
+        """The height of the text."""
         lines = len(self.name) * NAME + len(self.figures) * SMALL
         return (NAME / 3 + lines * LINE + BADGE * (self.score.verdict is not None)) / 72
-
-
-@dataclass(frozen=True)
-class _Head:
-    """Lines of one kind above the grid; `size` in points."""
-
-    lines: list[str]
-    size: float
-    bold: bool = False
-    colour: str = "black"
-
-    @property
-    def height(self) -> float:
-        """In inches."""
-        return len(self.lines) * self.size * LINE / 72
 
 
 def draw_grid(
@@ -121,18 +104,18 @@ def draw_grid(
     """
     if columns is not None and columns < 1:
         raise ClipsimError(f"A grid cannot have {columns} columns: ask for 1 or more.")
-    scores = result.scores[:most]
-    columns = max(1, min(columns or _columns(len(scores)), len(scores)))
+    count = min(len(result.scores), most)
+    columns = max(1, min(columns or (count if count <= ONE_ROW else ceil(count**0.5)), count))
     width = min(max((ACROSS - GAP * (columns - 1)) / columns, NARROWEST), WIDEST)
     letters = Typesetter()
-    cells = _cells(result, scores, pictures, width, letters)
-    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    cells = _lay_out(result, pictures, count, width, letters)
+    rows = [cells[start : start + columns] for start in range(0, count, columns)]
     across = max(columns * (width + GAP) - GAP, WIDEST)
-    head = _head(result, len(scores), across, letters)
+    head = _set_head(result, count, across, letters)
     heights = [(max(cell.height for cell in row), max(cell.below for cell in row)) for row in rows]
-    top = MARGIN + sum(part.height for part in head)
-    figure = _figure(across + 2 * MARGIN, top + sum(high + below + GAP for high, below in heights) + MARGIN)
-    _draw_head(figure, head, letters)
+    top = MARGIN + sum(len(lines) * style["fontsize"] for lines, style in head) * LINE / 72
+    figure = _make_figure(across + 2 * MARGIN, top + sum(high + below + GAP for high, below in heights) + MARGIN)
+    _draw_head(figure, head)
     for row, (high, below) in zip(rows, heights, strict=True):
         top += GAP + high
         for place, cell in enumerate(row):
@@ -151,7 +134,7 @@ def save_grid(result: Result, pictures: Mapping[str, Source], path: str | Path) 
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ClipsimError(f"{path} does not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}: give it such a name.")
-    drawn = _file(draw_grid(result, pictures), ending[1:])
+    drawn = _encode(draw_grid(result, pictures), ending[1:], IN_FILE)
     try:
         path.write_bytes(drawn)
     except OSError as error:
@@ -163,57 +146,43 @@ def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
 
     Of more than `MOST_IN_HTML` pictures the best are shown, and how many there are more is said.
     """
-    shown = result.scores[:MOST_IN_HTML]
     cells = []
-    for score, title in zip(shown, _titles(result), strict=False):
-        image, reason = _reduced(pictures, score.name, HTML_SIDE)
+    for score, title in zip(result.scores[:MOST_IN_HTML], _titles(result), strict=False):
+        image, reason = _reduce(pictures, score.name, HTML_SIDE)
+        address = "" if image is None else "data:image/jpeg;base64," + _encode_jpeg(image)
+        badge = BADGES.get(score.verdict or "")
         cells.append(
-            {
-                "title": f"{score.rank} · {title}",
-                "name": printable(score.name),
-                "address": "" if image is None else _data_address(image),
-                "reason": reason,
-                "verdict": score.verdict,
-                "badge": BADGES.get(score.verdict or ""),
-                "figures": _figures(score),
-            }
+            {"score": score, "title": title, "name": printable(score.name), "address": address, "reason": reason}
+            | {"badge": badge, "figures": _figures(score)}
         )
-    template = Environment(
+    environment = Environment(
         loader=PackageLoader("clipsim.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    ).get_template("grid.html.j2")
-    return template.render(
-        heading=_heading(result),
-        answer=printable(answer(result)),
-        status=_status(result),
-        cells=cells,
-        more=len(result.scores) - len(shown),
     )
+    heading, answered, model = _write_head(result)
+    more = len(result.scores) - len(cells)
+    template = environment.get_template("grid.html.j2")
+    return template.render(heading=heading, answer=answered, status=model, cells=cells, more=more)
 
 
-def _columns(count: int) -> int:
-    return count if count <= ONE_ROW else ceil(count**0.5)
-
-
-def _heading(result: Result) -> str:
-    return printable((result.caption or "") if result.reference is None else f"Like {result.reference}")
-
-
-def _status(result: Result) -> str:
+def _write_head(result: Result) -> tuple[str, str, str]:
+    """Return what was asked, the answer, and a line on model and pictures."""
+    heading = (result.caption or "") if result.reference is None else f"Like {result.reference}"
     left_out = f" · {len(result.rejected)} could not be read" if result.rejected else ""
-    return status(result) + left_out
+    return printable(heading), printable(answer(result)), status(result) + left_out
 
 
 def _titles(result: Result) -> list[str]:
-    return [printable(title) for title in titles([score.name for score in result.scores])]
+    names = titles([score.name for score in result.scores])
+    return [f"{score.rank} · {printable(name)}" for score, name in zip(result.scores, names, strict=True)]
 
 
 def _figures(score: Score) -> list[str]:
-    """For instance "cosine 0.312" and "better than 99 %"."""
+    """Return for instance "cosine 0.312" and "better than 99 %"."""
     return figures(replace(score, verdict=None, clipscore=None, share=None)).split(" · ")
 
 
-def _reduced(pictures: Mapping[str, Source], name: str, side: int) -> tuple[Image.Image | None, str]:
-    """The picture, `side` pixels along its longer side at most; or None, and why there is none."""
+def _reduce(pictures: Mapping[str, Source], name: str, side: int) -> tuple[Image.Image | None, str]:
+    """Return the picture, `side` pixels along its longer side at most; or None, and why there is none."""
     source = pictures.get(name)
     if source is None:
         return None, _GONE
@@ -228,98 +197,78 @@ def _reduced(pictures: Mapping[str, Source], name: str, side: int) -> tuple[Imag
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0), ""
 
 
-def _data_address(image: Image.Image) -> str:
+def _encode_jpeg(image: Image.Image) -> str:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+    return base64.b64encode(data.getvalue()).decode("ascii")
 
 
-def _cells(
-    result: Result, scores: Sequence[Score], pictures: Mapping[str, Source], width: float, letters: Typesetter
+def _lay_out(
+    result: Result, pictures: Mapping[str, Source], count: int, width: float, letters: Typesetter
 ) -> list[_Cell]:
-    side = round(width * IN_FILE)
     cells = []
-    for score, title in zip(scores, _titles(result), strict=False):
-        image, reason = _reduced(pictures, score.name, side)
+    for score, title in zip(result.scores[:count], _titles(result), strict=False):
+        image, reason = _reduce(pictures, score.name, round(width * IN_FILE))
+        reasons = letters.wrap(f"This picture {reason}", width - GAP, SMALL, REASON_LINES)
+        name = letters.wrap(title, width, NAME, NAME_LINES, bold=True)
+        line = " · ".join(_figures(score))
+        lines = _figures(score) if letters.width(line, SMALL) > width else [line]
         across, down = (1.0, BLANK) if image is None else (size / max(image.size) for size in image.size)
-        figures = [" · ".join(_figures(score))]
-        if letters.width(figures[0], SMALL) > width:
-            figures = _figures(score)
-        cells.append(
-            _Cell(
-                score=score,
-                image=image,
-                reason=letters.wrap(f"This picture {reason}", width - GAP, SMALL, REASON_LINES),
-                name=letters.wrap(f"{score.rank} · {title}", width, NAME, NAME_LINES, bold=True),
-                figures=figures,
-                width=max(across * width, THINNEST),
-                height=max(down * width, THINNEST),
-            )
-        )
+        size = (max(across * width, THINNEST), max(down * width, THINNEST))
+        cells.append(_Cell(score, image, reasons, name, lines, *size))
     return cells
 
 
-def _head(result: Result, drawn: int, width: float, letters: Typesetter) -> list[_Head]:
-    """What stands above the grid; in larger letters above a wider grid, which is looked at from further away."""
+def _set_head(result: Result, drawn: int, width: float, letters: Typesetter) -> list[tuple[list[str], dict[str, Any]]]:
+    """Return lines and their style; larger above a wider grid, which is looked at from further away."""
     scale = max(1.0, width / ACROSS)
-    status = _status(result)
+    heading, answered, model = _write_head(result)
     if drawn < len(result.scores):
-        status += f" · the best {drawn} are drawn"
-    parts = [
-        _Head([_heading(result)], HEADING * scale, bold=True),
-        _Head([printable(answer(result))], ANSWER * scale),
-        _Head([status], SMALL * scale, colour="#555555"),
-    ]
-    return [
-        replace(part, lines=letters.wrap(part.lines[0], width, part.size, HEAD_LINES, bold=part.bold)) for part in parts
-    ]
+        model += f" · the best {drawn} are drawn"
+    head = []
+    for text, points, colour in ((heading, HEADING, "black"), (answered, ANSWER, "black"), (model, SMALL, "#555555")):
+        size, bold = points * scale, points == HEADING
+        lines = letters.wrap(text, width, size, HEAD_LINES, bold=bold)
+        head.append((lines, letters.style(lines, size, bold=bold, colour=colour)))
+    return head
 
 
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, that a notebook shows even where pyplot, which teaches it to, was not imported."""
+def _make_figure(width: float, height: float) -> Figure:
+    """Make an empty figure, in inches, that a notebook shows even if pyplot, which teaches it to, is not imported."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     class Grid(Figure):
         def _repr_png_(self) -> bytes:
-            return _file(self, "png", ON_SCREEN)
+            return _encode(self, "png", ON_SCREEN)
 
-    figure = Grid(figsize=(width, height), dpi=_dpi(ON_SCREEN, width, height), facecolor="white")
+    figure = Grid(figsize=(width, height), dpi=min(ON_SCREEN, LONGEST_SIDE / max(width, height)), facecolor="white")
     figure.set_layout_engine("none")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _dpi(wanted: float, width: float, height: float) -> float:
-    return min(wanted, LONGEST_SIDE / max(width, height))
-
-
-def _file(figure: Figure, ending: str, dpi: float = IN_FILE) -> bytes:
+def _encode(figure: Figure, ending: str, dpi: float) -> bytes:
     data = io.BytesIO()
-    width, height = figure.get_size_inches()
-    figure.savefig(data, format=ending, dpi=_dpi(dpi, width, height), facecolor="white")
+    dpi = min(dpi, LONGEST_SIDE / max(figure.get_size_inches()))
+    figure.savefig(data, format=ending, dpi=dpi, facecolor="white")
     return data.getvalue()
 
 
-def _draw_head(figure: Figure, head: Sequence[_Head], letters: Typesetter) -> None:
+def _draw_head(figure: Figure, head: Sequence[tuple[list[str], dict[str, Any]]]) -> None:
     width, height = figure.get_size_inches()
     top = MARGIN
-    for part in head:
-        style = letters.style(part.lines, part.size, bold=part.bold, colour=part.colour)
-        for i, line in enumerate(part.lines):
-            down = top + (i * LINE + BASE) * part.size / 72
-            figure.text(MARGIN / width, 1 - down / height, line, **style)
-        top += part.height
+    for lines, style in head:
+        for line in lines:
+            figure.text(MARGIN / width, 1 - (top + BASE * style["fontsize"] / 72) / height, line, **style)
+            top += LINE * style["fontsize"] / 72
 
 
 def _draw_cell(figure: Figure, cell: _Cell, left: float, bottom: float, letters: Typesetter) -> None:
     """Draw a picture that ends `bottom` inches below the figure's upper edge, and its text below it."""
     width, height = figure.get_size_inches()
-    axes = figure.add_axes(
-        (left / width, 1 - bottom / height, cell.width / width, cell.height / height),
-        facecolor="#f0f0f0",
-        label=cell.score.name,
-    )
+    place = (left / width, 1 - bottom / height, cell.width / width, cell.height / height)
+    axes = figure.add_axes(place, facecolor="#f0f0f0", label=cell.score.name)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color="#c8c8c8", linewidth=0.5, visible=True)
     if cell.image is None:

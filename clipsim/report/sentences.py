@@ -7,17 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from clipsim.encoders import STAND_IN
 from clipsim.images import SUFFIXES
 from clipsim.options import Options
 from clipsim.scoring import MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
-if TYPE_CHECKING:  # so that a score needs nothing of collections
-    from clipsim.evaluation import Evaluation
-
-MOST_NAMED = 5  # files in a remark
 TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
 _GALLERIES = "galleries of {} {} a fitting picture called nothing here matches"  # as calibration files name the rates
@@ -50,46 +45,41 @@ def model_title(result: Result | CaptionTable) -> str:
 
 def figures(score: Score) -> str:
     """Return every figure of one picture in one line, without those that are not defined."""
-    parts = [f"cosine {score.cosine:.3f}"]
-    if score.percentile is not None:
-        parts.append(f"better than {_of_a_hundred(score.percentile)}")
-    if score.verdict is not None:
-        parts.append(score.verdict)
-    if score.clipscore is not None:
-        parts.append(f"CLIPScore {score.clipscore:.3f}")
-    if score.share is not None:
-        parts.append(f"share {percent(score.share)}")
-    return " · ".join(parts)
+    parts = [
+        f"cosine {score.cosine:.3f}",
+        None if score.percentile is None else f"better than {_of_a_hundred(score.percentile)}",
+        score.verdict,
+        None if score.clipscore is None else f"CLIPScore {score.clipscore:.3f}",
+        None if score.share is None else f"share {percent(score.share)}",
+    ]
+    return " · ".join(part for part in parts if part)
 
 
 def answer(result: Result) -> str:
     """Return one sentence that answers the question; "" where nothing was scored."""
-    chosen = result.best
-    if chosen is None:
+    best = result.best
+    if best is None:
         return ""
-    title = titles([score.name for score in result.scores])[result.scores.index(chosen)]
+    title = titles([score.name for score in result.scores])[result.scores.index(best)]
     alone = len(result.scores) == 1
     if result.reference is not None:
-        return f"{title} has the cosine {chosen.cosine:.3f}." if alone else f"Most alike: {title}."
-    if chosen.percentile is None:
+        return f"{title} has the cosine {best.cosine:.3f}." if alone else f"Most alike: {title}."
+    if best.percentile is None:
         return f"Best: {title}."
-    fits = f"fits better than {_of_a_hundred(chosen.percentile)} of unrelated captions"
+    fits = f"fits better than {_of_a_hundred(best.percentile)} of unrelated captions"
     if result.verdict is None:
-        best = "" if alone else "Best: "
-        return f"{best}{title} {fits}; this model has no cut-offs yet, so that there is no verdict."
-    return f"{_answer_for_one(chosen, title) if alone else _answer_for_several(result, chosen, title)} ({fits})."
+        which = title if alone else f"Best: {title}"
+        return f"{which} {fits}; this model has no cut-offs yet, so that there is no verdict."
+    return f"{_count_matches(result, best, title)} ({fits})."
 
 
-def _answer_for_one(score: Score, title: str) -> str:
-    if score.verdict == MATCH:
-        return f"It matches: {title}"
-    return f"It does not match: {title}{' is weak' if score.verdict == WEAK else ''}"
-
-
-def _answer_for_several(result: Result, chosen: Score, title: str) -> str:
-    if result.verdict != MATCH:
-        return f"Nothing here matches: the best, {title}, is {chosen.verdict}"
+def _count_matches(result: Result, best: Score, title: str) -> str:
     count, total = sum(score.verdict == MATCH for score in result.scores), len(result.scores)
+    if total == 1:
+        weak = " is weak" if best.verdict == WEAK else ""
+        return f"It matches: {title}" if count else f"It does not match: {title}{weak}"
+    if result.verdict != MATCH:
+        return f"Nothing here matches: the best, {title}, is {best.verdict}"
     if count == 1:
         return f"1 of {total} pictures matches: {title}"
     return f"{'All' if count == total else f'{count} of'} {total} pictures match, best {title}"
@@ -98,9 +88,8 @@ def _answer_for_several(result: Result, chosen: Score, title: str) -> str:
 def trust(result: Result, known: Calibration | None) -> str:
     """Return how often such verdicts were right and wrong, in one to three sentences; "" with a reference image.
 
-    Args:
-        result: its framing, contrast and prompt say which rates apply, its number of pictures which gallery.
-        known: what `clipsim.scoring.find_calibration` says of the model.
+    `known` is what `clipsim.scoring.find_calibration` says of the model. The result's framing, contrast and prompt say
+    which rates apply, its number of pictures which gallery.
     """
     if result.reference is not None:
         return ""
@@ -112,22 +101,18 @@ def trust(result: Result, known: Calibration | None) -> str:
             f"How often the verdicts are wrong was not measured for this combination ({treatment(result)}); the "
             f"cut-offs were learned on {known.origin}."
         )
-    return f"Measured on {known.origin}: {_rates_of_pairs(rates)}{_rates_of_galleries(rates, len(result.scores))}"
-
-
-def _rates_of_pairs(rates: Mapping[str, float]) -> str:
     true, either, random, any_random = (
         percentile(100 * rates[f"{kind} pairs called {verdict}"])
         for kind in ("true", "random")
         for verdict in ("match", "match or weak")
     )
     return (
-        f"of pairs that belong together {true} were called match and {either} match or weak, of random pairs {random} "
-        f"and {any_random}."
+        f"Measured on {known.origin}: of pairs that belong together {true} were called match and {either} match or "
+        f"weak, of random pairs {random} and {any_random}.{_describe_galleries(rates, len(result.scores))}"
     )
 
 
-def _rates_of_galleries(rates: Mapping[str, float], pictures: int) -> str:
+def _describe_galleries(rates: Mapping[str, float], pictures: int) -> str:
     """Return the sentence on galleries of about that size; "" for a single picture, or if there are no such rates."""
     sizes = [int(size) for name in rates for size in re.findall(_GALLERIES.format(r"(\d+)", "without"), name)]
     if pictures < 2 or not sizes:
@@ -167,18 +152,6 @@ def remarks(result: Result | CaptionTable | Comparison) -> list[str]:
         *(f"{score.name}: {'; '.join(score.notes)}" for score in scores if score.notes),
         *(f"{rejected.name} {rejected.reason}." for rejected in result.rejected),
     ]
-
-
-def remark_evaluation(found: Evaluation) -> list[str]:
-    """Return what an evaluation left out, a sentence each."""
-    more = f" and {len(found.missing) - MOST_NAMED} more" * (len(found.missing) > MOST_NAMED)
-    sentences = {
-        f"{found.left_out} captions are left out, since the collection does not hold their pictures, or several of the "
-        f"name: {', '.join(found.missing[:MOST_NAMED])}{more}.": found.left_out,
-        f"{found.blank} captions are blank and left out.": found.blank,
-        f"{found.without} pictures of the collection have no caption.": found.without,
-    }
-    return [sentence for sentence, count in sentences.items() if count]
 
 
 def agreement(comparison: Comparison) -> str:

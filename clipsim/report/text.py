@@ -11,11 +11,12 @@ from rich.text import Text
 
 from clipsim.report.export import SCORE_COLUMNS
 from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, percent, percentile, status, treatment
-from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Result, Score
+from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Result
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
-    from clipsim.evaluation import Estimate, Evaluation, Retrieval
+    from clipsim.evaluation import Evaluation
 
+MOST_NAMED = 5  # files in a remark
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
 MOST_COLOURED = 1000  # rows: rich takes about a millisecond for each
 TONES = {MATCH: "green", WEAK: "yellow", NO_MATCH: "dim"}
@@ -25,12 +26,9 @@ class TextTable:
     """A table of text: `str()` aligns it in lines that are never broken, rich draws it to fit a terminal."""
 
     def __init__(self, head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:
-        """Take cells, in which what a terminal would obey is escaped.
+        """Take titles (all "" for no head) and cells, and for each column "<" or ">", the side on which they stand.
 
-        Args:
-            head: a title for each column; all of them "" for a table without a head.
-            rows: a cell for each column. A column without any text is left out.
-            sides: for each column "<" or ">", to which side its cells stand.
+        What a terminal would obey is escaped in them; a column without any text is left out.
         """
         columns = zip(zip(head, *rows, strict=True), sides, strict=True)
         self._columns = [([printable(cell) for cell in cells], side) for cells, side in columns if any(cells[1:])]
@@ -75,17 +73,16 @@ def to_blocks(result: Result | CaptionTable | Comparison) -> list[Block]:
 
 
 def _blocks_of_scores(result: Result) -> list[Block]:
-    asked = ("caption", result.caption or "") if result.reference is None else ("reference", result.reference)
-    head = _head([asked, *_describe_model(result), ("answer", answer(result))])
+    query = ("caption", result.caption or "") if result.reference is None else ("reference", result.reference)
     partly = any(score.seen < 0.995 for score in result.scores)  # a column that says 100 % throughout says nothing
-    columns = [column for column in SCORE_COLUMNS if column.name != "name" and (partly or column.name != "seen")]
-    columns += [column for column in SCORE_COLUMNS if column.name == "name"]  # of any width, hence last
+    columns = sorted(SCORE_COLUMNS, key=lambda column: column.name == "name")  # which may be long, hence last
+    columns = [column for column in columns if partly or column.name != "seen"]
     table = TextTable(
         [column.title for column in columns],
         [[column.cell(score) for column in columns] for score in result.scores],
         "".join("<" if column.is_text else ">" for column in columns),
     )
-    return [head, table, *_blocks_of_words(result)]
+    return [_head([query, *_describe_model(result), ("answer", answer(result))]), table, *_blocks_of_words(result)]
 
 
 def _describe_model(result: Result | CaptionTable) -> list[tuple[str, str]]:
@@ -103,19 +100,16 @@ def _blocks_of_words(result: Result) -> list[Block]:
     best = result.scores[:ACROSS]
     if not result.words or not best:
         return []
-    added = zip(*(score.words or () for score in best), strict=True)
-    rows = [[word, *map(_signed, column)] for word, column in zip(result.words, added, strict=True)]
-    rows.append(["(all the words)", *(_signed(score.cosine) for score in best)])
-    others = [_signed(score.shuffled) for score in best if score.shuffled is not None]
-    if others:
-        rows.append(["(in other orders)", *others])
+    names = (*result.words, "(all the words)", "(in other orders)")
+    columns = [map(_signed, (*(score.words or ()), score.cosine, score.shuffled)) for score in best]
+    rows = [list(row) for row in zip(names, *columns, strict=True) if any(row[1:])]
     which = f", for the best {ACROSS} of {len(result.scores)} pictures" if len(result.scores) > ACROSS else ""
     head = ["word", *(f"rank {score.rank}" for score in best)]
     return [f"What each word adds to the cosine{which}:", TextTable(head, rows, "<" + ">" * len(best))]
 
 
-def _signed(cosine: float) -> str:
-    return f"{round(cosine, 3) + 0.0:+.3f}"  # adding zero makes -0.000 positive
+def _signed(cosine: float | None) -> str:
+    return "" if cosine is None else f"{round(cosine, 3) + 0.0:+.3f}"  # adding zero makes -0.000 positive
 
 
 def _blocks_of_captions(table: CaptionTable) -> list[Block]:
@@ -125,34 +119,26 @@ def _blocks_of_captions(table: CaptionTable) -> list[Block]:
     """
     count = len(table.captions)
     none = [""] * count
-    lines = zip(table.answers or none, table.best_pictures or none, table.captions, strict=True)
+    columns = (table.answers or none, table.best_pictures or none, table.captions)
+    lines = [[str(i), *line] for i, line in enumerate(zip(*columns, strict=True), 1)]
     marks = "; * is a match" if table.verdicts else ""
     return [
         _head(_describe_model(table)),
-        TextTable(
-            ["", "answer", "best picture", "caption"], [[str(i), *line] for i, line in enumerate(lines, 1)], "><<<"
-        ),
+        TextTable(["", "answer", "best picture", "caption"], lines, "><<<"),
         f"How much better each caption fits than unrelated captions do{marks}:",
         *(_table_of_pictures(table, range(count)[start : start + ACROSS]) for start in range(0, count, ACROSS)),
     ]
 
 
 def _table_of_pictures(table: CaptionTable, group: Sequence[int]) -> TextTable:
+    blank = "" if table.verdicts is None else "  "  # in place of a mark, so that figures stay below each other
     rows = []
     for j, (name, best) in enumerate(zip(table.pictures, table.best_captions, strict=True)):
-        verdicts = [table.verdicts[i][j] if table.verdicts else None for i in group]
-        cells = [
-            percentile(table.percentiles[i][j]) + _mark(table, verdict)
-            for i, verdict in zip(group, verdicts, strict=True)
-        ]
+        marks = [" *" if table.verdicts and table.verdicts[i][j] == MATCH else blank for i in group]
+        cells = [percentile(table.percentiles[i][j]) + mark for i, mark in zip(group, marks, strict=True)]
         rows.append([str(table.captions.index(best) + 1), *cells, name])
-    head = ["best caption", *(f"{i + 1}{_mark(table, None)}" for i in group), "picture"]
+    head = ["best caption", *(f"{i + 1}{blank}" for i in group), "picture"]
     return TextTable(head, rows, ">" * (len(group) + 1) + "<")
-
-
-def _mark(table: CaptionTable, verdict: str | None) -> str:
-    """Return what follows a percentile, so that figures stay below each other."""
-    return "" if table.verdicts is None else " *" if verdict == MATCH else "  "
 
 
 def _blocks_of_models(comparison: Comparison) -> list[Block]:
@@ -163,39 +149,38 @@ def _blocks_of_models(comparison: Comparison) -> list[Block]:
         lines += [(f"model {letter}", status(result)), ("", answer(result))]
     treated = treatment(comparison.results[0], only_unusual=True)
     lines += [("treated", treated), ("agreement", agreement(comparison)), ("note", NOT_COMPARABLE)]
-    head = [f"{letter} {title}" for letter in letters for title in ("rank", "better than", "verdict")]
+    columns = [column for column in SCORE_COLUMNS if column.name in ("rank", "percentile", "verdict")]
+    head = [f"{letter} {column.title}" for letter in letters for column in columns]
     by_name = [{score.name: score for score in result.scores} for result in comparison.results]
     rows = []
     for name in comparison.pictures:
         scores = [scores[name] for scores in by_name]
         mean = sum(score.rank for score in scores) / len(scores)
-        rows.append([f"{mean:.1f}", *(cell for score in scores for cell in _standing(score)), name])
+        rows.append([f"{mean:.1f}", *(column.cell(score) for score in scores for column in columns), name])
     return [_head(lines), TextTable(["mean rank", *head, "picture"], rows, ">" + ">><" * len(letters) + "<")]
-
-
-def _standing(score: Score) -> tuple[str, str, str]:
-    better = "" if score.percentile is None else percentile(score.percentile)
-    return str(score.rank), better, score.verdict or ""
 
 
 def evaluation_to_blocks(found: Evaluation) -> list[Block]:
     """Return the metrics as a table, a line each, with their intervals."""
-    ways = {"text to image": found.text_to_image, "image to text": found.image_to_text}
-    names = ["queries", *(f"recall at {k}" for k in found.text_to_image.recall), "median rank", "mean reciprocal rank"]
-    columns = [names, *(column for way in ways.values() for column in _columns_of_way(way))]
-    head = ["", *(title for way in ways for title in (way, "95 % interval"))]
+    recall = found.text_to_image.recall
+    shown: list[Callable[[float], str]] = [*[percent] * len(recall), "{:g}".format, "{:.3f}".format]
+    columns = [["queries", *(f"recall at {k}" for k in recall), "median rank", "mean reciprocal rank"]]
+    for way in (found.text_to_image, found.image_to_text):
+        pairs = list(zip(shown, [*way.recall.values(), way.median_rank, way.mean_reciprocal_rank], strict=True))
+        columns.append([f"{way.queries} in {way.among}", *(show(one.value) for show, one in pairs)])
+        columns.append(["", *(f"{show(one.low)} to {show(one.high)}" for show, one in pairs)])
+    head = ["", "text to image", "95 % interval", "image to text", "95 % interval"]
     table = TextTable(head, list(zip(*columns, strict=True)), "<><><")
     return [_head([("model", found.model), ("prompt", found.prompt)]), table]
 
 
-def _columns_of_way(way: Retrieval) -> tuple[list[str], list[str]]:
-    """Return figures and their intervals in words."""
-    estimates: list[tuple[Estimate, Callable[[float], str]]] = [
-        *((estimate, percent) for estimate in way.recall.values()),
-        (way.median_rank, "{:g}".format),
-        (way.mean_reciprocal_rank, "{:.3f}".format),
-    ]
-    return (
-        [f"{way.queries} in {way.among}", *(show(one.value) for one, show in estimates)],
-        ["", *(f"{show(one.low)} to {show(one.high)}" for one, show in estimates)],
-    )
+def remark_evaluation(found: Evaluation) -> list[str]:
+    """Return what an evaluation left out, a sentence each."""
+    more = f" and {len(found.missing) - MOST_NAMED} more" * (len(found.missing) > MOST_NAMED)
+    sentences = {
+        f"{found.left_out} captions are left out, since the collection does not hold their pictures, or several of the "
+        f"name: {', '.join(found.missing[:MOST_NAMED])}{more}.": found.left_out,
+        f"{found.blank} captions are blank and left out.": found.blank,
+        f"{found.without} pictures of the collection have no caption.": found.without,
+    }
+    return [sentence for sentence, count in sentences.items() if count]

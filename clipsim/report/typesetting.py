@@ -12,27 +12,12 @@ LONGEST_TEXT = 600  # letters that are laid out, of captions and names without a
 # The first comes with matplotlib; the others have what it lacks, where the system has them.
 FONTS = (
     "DejaVu Sans",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "Droid Sans Fallback",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Apple SD Gothic Neo",
-    "Microsoft YaHei",
-    "Yu Gothic",
-    "Malgun Gothic",
-    "Arial Unicode MS",
-    "Noto Sans Devanagari",
-    "Nirmala UI",
-    "Noto Sans Thai",
-    "Noto Sans Symbols2",
-    "Segoe UI Symbol",
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback"),
+    *("PingFang SC", "Hiragino Sans GB", "Apple SD Gothic Neo"),  # macOS
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS"),  # Windows
+    *("Noto Sans Devanagari", "Nirmala UI", "Noto Sans Thai", "Noto Sans Symbols2", "Segoe UI Symbol"),
 )
-_NO_GLYPH = "□"
 _BREAKS = " -_/.,;·"  # a line may end after one of these
 
 
@@ -49,37 +34,29 @@ class Typesetter:
         self._advances: dict[tuple[str, bool], float] = {}
 
     def style(self, lines: Sequence[str], size: float, *, bold: bool = False, colour: str = "black") -> dict[str, Any]:
-        """What makes matplotlib write lines as they were measured, and take them literally: "$" is a dollar."""
+        """Return what makes matplotlib write lines as they were measured, and take them literally: "$" is a dollar."""
         bold = bold and all(self._can_be_bold(letter) for line in lines for letter in line)
-        return {
-            "fontfamily": self._families[: 1 if bold else None],
-            "fontsize": size,
-            "fontweight": "bold" if bold else "normal",
-            "fontstyle": "normal",
-            "color": colour,
-            "parse_math": False,
-            "usetex": False,
-        }
+        face = {"fontfamily": self._families[: 1 if bold else None], "fontweight": "bold" if bold else "normal"}
+        return face | {"fontsize": size, "fontstyle": "normal", "color": colour, "parse_math": False, "usetex": False}
 
     def wrap(self, text: str, width: float, size: float, lines: int, *, bold: bool = False) -> list[str]:
         """Break text into lines of so many inches at most; of too long a text the middle is left out."""
-        text = self._showable(text)
-        text = text if len(text) <= LONGEST_TEXT else _shortened(text, LONGEST_TEXT)
-        broken = self._broken(text, width, size, bold)
+        text = "".join(map(self._replace, unicodedata.normalize("NFC", text)))
+        count = min(len(text), LONGEST_TEXT)
+        broken = self._break(_shorten(text, count), width, size, bold)
         if len(broken) <= lines:
             return broken
-        counts = range(len(text))
-        fitting = bisect_right(
-            counts, lines, key=lambda count: len(self._broken(_shortened(text, count), width, size, bold))
+        fits = bisect_right(
+            range(count), lines, key=lambda count: len(self._break(_shorten(text, count), width, size, bold))
         )
-        return self._broken(_shortened(text, counts[fitting - 1]), width, size, bold)
+        return self._break(_shorten(text, fits - 1), width, size, bold)
 
-    def width(self, text: str, size: float, *, bold: bool = False) -> float:
-        """The width of a line in inches, a little generous: screens round letters to whole pixels."""
-        return sum(self._advance(letter, bold) for letter in text) * size
+    def width(self, text: str, size: float) -> float:
+        """Return the width of a line in inches, a little generous: screens round letters to whole pixels."""
+        return sum(self._advance(letter, False) for letter in text) * size
 
     def _advance(self, letter: str, bold: bool) -> float:
-        """Inches from a letter to the next at a size of one point; each is measured once, as it takes a millisecond."""
+        """Return inches from a letter to the next at one point; each is measured once, as it takes a millisecond."""
         if (letter, bold) not in self._advances:
             self._advances[letter, bold] = self._measure(letter, bold and self._can_be_bold(letter))
         return self._advances[letter, bold]
@@ -89,27 +66,23 @@ class Typesetter:
         from matplotlib.textpath import text_to_path
 
         font = FontProperties(family=self._families[: 1 if bold else None], size=1, weight="bold" if bold else "normal")
-        # between bars, as only ink is measured, of which a space has none
-        ten, none = (
+        ten, none = (  # between bars, as only ink is measured, of which a space has none
             text_to_path.get_text_width_height_descent(f"|{letters}|", font, ismath=False)[0]
             for letters in (letter * 10, "")
         )
         return float(1.04 * (ten - none) / 10 / 72)
 
     def _can_be_bold(self, letter: str) -> bool:
-        """Whether the first font has it; the others need not have a bold face, of which matplotlib would warn."""
+        """Tell whether the first font has it; the others need have no bold face, of which matplotlib would warn."""
         return bool(self._fonts[0].get_char_index(ord(letter)))
 
-    def _showable(self, text: str) -> str:
-        """The text with a box for each letter that no font has: matplotlib would warn of every one."""
-        return "".join(map(self._letter, unicodedata.normalize("NFC", text)))
-
-    def _letter(self, letter: str) -> str:
+    def _replace(self, letter: str) -> str:
+        """Return a box for a letter that no font has, of which matplotlib would warn; an accent alone is no letter."""
         if any(font.get_char_index(ord(letter)) for font in self._fonts):
             return letter
-        return "" if unicodedata.category(letter).startswith("M") else _NO_GLYPH  # an accent alone is no letter
+        return "" if unicodedata.category(letter).startswith("M") else "□"
 
-    def _broken(self, text: str, width: float, size: float, bold: bool) -> list[str]:
+    def _break(self, text: str, width: float, size: float, bold: bool) -> list[str]:
         lines = []
         while text:
             reach = accumulate(self._advance(letter, bold) * size for letter in text)
@@ -122,7 +95,7 @@ class Typesetter:
         return lines
 
 
-def _shortened(text: str, count: int) -> str:
-    """So many letters of the text, the middle left out: file names often differ only at their end."""
+def _shorten(text: str, count: int) -> str:
+    """Leave out the middle, as file names often differ only at their end, unless the text has no more letters."""
     last = count // 3
-    return f"{text[: count - last]}…{text[len(text) - last :]}"
+    return text if len(text) <= count else f"{text[: count - last]}…{text[len(text) - last :]}"

@@ -343,7 +343,7 @@ def _add_pictures(
     scores: tuple[Score, ...], gallery: Gallery, query: _Query, encoder: Encoder, heatmap: bool, thumbnails: bool
 ) -> list[Score]:
     blank = [None] * len(scores)
-    maps = compute_heatmaps(gallery.pictures, encoder, unit_mean(query.targets)[0]) if heatmap else blank
+    maps = compute_heatmaps(gallery.pictures, encoder, unit_mean(query.targets)) if heatmap else blank
     small = [draw_thumbnail(picture.views) for picture in gallery.pictures] if thumbnails else blank
     return [replace(score, heatmap=a, thumbnail=b) for score, a, b in zip(scores, maps, small, strict=True)]
 

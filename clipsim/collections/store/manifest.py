@@ -13,7 +13,7 @@ from clipsim.collections.store.segments import FOLDER
 from clipsim.encoders import MODELS, Encoder, load
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.images import UNKNOWN, Location, storage
-from clipsim.options import Options
+from clipsim.options import FRAMINGS, SEVERAL_VECTORS, Options
 from clipsim.scoring import resolve_precision
 
 FORMAT = 2  # format 1, which is still read, kept vectors in flat indexes of FAISS
@@ -46,10 +46,11 @@ class EmbeddingConfig:
             UsageError: the framing gives several vectors a picture.
             EncoderError: the model cannot be loaded.
         """
-        if options.framing == "tiles-best":
+        if options.framing in SEVERAL_VECTORS:
+            *others, last = (framing for framing in FRAMINGS if framing not in SEVERAL_VECTORS)
             raise UsageError(
-                "A collection holds one vector a picture, and framing tiles-best makes several: use crop, pad or "
-                "tiles-mean."
+                f"A collection holds one vector a picture, and framing {options.framing} makes several: use "
+                f"{', '.join(others)} or {last}."
             )
         known = "/" in encoder.name or any(encoder.name == model.name for model in MODELS)
         origin = encoder.name if known else str(encoder.folder.resolve()) if encoder.folder else ""

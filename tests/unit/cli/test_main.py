@@ -10,22 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from support import Command, PictureFile
+from support import Command
 
 import clipsim
 from clipsim.encoders import MODELS
 from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS
-
-
-def test_a_process_of_its_own_prints_json_and_nothing_else(picture_file: PictureFile, tiny_clip: Path) -> None:
-    pictures = [str(picture_file("dog.png", 1)), str(picture_file("Hündin 雪.png", 2))]
-    words = ["score", "the dog", *pictures, "--model", str(tiny_clip), "--format", "json"]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(
-        [sys.executable, "-m", "clipsim", *words], capture_output=True, encoding="utf-8", check=False, env=environment
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {entry["name"] for entry in json.loads(done.stdout)["scores"]} == {"dog.png", "Hündin 雪.png"}
 
 
 def test_a_process_of_its_own_exits_with_the_status() -> None:
@@ -94,7 +83,7 @@ def test_an_interruption_exits_with_130(cli: Command, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clipsim.cli.inputs.read_words", interrupt)
+    monkeypatch.setattr("clipsim.cli.steps.read_words", interrupt)
     assert cli("score", "a dog", "dog.png").code == 130
 
 

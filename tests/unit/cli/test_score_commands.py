@@ -22,7 +22,8 @@ from clipsim import Encoder, Options, compare_models, score_captions, score_imag
 from clipsim.cli.main import main
 from clipsim.encoders import MODELS
 from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS
-from clipsim.report import CAPTION_COLUMNS, COLUMNS, to_blocks
+from clipsim.report import to_blocks
+from clipsim.report.export import CAPTION_COLUMNS, COLUMNS
 
 
 def test_json_is_exactly_the_result(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
@@ -456,17 +457,6 @@ def test_lines_of_json_come_in_the_order_given(score: Command, picture_file: Pic
         assert line["percentile"] == pytest.approx(whole[line["name"]].percentile, abs=1e-4)
         assert line["model"] == "tiny-clip"
     assert done.code == 0
-
-
-def test_lines_of_json_are_there_before_the_last_picture_is_scored(tiny_clip: Path, picture_file: PictureFile) -> None:
-    """The reader closes the pipe after a first line, which ends the program long before it is through."""
-    paths = [picture_file(f"{n}.png", seed=n) for n in range(40)]
-    words = ["score", "the cat", *map(str, paths), "--model", str(tiny_clip), "--device", "cpu", "--format", "jsonl"]
-    with subprocess.Popen([sys.executable, "-m", "clipsim", *words], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert json.loads(process.stdout.readline())["name"] == "0.png"
-        rest = process.stdout.read().splitlines()
-    assert len(rest) == 39 and process.returncode == 0
 
 
 def test_with_nothing_to_score_lines_of_json_end_in_an_error(score: Command, picture_file: PictureFile) -> None:

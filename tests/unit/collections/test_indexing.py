@@ -22,7 +22,7 @@ from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.collections.encoding import encode_files
 from clipsim.collections.indexing import Indexer
 from clipsim.collections.store import MANIFEST, Writer
-from clipsim.embedding import cache_of
+from clipsim.embedding import VectorCache, use_cache
 from clipsim.errors import UsageError
 from clipsim.images import list_files
 from clipsim.options import Framing
@@ -52,7 +52,7 @@ def test_what_was_added_changed_and_removed_is_found(source: Path, folder: Path,
     paint(48, 40, 51).save(source / "03.png")
     (source / "04.png").unlink()
     os.utime(source / "05.png", (1, 1))
-    cache_of(encoder).clear()
+    use_cache(encoder, VectorCache(100_000_000))
     report = index_folder(source, folder, encoder)
     assert (report.added, report.changed, report.removed, report.unchanged) == (1, 1, 1, 10)
     assert encoder.pictures == 14

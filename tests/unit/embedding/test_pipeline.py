@@ -18,8 +18,9 @@ from support import ByMean, paint
 
 import clipsim
 from clipsim import ClipsimError, Encoder, EncoderError, Options
-from clipsim.embedding import Gallery, Item, Pace, PictureInfo, Rejected, embed, name_sources, stream
+from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, name_sources, stream
 from clipsim.embedding.framing import frame
+from clipsim.embedding.pipeline import Pace
 from clipsim.encoders import BATCH
 from clipsim.images import Picture, read
 from clipsim.options import Framing, Precision

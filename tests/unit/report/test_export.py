@@ -13,7 +13,7 @@ from support.results import AWKWARD, CAPTIONS, CLIP, COMPARISON, OTHER, result
 
 from clipsim import Encoder, Score, compare_models, score_captions, score_images
 from clipsim.embedding import Rejected
-from clipsim.report import CAPTION_COLUMNS, COLUMNS, rows, to_csv, to_json, to_json_line, to_pandas
+from clipsim.report.export import CAPTION_COLUMNS, COLUMNS, rows, to_csv, to_json, to_json_line, to_pandas
 
 
 def test_rows_carry_every_figure_whole() -> None:

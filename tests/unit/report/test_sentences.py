@@ -11,7 +11,7 @@ from support.results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, j
 from clipsim import Encoder, Result
 from clipsim.embedding import Rejected
 from clipsim.options import Framing, Options
-from clipsim.report import (
+from clipsim.report.sentences import (
     agreement,
     answer,
     figures,

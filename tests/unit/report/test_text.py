@@ -12,7 +12,9 @@ from support import paint
 from support.results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, WORDS, result
 
 from clipsim import CaptionTable, Comparison, Encoder, Options, Result, Score, score_images
-from clipsim.report import NOT_COMPARABLE, TextTable, answer, model_title, rows, status, to_blocks, to_csv, to_json
+from clipsim.report import TextTable, answer, model_title, status, to_blocks, to_csv, to_json
+from clipsim.report.export import rows
+from clipsim.report.sentences import NOT_COMPARABLE
 
 
 def plain(found: Result | CaptionTable | Comparison) -> str:
