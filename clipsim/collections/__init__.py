@@ -3,10 +3,9 @@
 from clipsim.collections.collection import Collection, Filters, Hit
 from clipsim.collections.encoding import EncodedPart, Engine
 from clipsim.collections.indexing import Report, index_folder
-from clipsim.collections.store import EXACT, KINDS, EmbeddingConfig, Manifest
+from clipsim.collections.store.manifest import KINDS, EmbeddingConfig, Manifest
 
 __all__ = [
-    "EXACT",
     "KINDS",
     "Collection",
     "EmbeddingConfig",

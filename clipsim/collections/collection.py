@@ -19,17 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from clipsim.collections.duplicates import group_duplicates
-from clipsim.collections.store import (
-    FOLDER,
-    LIGHT,
-    SCHEMA,
-    Manifest,
-    Query,
-    Searcher,
-    Segment,
-    read_failed,
-    read_removed,
-)
+from clipsim.collections.store.manifest import Manifest, read_failed, read_removed
+from clipsim.collections.store.search import Searcher
+from clipsim.collections.store.segments import FOLDER, LIGHT, SCHEMA, Segment
 from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
@@ -104,7 +96,7 @@ class Collection:
         self._live = np.ones(self._ends[-1], bool)  # by place: the number of a row, all segments in order
         starts = {segment.name: start for segment, start in zip(self._segments, self._ends, strict=False)}
         for name, rows in read_removed(folder, manifest).items():
-            self._live[starts[name] + rows] = False
+            self._live[starts[name] + np.array(rows, np.int64)] = False
 
     @classmethod
     def open(cls, folder: str | Location) -> Collection:
@@ -134,10 +126,13 @@ class Collection:
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         """Return a row for each picture, with the columns of `SCHEMA`, in the order of `vectors`."""
-        if not self._segments:
-            return SCHEMA.empty_table().select(columns or SCHEMA.names)
-        tables = [segment.read_table(columns) for segment in self._segments]
-        return pa.concat_tables(tables).filter(pa.array(self._live))
+        return self._read_rows(columns).filter(pa.array(self._live))
+
+    def _read_rows(self, columns: list[str] | None) -> pa.Table:
+        """Return the rows of all places, removed ones included."""
+        columns = columns or SCHEMA.names
+        tables = [segment.read_table(columns).select(columns) for segment in self._segments]
+        return pa.concat_tables([SCHEMA.empty_table().select(columns), *tables])
 
     def vectors(self) -> np.ndarray:
         """Return unit-length float32, shape (n, width): in memory, or mapped from the file where that is one."""
@@ -147,11 +142,9 @@ class Collection:
 
     @cached_property
     def _paths_and_times(self) -> tuple[list[str], np.ndarray]:
-        """Path and time of every place, removed ones included."""
-        tables = [segment.read_table(["path", "mtime_ns"]) for segment in self._segments]
-        paths = [path for table in tables for path in table["path"].to_pylist()]
-        times = [table["mtime_ns"].to_numpy() for table in tables]
-        return paths, np.concatenate([np.zeros(0, np.int64), *times])
+        """Path and time of every place."""
+        table = self._read_rows(["path", "mtime_ns"])
+        return table["path"].to_pylist(), table["mtime_ns"].to_numpy()
 
     def _apply(self, filters: Filters) -> np.ndarray:
         """Return a mask of the places that may be found."""
@@ -196,7 +189,7 @@ class Collection:
             UsageError: a date cannot be read, the model is another one, or the vector has another width.
             ClipsimError: the collection is damaged.
         """
-        allowed = self._apply(filters)
+        allowed, top = self._apply(filters), max(top, 1)
         if isinstance(query, str):
             caption = clean_caption(query)
             encoder = encoder or self.manifest.embedding.load()
@@ -204,16 +197,22 @@ class Collection:
             target = encode_captions([caption], encoder, prompt)
         else:
             target, encoder = self._normalize(query), None
-        places, cosines, vectors = self._rank(Query(target, max(top, 1) + SPARE, allowed), max(top, 1), exact)
-        rows = [self._read_row(place, [*LIGHT, *(["thumbnail"] if thumbnails else [])]) for place in places]
+        places = self._searcher.find_candidates(target, top + SPARE, allowed, exact=exact)
+        vectors = self._read_vectors(places)
+        cosines = _make_gallery(vectors).cosines(target)[:, 0]
+        best = np.lexsort((places, -cosines))[:top]
+        cosines, vectors = cosines[best], vectors[best]
+        columns = [*LIGHT, "thumbnail"] if thumbnails else LIGHT
+        found = zip(*self._find_rows(places[best]), strict=True)
+        rows = [self._segments[owner].read_row(int(row), columns) for owner, row in found]
         percents: Sequence[float | None] = [None] * len(rows)
         verdicts: Sequence[str | None] = [None] * len(rows)
         if encoder is not None and rows:
             among = int(np.count_nonzero(allowed))
             judged = judge(_make_gallery(vectors), cosines[:, None], target, encoder, prompt, among=among)
             percents, verdicts = judged.percentiles[:, 0].tolist(), judged.verdicts[0] if judged.verdicts else verdicts
-        found = zip(rows, cosines.tolist(), percents, verdicts, strict=True)
-        return [_make_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(found, 1)]
+        judged_rows = zip(rows, cosines.tolist(), percents, verdicts, strict=True)
+        return [_make_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(judged_rows, 1)]
 
     def _normalize(self, query: np.ndarray) -> np.ndarray:
         target = np.asarray(query, np.float32).reshape(1, -1)
@@ -225,34 +224,23 @@ class Collection:
             )
         return target / length if abs(length - 1) > 1e-5 else target
 
-    def _rank(self, query: Query, top: int, exact: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return places, cosines and vectors of the best, re-scored as a gallery scores them."""
-        places = self._searcher.find_candidates(query, exact=exact)
-        vectors = self._read_vectors(places)
-        cosines = _make_gallery(vectors).cosines(query.target)[:, 0]
-        order = np.lexsort((places, -cosines))[:top]
-        return places[order], cosines[order], vectors[order]
-
     @cached_property
     def _searcher(self) -> Searcher:
         return Searcher(self.folder, self._segments, self._ends, self.manifest.index)
 
-    def _find_segments(self, places: np.ndarray) -> np.ndarray:
-        """Return which segment each place lies in."""
-        return np.searchsorted(self._ends, places, "right") - 1
+    def _find_rows(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which segment each place lies in, and which of its rows it is."""
+        owners = np.searchsorted(self._ends, places, "right") - 1
+        return owners, places - self._ends[owners]
 
     def _read_vectors(self, places: np.ndarray) -> np.ndarray:
         """Return the vectors at places, shape (n, width)."""
         vectors = np.empty((len(places), self.manifest.embedding.width), np.float32)
-        owners = self._find_segments(places)
+        owners, rows = self._find_rows(places)
         for owner in np.unique(owners):
             own = owners == owner
-            vectors[own] = self._segments[owner].vectors[places[own] - self._ends[owner]]
+            vectors[own] = self._segments[owner].vectors[rows[own]]
         return vectors
-
-    def _read_row(self, place: int, columns: list[str]) -> dict[str, Any]:
-        owner = int(self._find_segments(np.asarray(place)))
-        return self._segments[owner].read_row(int(place - self._ends[owner]), columns)
 
     def similar(
         self, path: str, /, top: int = 10, *, thumbnails: bool = False, **filters: Unpack[Filters]
@@ -282,8 +270,7 @@ class Collection:
         gallery = embed([picture], encoder, config.options)
         for rejected in gallery.rejected:
             raise ImageError(rejected.name, rejected.reason)
-        vector: np.ndarray = gallery.vectors[0]
-        return vector
+        return gallery.vectors.reshape(-1)
 
     def duplicates(self, threshold: float = NEAR) -> list[list[str]]:
         """Find groups of near duplicates, the largest first: a chain of cosines of `threshold` or more joins them.

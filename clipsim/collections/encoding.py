@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from clipsim.collections.store import SCHEMA, EmbeddingConfig, FailedFile, write_segment
+from clipsim.collections.store.manifest import EmbeddingConfig, FailedFile
+from clipsim.collections.store.segments import SCHEMA, write_segment
 from clipsim.embedding import Embedded, Rejected, join_views, stream
 from clipsim.encoders import Encoder
 from clipsim.images import Content, File, Location, read_contents
@@ -44,14 +45,7 @@ class Engine(Protocol):
     def __call__(
         self, files: list[File], folder: Location, config: EmbeddingConfig, device: str, /
     ) -> Iterator[EncodedPart]:
-        """Encode files in order, and write them as segments of the collection in `folder`.
-
-        Args:
-            files: what to encode.
-            folder: of the collection.
-            config: how its vectors are made.
-            device: as `clipsim.load` takes it.
-        """
+        """Encode files in order, as `config` says, and write them as segments of the collection in `folder`."""
 
 
 def encode_files(
@@ -75,12 +69,9 @@ def encode_files(
     rows: list[dict[str, Any]] = []
     vectors: list[np.ndarray] = []
     sources = _read_sources(files, known, failed)
-    found: Iterable[Embedded | Rejected] = ()
-    for first in sources:  # `stream` takes no empty gallery
-        found = stream(chain([first], sources), encoder, config.options, keep_views=True)
-        break
+    first = next(sources, None)  # `stream` takes no empty gallery
     last = time.monotonic()
-    for one in found:
+    for one in stream(chain([first], sources), encoder, config.options, keep_views=True) if first else ():
         if isinstance(one, Rejected):
             file = known.pop(one.name).file
             failed.append(FailedFile(one.name, one.reason, file.size, file.times))
@@ -98,10 +89,9 @@ def encode_files(
 def _read_sources(
     files: list[File], known: dict[str, Content], failed: list[FailedFile]
 ) -> Iterator[tuple[Path | bytes, str]]:
-    """Yield what a gallery reads, with names.
+    """Yield what a gallery reads, with names, and put what is known of each into `known`.
 
-    What is known of each is put into `known`. Files that cannot be fetched go to `failed` without size and times, so
-    that they are tried again.
+    Files that cannot be fetched go to `failed` without size and times, so that they are tried again.
     """
     for content in read_contents(files):
         name = content.file.name
@@ -120,18 +110,9 @@ def _write_part(
 
 
 def _make_row(one: Embedded, content: Content) -> dict[str, Any]:
-    """Return a picture's row, with the columns of `SCHEMA`."""
-    info = one.info
-    thumbnail = BytesIO()
+    """Return a picture's row, by the names of `SCHEMA`."""
+    info, thumbnail = one.info, BytesIO()
     join_views(info.views, info.size, THUMBNAIL).save(thumbnail, "JPEG", quality=80)
-    return {
-        "path": info.name,
-        "size": content.size,
-        "mtime_ns": content.file.times[0],
-        "digest": content.digest,
-        "width": info.size[0],
-        "height": info.size[1],
-        "notes": list(info.notes),
-        "seen": info.coverage,
-        "thumbnail": thumbnail.getvalue(),
-    }
+    file = (info.name, content.size, content.file.times[0], content.digest)
+    seen = (*info.size, list(info.notes), info.coverage, thumbnail.getvalue())
+    return dict(zip(SCHEMA.names, (*file, *seen), strict=True))

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from clipsim.collections.encoding import PART, EncodedPart, encode_files
-from clipsim.collections.store import EmbeddingConfig
+from clipsim.collections.store.manifest import EmbeddingConfig
 from clipsim.encoders import BATCH
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.images import File, Location
@@ -60,7 +60,7 @@ class Ray:
     def __call__(
         self, files: list[File], folder: Location, config: EmbeddingConfig, device: str = "auto"
     ) -> Iterator[EncodedPart]:
-        """Encode files on the workers, as `clipsim.collections.encoding.encode_files` does here.
+        """Encode files on the workers, as `encode_files` does here.
 
         Raises:
             UsageError: there are fewer cores than workers, or workers cannot load the collection's model.
@@ -76,10 +76,8 @@ class Ray:
             context = ray.data.DataContext.get_current()
             context.enable_progress_bars = False
             context.execution_options.preserve_order = True
-            data = ray.data.from_items(
-                [{"file": pickle.dumps(file)} for file in files], override_num_blocks=-(-len(files) // size)
-            )
-            encoded = data.map_batches(
+            pickled = [{"file": pickle.dumps(file)} for file in files]
+            encoded = ray.data.from_items(pickled, override_num_blocks=-(-len(files) // size)).map_batches(
                 _Worker,
                 batch_size=size,
                 batch_format="numpy",
@@ -141,12 +139,9 @@ def choose_part_size(files: int, workers: int) -> int:
 
 
 def share_cores(machines: list[dict[str, float]], workers: int, device: str) -> tuple[int, dict[str, float]]:
-    """Return how many workers there are, and what each has of the machine that it is on.
+    """Return how many workers there are, and what each has of the machine that it is on: num_cpus, num_gpus.
 
-    Args:
-        machines: what each has, as Ray tells it: CPU, GPU.
-        workers: as in `Ray`.
-        device: as `clipsim.load` takes it.
+    `machines` are what each has, as Ray tells it: CPU, GPU; `workers` is as in `Ray`, `device` as for `clipsim.load`.
 
     Raises:
         UsageError: there are fewer cores than workers.

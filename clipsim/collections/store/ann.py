@@ -13,8 +13,7 @@ from functools import cached_property
 import faiss
 import numpy as np
 
-from clipsim.collections.store.kinds import IVF_PQ, KINDS, PQ, Kind
-from clipsim.collections.store.manifest import IndexPart
+from clipsim.collections.store.manifest import IVF_PQ, KINDS, PQ, IndexPart, Kind
 from clipsim.collections.store.segments import Segment
 from clipsim.errors import ClipsimError
 from clipsim.images import Location, storage
@@ -91,10 +90,8 @@ class ApproximateIndex:
     def search(self, target: np.ndarray, allowed: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return estimated scores and the places of the `count` nearest vectors, less those not allowed.
 
-        Args:
-            target: unit-length float32, shape (1, width).
-            allowed: mask over all places of the collection.
-            count: of the whole collection and not a part's share, since pictures of one kind may lie in one part.
+        `target` and `allowed` are those of `Searcher.find_candidates`; `count` is that of the whole collection and not
+        a part's share, since pictures of one kind may lie in one part.
         """
         faiss.omp_set_num_threads(1)  # of this thread alone; other threads and torch keep theirs
         scores, numbers = self._index.search(target, min(count, len(self.places)))
@@ -106,6 +103,5 @@ class ApproximateIndex:
     def check(self) -> None:
         """Raise a `ClipsimError` unless the file can be read and covers what it should."""
         if self._index.ntotal != len(self.places):
-            raise ClipsimError(
-                f"{self.path} covers {self._index.ntotal} pictures, not {len(self.places)}: build it again."
-            )
+            covered = f"covers {self._index.ntotal} pictures, not {len(self.places)}"
+            raise ClipsimError(f"{self.path} {covered}: build it again.")

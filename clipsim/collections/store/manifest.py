@@ -1,13 +1,11 @@
-"""The manifest, which says what files belong to a collection, and the lists beside it."""
+"""The manifest, which says what files belong to a collection, the lists beside it, and the kinds of index."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from clipsim.collections.store.segments import FOLDER
 from clipsim.encoders import MODELS, Encoder, load
@@ -18,6 +16,7 @@ from clipsim.scoring import resolve_precision
 
 FORMAT = 2  # format 1, which is still read, kept vectors in flat indexes of FAISS
 MANIFEST = "manifest.json"
+EXACT, PQ, IVF_PQ = "exact", "pq", "ivf-pq"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class EmbeddingConfig:
                 f"A collection holds one vector a picture, and framing {options.framing} makes several: use "
                 f"{', '.join(others)} or {last}."
             )
-        known = "/" in encoder.name or any(encoder.name == model.name for model in MODELS)
+        known = "/" in encoder.name or encoder.name in {model.name for model in MODELS}
         origin = encoder.name if known else str(encoder.folder.resolve()) if encoder.folder else ""
         return cls(encoder.name, encoder.revision, encoder.width, origin, resolve_precision(options, encoder))
 
@@ -106,6 +105,30 @@ class EmbeddingConfig:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A kind of index.
+
+    Attributes:
+        up_to: largest number of pictures for which it is chosen.
+        candidates: how many are re-scored for ten hits.
+        lists: of the inverted file; 0 without one.
+        probes: lists that are searched.
+    """
+
+    up_to: float
+    candidates: int = 0
+    lists: int = 0
+    probes: int = 0
+
+
+KINDS = {  # as measured by `python -m benchmarks.performance.index`
+    EXACT: Kind(up_to=1_000_000),
+    PQ: Kind(up_to=10_000_000, candidates=250),
+    IVF_PQ: Kind(up_to=float("inf"), candidates=600, lists=4096, probes=64),
+}
+
+
+@dataclass(frozen=True)
 class IndexPart:
     """A file of an approximate index, and the segments that it covers, in its order."""
 
@@ -144,35 +167,37 @@ class Manifest:
         """Read the manifest of the collection in a folder.
 
         Raises:
-            ClipsimError: there is none, or it is damaged, or of a later version.
+            ClipsimError: there is none, or as `find`.
         """
+        if manifest := cls.find(folder):
+            return manifest
+        raise ClipsimError(f"There is no collection in {folder}: make one with index.")
+
+    @classmethod
+    def find(cls, folder: Location) -> Manifest | None:
+        """Read the manifest of the collection in a folder, if there is one.
+
+        Raises:
+            ClipsimError: it cannot be read, is damaged, or of a later version.
+        """
+        path = folder / MANIFEST
         try:
-            plain = json.loads(storage.read(folder / MANIFEST))
+            plain = json.loads(storage.read(path))
             config = plain.pop("recipe", None) or plain["embedding"]  # the key was "recipe" in format 1
             if plain["format"] > FORMAT:
                 raise ClipsimError(
                     f"The collection in {folder} was written by a later version of clipsim: update this one."
                 )
-            return cls(
-                **plain
-                | {
-                    "embedding": EmbeddingConfig.from_dict(config),
-                    "segments": tuple((str(name), int(rows)) for name, rows in plain["segments"]),
-                    "index": tuple(IndexPart(part["file"], tuple(part["segments"])) for part in plain["index"]),
-                }
-            )
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ClipsimError(f"There is no collection in {folder}: make one with index.") from error
+            plain["embedding"] = EmbeddingConfig.from_dict(config)
+            plain["segments"] = tuple((str(name), int(rows)) for name, rows in plain["segments"])
+            plain["index"] = tuple(IndexPart(part["file"], tuple(part["segments"])) for part in plain["index"])
+            return cls(**plain)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
-            raise ClipsimError(f"{folder / MANIFEST} cannot be read ({error}): see that it can be reached.") from error
+            raise ClipsimError(f"{path} cannot be read ({error}): see that it can be reached.") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ClipsimError(
-                f"{folder / MANIFEST} is damaged ({error}): index the pictures anew into an empty folder."
-            ) from error
-
-    def write(self, folder: Location) -> None:
-        """Make this the state of the collection, at once."""
-        storage.write(folder / MANIFEST, json.dumps(asdict(self), indent=1).encode())
+            raise ClipsimError(f"{path} is damaged ({error}): index the pictures anew into an empty folder.") from error
 
     def files(self) -> set[str]:
         """Return every file that counts, by its path in the collection; vectors by both names that they may have."""
@@ -196,17 +221,16 @@ class FailedFile:
     times: tuple[int, int] = (-1, -1)
 
 
-def read_removed(folder: Location, manifest: Manifest) -> dict[str, np.ndarray]:
+def read_removed(folder: Location, manifest: Manifest) -> dict[str, list[int]]:
     """Return the removed rows, rising, by the segment's id."""
-    plain = _read_json(folder, manifest.removed, {})
-    return {name: np.array(rows, np.int64) for name, rows in plain.items()}
+    removed: dict[str, list[int]] = _read_json(folder, manifest.removed, {})
+    return removed
 
 
 def read_failed(folder: Location, manifest: Manifest) -> list[FailedFile]:
     """Return the pictures that could not be read."""
-    return [
-        FailedFile(**plain | {"times": tuple(plain["times"])}) for plain in _read_json(folder, manifest.rejected, [])
-    ]
+    failed = _read_json(folder, manifest.rejected, [])
+    return [FailedFile(**plain | {"times": tuple(plain["times"])}) for plain in failed]
 
 
 def _read_json(folder: Location, name: str, missing: Any) -> Any:

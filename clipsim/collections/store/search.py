@@ -6,11 +6,10 @@ Exact search compares every vector by NumPy, in blocks that the cores share. App
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,23 +24,8 @@ MIN_ALLOWED = 0.05  # share of the pictures that filters must leave for an index
 THREADS = os.cpu_count() or 1
 BLOCK = 16_384  # vectors that are compared at once: enough to be quick, few enough to share out
 SPARSE = 0.25  # share of a block that a filter leaves below which only those vectors are read
-T = TypeVar("T")
+Block = tuple[Segment, int, slice]  # a segment, its first place, and some of its rows
 Scored = tuple[np.ndarray, np.ndarray]  # scores, and the place of each
-
-
-@dataclass(frozen=True)
-class Query:
-    """A query.
-
-    Attributes:
-        target: unit-length float32, shape (1, width).
-        count: number of pictures wanted.
-        allowed: mask of the places that may be found, shape (places,).
-    """
-
-    target: np.ndarray
-    count: int
-    allowed: np.ndarray
 
 
 class Searcher:
@@ -50,13 +34,9 @@ class Searcher:
     def __init__(
         self, folder: Location, segments: Sequence[Segment], ends: np.ndarray, parts: Sequence[IndexPart]
     ) -> None:
-        """Take all of a collection.
+        """Take the collection's folder, its segments, 0 and the places at which they end, and the parts of its index.
 
-        Args:
-            folder: of the collection.
-            segments: all of them, in order.
-            ends: 0, and the places at which the segments end.
-            parts: of the index. One that covers a segment which is gone is not used.
+        A part that covers a segment which is gone is not used.
         """
         self._folder = folder
         self._segments = {
@@ -75,26 +55,33 @@ class Searcher:
             for part in self._parts
         ]
 
-    def find_candidates(self, query: Query, *, exact: bool) -> np.ndarray:
-        """Return places that may be among the best, rising; with `exact` or without an index the best themselves."""
-        share = np.count_nonzero(query.allowed) / max(1, len(query.allowed))
-        if exact or not self._parts or share < MIN_ALLOWED:
-            return self._compare(self._segments, query)
-        candidates = max(self._indexes[0].kind.candidates, 4 * query.count)
-        count = int(max(query.count, candidates / share))
-        found = _run_in_threads(lambda index: index.search(query.target, query.allowed, count), self._indexes)
-        covered = {name for part in self._parts for name in part.segments}
-        rest = self._compare([name for name in self._segments if name not in covered], query)
-        return np.union1d(_merge(found, count), rest)
+    def find_candidates(self, target: np.ndarray, count: int, allowed: np.ndarray, *, exact: bool) -> np.ndarray:
+        """Return places that may be among the best, rising; with `exact` or without an index the best themselves.
 
-    def _compare(self, names: Iterable[str], query: Query) -> np.ndarray:
+        Args:
+            target: unit-length float32, shape (1, width).
+            count: number of pictures wanted.
+            allowed: mask of the places that may be found, shape (places,).
+            exact: whether to compare with every vector.
+        """
+        share = np.count_nonzero(allowed) / max(1, len(allowed))
+        if exact or not self._parts or share < MIN_ALLOWED:
+            return self._compare(self._segments, target, count, allowed)
+        candidates = max(self._indexes[0].kind.candidates, 4 * count)
+        many = int(max(count, candidates / share))
+        found = _threads().map(lambda index: index.search(target, allowed, many), self._indexes)
+        covered = {name for part in self._parts for name in part.segments}
+        rest = [name for name in self._segments if name not in covered]
+        return np.union1d(_merge(found, many), self._compare(rest, target, count, allowed))
+
+    def _compare(self, names: Iterable[str], target: np.ndarray, count: int, allowed: np.ndarray) -> np.ndarray:
         """Return the places of the best of all pictures in segments."""
         blocks = [
             (segment, start, slice(first, min(first + BLOCK, end - start)))
             for segment, start, end in (self._segments[name] for name in names)
             for first in range(0, end - start, BLOCK)
         ]
-        return _merge(_run_in_threads(lambda block: _score_block(*block, query), blocks), query.count)
+        return _merge(_threads().map(lambda block: _score_block(block, target[0], count, allowed), blocks), count)
 
     def check(self) -> None:
         """Raise a `ClipsimError` unless all files of the index can be read and cover what they should."""
@@ -102,46 +89,38 @@ class Searcher:
             index.check()
 
 
-def _score_block(segment: Segment, start: int, rows: slice, query: Query) -> Scored:
-    """Return cosines and places of the best of some rows of a segment, whose first place is `start`."""
-    first, target = start + rows.start, query.target[0]
-    allowed = query.allowed[first : start + rows.stop]
-    count = int(np.count_nonzero(allowed))
+def _score_block(block: Block, target: np.ndarray, count: int, allowed: np.ndarray) -> Scored:
+    """Return cosines and places of the best of a block."""
+    segment, start, rows = block
+    first = start + rows.start
+    allowed = allowed[first : start + rows.stop]
+    count = min(count, int(np.count_nonzero(allowed)))
     if not count:
         return np.zeros(0, np.float32), np.zeros(0, np.int64)
     vectors = segment.vectors[rows]
     # `vecdot` and not `@`: as quick on one thread, while BLAS could only be kept to one in the whole process
-    if count < SPARSE * len(allowed):
+    if np.count_nonzero(allowed) < SPARSE * len(allowed):
         places = np.flatnonzero(allowed)
         cosines = np.vecdot(vectors[places], target)
     else:
         places = np.arange(len(allowed))
         cosines = np.where(allowed, np.vecdot(vectors, target), -np.inf)
-    best = _find_highest(cosines, min(query.count, count))
+    best = _find_highest(cosines, count)
     return cosines[best], places[best] + first
 
 
-def _merge(found: Sequence[Scored], count: int) -> np.ndarray:
+def _merge(found: Iterable[Scored], count: int) -> np.ndarray:
     """Return the places with the highest scores, rising."""
-    if not found:
-        return np.zeros(0, np.int64)
-    scores, places = (np.concatenate(column) for column in zip(*found, strict=True))
+    none = np.zeros(0, np.float32), np.zeros(0, np.int64)
+    scores, places = (np.concatenate(column) for column in zip(none, *found, strict=True))
     return np.sort(places[_find_highest(scores, count)])
 
 
 def _find_highest(scores: np.ndarray, count: int) -> np.ndarray:
     """Return the positions of the highest scores, in no order."""
-    if len(scores) <= count:
-        return np.arange(len(scores))
-    return np.argpartition(scores, -count)[-count:]
-
-
-def _run_in_threads(work: Callable[[T], Scored], items: Sequence[T]) -> list[Scored]:
-    """Run work on all cores, each taking its share of the items in one go."""
-    shares = [items[i::THREADS] for i in range(min(THREADS, len(items)))]
-    return [result for results in _pool().map(lambda share: [work(one) for one in share], shares) for result in results]
+    return np.argpartition(scores, -count)[-count:] if len(scores) > count else np.arange(len(scores))
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
+def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, "search")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from io import BytesIO
@@ -30,25 +30,18 @@ TOLERANCE = 1e-3  # by how much a vector's length may differ from 1
 _DIGEST = b"clipsim.vectors.sha256"
 # header of a FAISS `IndexFlatIP`, in which format 1 kept vectors; they follow it
 _FLAT = np.dtype([("kind", "S4"), ("width", "<i4"), ("rows", "<i8"), ("others", "V29")])
-# The columns of a collection's rows. path: POSIX, from the source's root, or any other key. size: bytes. mtime_ns: when
-# the file was last written, nanoseconds since 1970. digest: SHA-256 of its content in hexadecimal digits. width,
-# height: pixels. notes, seen: as `clipsim.Score`. thumbnail: a JPEG of what the model saw.
-SCHEMA = pa.schema(
-    [
-        pa.field(name, kind, nullable=False)
-        for name, kind in {
-            "path": pa.string(),
-            "size": pa.int64(),
-            "mtime_ns": pa.int64(),
-            "digest": pa.string(),
-            "width": pa.int32(),
-            "height": pa.int32(),
-            "notes": pa.list_(pa.string()),
-            "seen": pa.float64(),
-            "thumbnail": pa.binary(),
-        }.items()
-    ]
-)
+_COLUMNS = {
+    "path": pa.string(),  # POSIX, from the source's root, or any other key
+    "size": pa.int64(),  # bytes
+    "mtime_ns": pa.int64(),  # when the file was last written, nanoseconds since 1970
+    "digest": pa.string(),  # SHA-256 of its content in hexadecimal digits
+    "width": pa.int32(),  # pixels
+    "height": pa.int32(),
+    "notes": pa.list_(pa.string()),  # as `clipsim.Score`
+    "seen": pa.float64(),
+    "thumbnail": pa.binary(),  # a JPEG of what the model saw
+}
+SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _COLUMNS.items()])
 
 
 def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) -> str:
@@ -73,31 +66,29 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
         raise UsageError(f"{len(table)} rows and vectors of shape {vectors.shape} make no segment: give as many.")
     if not _are_unit(vectors):
         raise UsageError("The vectors of a segment must be finite and of unit length: divide each by its length.")
+    name = uuid.uuid4().hex
+    path = locate(folder) / FOLDER / name
+    content = BytesIO()
+    np.save(content, vectors, allow_pickle=False)
+    data = content.getbuffer()
+    digest = hashlib.sha256(data).hexdigest().encode()
     try:
-        rows = table.select(SCHEMA.names).cast(SCHEMA)
-        return _write(locate(folder) / FOLDER, rows, vectors)
+        rows = table.select(SCHEMA.names).cast(SCHEMA).replace_schema_metadata({_DIGEST: digest})
+        storage.write(path.with_suffix(".npy"), data)
+        with storage.open_for_writing(path.with_suffix(".parquet")) as file:
+            pq.write_table(
+                rows,
+                file,
+                row_group_size=GROUP,
+                compression={name: "none" if name == "thumbnail" else "zstd" for name in SCHEMA.names},
+                use_dictionary=False,
+                write_page_checksum=True,
+            )
+        return name
     except (pa.ArrowException, KeyError) as error:
         raise UsageError(f"These rows make no segment ({error}): give them the columns of SCHEMA.") from error
     except OSError as error:
         raise ClipsimError(f"{folder} cannot be written to ({error.strerror or error}): make room there.") from error
-
-
-def _write(folder: Location, rows: pa.Table, vectors: np.ndarray) -> str:
-    name = uuid.uuid4().hex
-    content = BytesIO()
-    np.save(content, vectors, allow_pickle=False)
-    data = content.getbuffer()
-    storage.write(folder / f"{name}.npy", data)
-    with storage.open_for_writing(folder / f"{name}.parquet") as file:
-        pq.write_table(
-            rows.replace_schema_metadata({_DIGEST: hashlib.sha256(data).hexdigest().encode()}),
-            file,
-            row_group_size=GROUP,
-            compression={name: "none" if name == "thumbnail" else "zstd" for name in rows.column_names},
-            use_dictionary=False,
-            write_page_checksum=True,
-        )
-    return name
 
 
 def _are_unit(vectors: np.ndarray) -> bool:
@@ -196,6 +187,13 @@ class Segment:
             )
         elif not _are_unit(self.vectors):
             yield f"{path.name} has vectors that are not finite or not of unit length."
+
+
+def read_rows(folder: Location, places: Mapping[str, Sequence[int] | np.ndarray]) -> tuple[pa.Table, np.ndarray]:
+    """Return rows and vectors of several segments together: those at the places that are given by the segment's id."""
+    segments = {Segment(folder, name): rows for name, rows in places.items()}
+    table = pa.concat_tables([segment.read_table().take(pa.array(rows)) for segment, rows in segments.items()])
+    return table, np.concatenate([segment.vectors[rows] for segment, rows in segments.items()])
 
 
 def _map_flat_index(path: Path) -> np.ndarray:

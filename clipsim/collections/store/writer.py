@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from clipsim.collections.store.kinds import EXACT, KINDS, choose_kind
 from clipsim.collections.store.manifest import (
+    EXACT,
     FORMAT,
+    KINDS,
     MANIFEST,
     EmbeddingConfig,
     FailedFile,
@@ -22,7 +23,7 @@ from clipsim.collections.store.manifest import (
     Manifest,
     read_removed,
 )
-from clipsim.collections.store.segments import FOLDER, Segment, write_segment
+from clipsim.collections.store.segments import FOLDER, Segment, read_rows, write_segment
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.images import Location, locate, storage
 
@@ -72,7 +73,7 @@ class Writer:
         """
         self._claim()
         try:
-            self.manifest = self._open()
+            self._open()
             self._previous = self.manifest.files()
             self._sweep(set())
         except BaseException:
@@ -89,8 +90,8 @@ class Writer:
 
     def _claim(self) -> None:
         try:
-            foreign = {name for name in storage.list_names(self.folder) if not _OWN_FILES.fullmatch(name)}
-            if not storage.exists(self.folder / MANIFEST) and foreign - {LOCK, FOLDER}:
+            names = {*storage.list_names(self.folder)}
+            if MANIFEST not in names and not all(map(_OWN_FILES.fullmatch, names - {LOCK, FOLDER})):
                 raise UsageError(f"{self.folder} holds other files: give the collection an empty folder.")
             self._lock = FileLock(storage.find_local_folder(self.folder) / LOCK, timeout=0)
             self._lock.acquire()
@@ -99,19 +100,16 @@ class Writer:
         except (OSError, NotImplementedError) as error:
             raise ClipsimError(f"{self.folder} cannot be written to ({error}): give another folder.") from error
 
-    def _open(self) -> Manifest:
-        exists = storage.exists(self.folder / MANIFEST)
-        if exists or self._config is None:
-            manifest = Manifest.read(self.folder)
-            if self._config is not None:
-                manifest.embedding.check_facts(self._config.facts())
+    def _open(self) -> None:
+        if self._config is None:
+            self.manifest = Manifest.read(self.folder)
+        elif found := Manifest.find(self.folder):
+            found.embedding.check_facts(self._config.facts())
+            self.manifest = found
         else:
-            manifest = Manifest(self._config)
+            self._put(Manifest(self._config, self._source or ""))
         if self._source is not None:
-            manifest = replace(manifest, source=self._source)
-        if not exists:
-            self._put(manifest)
-        return manifest
+            self.manifest = replace(self.manifest, source=self._source)
 
     def _write(self, manifest: Manifest) -> None:
         """Make `manifest` the next state of the collection."""
@@ -127,11 +125,14 @@ class Writer:
 
     def _put(self, manifest: Manifest) -> None:
         manifest = replace(manifest, format=FORMAT)
+        self._write_json(MANIFEST, asdict(manifest), indent=1)
+        self.manifest = manifest
+
+    def _write_json(self, name: str, content: object, indent: int | None = None) -> None:
         try:
-            manifest.write(self.folder)
+            storage.write(self.folder / name, json.dumps(content, indent=indent).encode())
         except OSError as error:
             raise ClipsimError(f"{self.folder} cannot be written to ({error}): make room there.") from error
-        self.manifest = manifest
 
     def add(self, table: pa.Table, vectors: np.ndarray) -> str:
         """Add pictures: `write_segment` and `commit`. Once this returns they are there whatever happens."""
@@ -159,60 +160,52 @@ class Writer:
             rows=self.manifest.rows + sum(rows for _, rows in added),
         )
         if removed:
-            dead = {name: set(rows.tolist()) for name, rows in read_removed(self.folder, self.manifest).items()}
+            dead = read_removed(self.folder, self.manifest)
             for name, rows in removed.items():
-                dead[name] = dead.get(name, set()) | {int(row) for row in rows}
+                dead[name] = sorted({*dead.get(name, ()), *map(int, rows)})
             manifest = self._mark_removed(manifest, dead)
         if failed is not None:
             manifest = replace(manifest, rejected=self._write_list("rejected", [asdict(file) for file in failed]))
         self._write(manifest)
 
-    def _mark_removed(self, manifest: Manifest, dead: Mapping[str, Iterable[int]]) -> Manifest:
-        lists = {name: rows for name, dead_rows in dead.items() if (rows := sorted(dead_rows))}
+    def _mark_removed(self, manifest: Manifest, dead: Mapping[str, list[int]]) -> Manifest:
+        lists = {name: rows for name, rows in dead.items() if rows}
         total = sum(rows for _, rows in manifest.segments) - sum(map(len, lists.values()))
         return replace(manifest, removed=self._write_list("removed", lists), rows=total)
 
     def _write_list(self, kind: str, content: Sequence[object] | Mapping[str, object]) -> str:
         """Write a list that goes with the next manifest, and return its name: "" where it is empty."""
-        file = f"{kind}-{self.manifest.generation + 1}.json" if content else ""
-        if file:
-            storage.write(self.folder / file, json.dumps(content).encode())
+        if not content:
+            return ""
+        file = f"{kind}-{self.manifest.generation + 1}.json"
+        self._write_json(file, content)
         return file
 
     def merge(self) -> None:
         """Write small segments, and those with many removed rows, anew as few large ones without them."""
         dead = read_removed(self.folder, self.manifest)
         old = {
-            name: rows
+            name: np.delete(np.arange(rows), dead.get(name, []))
             for name, rows in self.manifest.segments
             if rows < self._merged_rows // 2 or len(dead.get(name, ())) > MAX_REMOVED * rows
         }
         if len(old) < 2 and not old.keys() & dead.keys():
             return
-        new = tuple(self._write_merged(old, dead))
+        groups: list[dict[str, np.ndarray]] = [{}]
+        for name, live in old.items():
+            if sum(map(len, groups[-1].values())) + len(live) > self._merged_rows:
+                groups.append({})
+            groups[-1][name] = live
+        new = tuple((self._copy_rows(group), total) for group in groups if (total := sum(map(len, group.values()))))
         kept = tuple(segment for segment in self.manifest.segments if segment[0] not in old)
-        dead = {name: rows.tolist() for name, rows in dead.items() if name not in old}
+        dead = {name: rows for name, rows in dead.items() if name not in old}
         self._write(self._mark_removed(replace(self.manifest, segments=kept + new), dead))
 
-    def _write_merged(self, old: Mapping[str, int], dead: Mapping[str, np.ndarray]) -> Iterator[tuple[str, int]]:
-        """Write the live rows of segments anew, and yield id and rows of each; about two of them are held at once."""
-        tables: list[pa.Table] = []
-        vectors: list[np.ndarray] = []
-        for name, rows in old.items():
-            segment = Segment(self.folder, name)
-            live = np.delete(np.arange(rows), dead.get(name, []))
-            if vectors and sum(map(len, vectors)) + len(live) > self._merged_rows:
-                yield self._write_joined(tables, vectors)
-                tables, vectors = [], []
-            if len(live):
-                tables.append(segment.read_table().take(pa.array(live)))
-                vectors.append(segment.vectors[live])
-        if vectors:
-            yield self._write_joined(tables, vectors)
+    def _copy_rows(self, rows: Mapping[str, np.ndarray]) -> str:
+        return write_segment(self.folder, *read_rows(self.folder, rows))
 
-    def _write_joined(self, tables: list[pa.Table], vectors: list[np.ndarray]) -> tuple[str, int]:
-        table = pa.concat_tables(tables)
-        return write_segment(self.folder, table, np.concatenate(vectors)), len(table)
+    def _choose_kind(self) -> str:
+        return next(name for name, kind in KINDS.items() if self.manifest.rows <= kind.up_to)
 
     def build_index(self, kind: str | None = None) -> None:
         """Build an approximate index over all segments, or take it away where the size needs none.
@@ -220,7 +213,7 @@ class Writer:
         Args:
             kind: a key of `KINDS`, or None for what suits the size.
         """
-        kind = kind or choose_kind(self.manifest.rows)
+        kind = kind or self._choose_kind()
         parts: tuple[IndexPart, ...] = ()
         if kind != EXACT:
             from clipsim.collections.store.ann import build_index  # loads FAISS, which exact search does without
@@ -230,7 +223,7 @@ class Writer:
 
     def update_index(self, kind: str | None = None) -> None:
         """Build the index, as `build_index` does, unless the one that is there covers nearly all pictures."""
-        kind = kind or choose_kind(self.manifest.rows)
+        kind = kind or self._choose_kind()
         names = {name for part in self.manifest.index for name in part.segments}
         covered = sum(rows for name, rows in self.manifest.segments if name in names)
         stale = covered < (1 - STALE) * self.manifest.rows

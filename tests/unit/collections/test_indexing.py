@@ -20,7 +20,7 @@ from support.collections import read_by_path
 import clipsim
 from clipsim import ClipsimError, Collection, Encoder, index_folder
 from clipsim.collections.encoding import encode_files
-from clipsim.collections.indexing import Indexer
+from clipsim.collections.indexing import update
 from clipsim.collections.store import MANIFEST, Writer
 from clipsim.embedding import VectorCache, use_cache
 from clipsim.errors import UsageError
@@ -171,7 +171,8 @@ def test_a_long_run_merges_as_it_goes(source: Path, folder: Path, clip: Encoder)
 
     files = {file.name: file for file in list_files(source)}
     with Writer(folder) as writer:
-        report = Indexer(writer, files, progress=look, merge_every=3).run(partial(encode_files, encoder=clip, part=2))
+        engine = partial(encode_files, encoder=clip, part=2)
+        report = update(writer, files, engine, progress=look, merge_every=3)
         writer.merge()
     assert (report.added, report.changed, report.unchanged) == (20, 2, 10)
     assert most <= 4  # what is there, and three new ones
