@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from functools import wraps
+from typing import Any, get_type_hints
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.events import api as add_endpoint
 from gradio_client.utils import python_type_to_json_schema
 
-from clipsim.embedding import Item
+from clipsim.collections import Filters
 from clipsim.encoders import MODELS
 from clipsim.errors import CaptionError, ChoiceError, UsageError
+from clipsim.options import Options
 from clipsim.scoring import CaptionTable, Comparison, Result
-from clipsim.web.guard import WRONG_FORM, parse_options, sentences
+from clipsim.web.guard import WRONG_FORM, sentences
 from clipsim.web.server_collections import ServerCollections
 from clipsim.web.service import Question, Service
 
@@ -51,8 +54,7 @@ class Api:
         heatmap: bool = False,
         thumbnails: bool = False,
         precision: str = "auto",
-        request: gr.Request | None = None,
-    ) -> dict[str, Any] | str:
+    ) -> Result:
         """Score how well a caption fits each picture, or how alike each picture is to a reference image. Best first.
 
         The percentile is the figure to read: of how many unrelated captions in a hundred this one fits the picture
@@ -78,14 +80,10 @@ class Api:
             share, seen, notes, words, shuffled, heatmap, thumbnail), words, rejected (name, reason), notes, seconds,
             and the framing, contrast, prompt and precision that were chosen.
         """
-        with sentences():
-            items = self._receive(pictures)
-            against = None if reference is None else self._service.receive(reference)
-            _check([caption], [model])
-            options = parse_options(framing, contrast, prompt, precision)
-            extras = (bool(extra) for extra in (words, heatmap, thumbnails))
-            question = Question(items, caption or None, against, model, options, *extras)
-            return _for_caller(self._service.answer(question).to_dict(), request)
+        question = self._ask(pictures, [caption], [model], framing, contrast, prompt, precision)
+        against = None if reference is None else self._service.receive(reference)
+        question = replace(question, reference=against, words=words, heatmap=heatmap, thumbnails=thumbnails)
+        return self._service.answer(question)
 
     def captions(
         self,
@@ -96,8 +94,7 @@ class Api:
         contrast: str = "as-is",
         prompt: str = "as-written",
         precision: str = "auto",
-        request: gr.Request | None = None,
-    ) -> dict[str, Any] | str:
+    ) -> CaptionTable:
         """Score every picture against every one of several captions: which caption for which picture?
 
         Parameters:
@@ -114,12 +111,9 @@ class Api:
             (for each caption), best_captions (for each picture), answers (for each caption), model, device, rejected,
             notes, seconds, framing, contrast, prompt, precision.
         """
-        with sentences():
-            items = self._receive(pictures)
-            several = captions if isinstance(captions, list) else [captions]
-            _check(several, [model])
-            question = Question(items, None, None, model, parse_options(framing, contrast, prompt, precision))
-            return _for_caller(self._service.answer_captions(question, several).to_dict(), request)
+        several = captions if isinstance(captions, list) else [captions]
+        question = self._ask(pictures, several, [model], framing, contrast, prompt, precision)
+        return self._service.answer_captions(question, several)
 
     def compare(
         self,
@@ -131,8 +125,7 @@ class Api:
         contrast: str = "as-is",
         prompt: str = "as-written",
         precision: str = "auto",
-        request: gr.Request | None = None,
-    ) -> dict[str, Any] | str:
+    ) -> Comparison:
         """Score the same pictures and caption by two models. Compare their ranks and percentiles, never their cosines.
 
         Parameters:
@@ -149,23 +142,18 @@ class Api:
             results (one for each model, as /similarity gives it), pictures (by mean rank), agreement (rank
             correlation).
         """
-        with sentences():
-            items = self._receive(pictures)
-            _check([caption], [model, other])
-            question = Question(items, caption, None, model, parse_options(framing, contrast, prompt, precision))
-            return _for_caller(self._service.answer_models(question, other).to_dict(), request)
+        question = self._ask(pictures, [caption], [model, other], framing, contrast, prompt, precision)
+        return self._service.answer_models(question, other)
 
-    def models(self, request: gr.Request | None = None) -> dict[str, Any] | str:
+    def models(self) -> dict[str, Any]:
         """List the models that can be chosen, with published accuracies, and which of them are in memory.
 
         Returns:
             models (name, hub_id, family, licence, width, imagenet, coco, loaded) and auto, what "auto" stands for here.
         """
-        with sentences():
-            auto = self._service.encoder("auto")
-            in_memory = {encoder.name for encoder in self._service.loaded()}
-            rows = [{**asdict(model), "loaded": model.name in in_memory} for model in MODELS]
-            return _for_caller({"models": rows, "auto": auto.name}, request)
+        auto = self._service.encoder("auto").name
+        in_memory = {encoder.name for encoder in self._service.loaded()}
+        return {"models": [{**asdict(row), "loaded": row.name in in_memory} for row in MODELS], "auto": auto}
 
     def search(
         self,
@@ -176,8 +164,7 @@ class Api:
         path: str = "",
         after: str = "",
         before: str = "",
-        request: gr.Request | None = None,
-    ) -> dict[str, Any] | str:
+    ) -> dict[str, Any]:
         """Find the pictures of a collection on this server that fit a caption best, or are most like one of its own.
 
         Parameters:
@@ -193,49 +180,71 @@ class Api:
             collection, pictures (how many it has), caption, like, model, hits (path, rank, cosine, percentile, verdict,
             notes, seen, size, file_size, mtime, and thumbnail, a JPEG in a data: address).
         """
-        with sentences():
-            texts = [collection, caption, like, path, after, before]
-            if not all(isinstance(text, str | None) for text in texts) or not isinstance(top, int | float):
-                raise UsageError(WRONG_FORM)
-            found = self._collections.search(collection or "", caption, like, int(top), path, after, before)
-            return _for_caller(found.to_dict(), request)
+        texts = [collection, caption, like, path, after, before]
+        if not all(isinstance(text, str | None) for text in texts) or not isinstance(top, int | float):
+            raise UsageError(WRONG_FORM)
+        filters: Filters = {"path": path, "after": after, "before": before}
+        return self._collections.search(collection or "", caption, like, top, **filters).to_dict()
 
-    def collections(self, request: gr.Request | None = None) -> dict[str, Any] | str:
+    def collections(self) -> dict[str, Any]:
         """List the collections that this server was started with.
 
         Returns:
             collections: name, pictures and model of each.
         """
-        with sentences():
-            known = {name: self._collections.open(name) for name in self._collections.folders}
-            rows = [
-                {"name": name, "pictures": len(one), "model": one.manifest.embedding.model}
-                for name, one in known.items()
-            ]
-            return _for_caller({"collections": rows}, request)
+        known = [(name, self._collections.open(name)) for name in self._collections.folders]
+        rows = [{"name": name, "pictures": len(one), "model": one.manifest.embedding.model} for name, one in known]
+        return {"collections": rows}
 
     def add_to(self, page: gr.Blocks, queued: dict[str, Any]) -> None:
         """Add the endpoints to a page that is being laid out; those that run a model wait in the queue `queued`."""
         aside = {"queue": False}
-        endpoints: list[tuple[Callable[..., Any], str, Any, dict[str, Any]]] = [
-            (self.similarity, "Result", Result, queued),
-            (self.models, "Models", dict, aside),
-            (self.captions, "Captions by pictures", CaptionTable, queued),
-            (self.compare, "Comparison", Comparison, queued),
-            (self.search, "Found", dict, queued),
-            (self.collections, "Collections", dict, aside),
+        endpoints: list[tuple[Callable[..., Any], str, dict[str, Any]]] = [
+            (self.similarity, "Result", queued),
+            (self.models, "Models", aside),
+            (self.captions, "Captions by pictures", queued),
+            (self.compare, "Comparison", queued),
+            (self.search, "Found", queued),
+            (self.collections, "Collections", aside),
         ]
-        for method, label, shape, waiting in endpoints:
-            dependency = add_endpoint(method, api_name=method.__name__, **waiting)
+        for method, label, waiting in endpoints:
+            dependency = add_endpoint(_serve(method), api_name=method.__name__, **waiting)
             added: Any = page.fns[dependency["id"]]
             # gradio numbers the values and leaves the answer untyped
-            for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=False):
+            for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=True):
                 component.label = _LABELS.get(parameter, parameter.capitalize())
             (answer,) = added.outputs
-            answer.label, answer._api_info = label, _to_flat(python_type_to_json_schema(shape))
+            schema = python_type_to_json_schema(get_type_hints(method)["return"])
+            answer.label, answer._api_info = label, _to_flat(schema)
 
-    def _receive(self, pictures: Any) -> list[Item]:
-        return [self._service.receive(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
+    def _ask(self, pictures: Any, captions: list[Any], models: list[Any], *options: Any) -> Question:
+        """Check what a stranger sent. Folders and other repositories as models are for those who run the server."""
+        items = [self._service.receive(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
+        if not all(isinstance(caption, str | None) for caption in captions):
+            raise CaptionError("The caption is not text: send a string.")
+        known = ["auto", *(row.name for row in MODELS)]
+        for model in models:
+            if model not in known:
+                raise ChoiceError("model", model, known)
+        return Question(items, captions[0] if captions else None, None, models[0], Options(*options))
+
+
+def _serve(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the endpoint: an answer is plain data, or JSON for an MCP tool: gradio would write its text as Python."""
+
+    @wraps(method)
+    def answer(*values: Any) -> dict[str, Any] | str:
+        with sentences():
+            found = method(*values)
+        plain: dict[str, Any] = found if isinstance(found, dict) else found.to_dict()
+        request = LocalContext.request.get(None)
+        by_mcp = request is not None and (
+            request.headers.get("x-gradio-user") == "mcp"  # a queued call, which gradio's MCP server makes as a client
+            or "/gradio_api/mcp" in request.url.path  # one past the queue
+        )
+        return json.dumps(plain, ensure_ascii=False) if by_mcp else plain
+
+    return answer
 
 
 def _to_flat(schema: Any) -> Any:
@@ -245,25 +254,5 @@ def _to_flat(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     flat = {name: _to_flat(one) for name, one in schema.items() if not (name == "pictures" and one == {})}
-    if "options" in flat:
-        flat |= flat.pop("options")["properties"]
-    return flat
-
-
-def _check(captions: list[Any], models: list[Any]) -> None:
-    """Let a stranger choose from the table; folders and other repositories are for those who run the server."""
-    if not all(isinstance(caption, str | None) for caption in captions):
-        raise CaptionError("The caption is not text: send a string.")
-    known = ["auto", *(row.name for row in MODELS)]
-    for model in models:
-        if model not in known:
-            raise ChoiceError("model", model, known)
-
-
-def _for_caller(answer: dict[str, Any], request: gr.Request | None) -> dict[str, Any] | str:
-    """Return the answer, as JSON where an MCP tool is asked: it answers in text, which gradio would write as Python."""
-    by_mcp = request is not None and (
-        request.headers.get("x-gradio-user") == "mcp"  # a queued call, which gradio's MCP server makes as a client
-        or "/gradio_api/mcp" in request.url.path  # one past the queue
-    )
-    return json.dumps(answer, ensure_ascii=False) if by_mcp else answer
+    options = flat.pop("options", {"properties": {}})
+    return flat | options["properties"]

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim.errors import ClipsimError, LimitError, UsageError
-from clipsim.options import Options
 from clipsim.web.service import Service
 
 WRONG_FORM = "The values are not in the form that the endpoint takes: see its API page."
@@ -26,11 +25,6 @@ def sentences() -> Iterator[None]:
         yield
     except ClipsimError as error:
         raise gr.Error(str(error), title="Not scored", duration=None, print_exception=False) from error
-
-
-def parse_options(*choices: Any) -> Options:
-    """Return the options that a stranger chose, in the order of the fields, checked."""
-    return Options(*choices)
 
 
 def keep_quiet() -> None:
@@ -56,14 +50,11 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
         if scope["type"] != "http" or scope["path"].endswith("/upload"):
-            await self.app(scope, receive, send)
-            return
+            return await self.app(scope, receive, send)
         announced = dict(scope["headers"]).get(b"content-length", b"")
-        size = int(announced) if announced.isdigit() else 0
-        if size > self.limit:
-            error = LimitError("body_bytes", size, self.limit)
-            await JSONResponse({"error": str(error)}, error.http_status)(scope, receive, send)
-            return
+        if announced.isdigit() and int(announced) > self.limit:
+            error = LimitError("body_bytes", int(announced), self.limit)
+            return await JSONResponse({"error": str(error)}, error.http_status)(scope, receive, send)
         arrived = 0
 
         async def count() -> Message:  # a body that is sent in chunks announces no length
@@ -75,7 +66,7 @@ class BodyLimit:
                 raise HTTPException(error.http_status, str(error))
             return message
 
-        await self.app(scope, count, send)
+        return await self.app(scope, count, send)
 
 
 class Checked(gr.Blocks):

@@ -24,29 +24,21 @@ from clipsim.web.service import Service
 
 CACHE_SECONDS = 3600  # for how long uploaded and produced files are kept
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
-LINK_STATES = ("", "_active", "_hover", "_visited")
-THEME = gr.themes.Base(
-    primary_hue=gr.themes.colors.amber,
-    neutral_hue=gr.themes.colors.stone,
-    font=FONT,
-    font_mono=["ui-monospace", "Consolas", "monospace"],
-    radius_size=gr.themes.sizes.radius_md,
-).set(
-    button_primary_background_fill="*primary_700",
-    button_primary_background_fill_hover="*primary_800",
-    button_primary_background_fill_dark="*primary_400",
-    button_primary_background_fill_hover_dark="*primary_300",
-    button_primary_text_color="white",
-    button_primary_text_color_dark="*neutral_950",
-    color_accent="*primary_700",
-    body_text_color_subdued="*neutral_500",  # AA on the page's background, which the theme's own grey is not
-    body_text_color_subdued_dark="*neutral_400",
-    input_placeholder_color="*neutral_600",
-    input_placeholder_color_dark="*neutral_300",
-    input_border_color_focus="*primary_700",
-    input_border_color_focus_dark="*primary_400",
-    **dict.fromkeys([f"link_text_color{state}" for state in LINK_STATES], "*primary_700"),
-    **dict.fromkeys([f"link_text_color{state}_dark" for state in LINK_STATES], "*primary_400"),
+ACCENT = ("*primary_700", "*primary_400")
+COLOURS = {  # in light and dark
+    "button_primary_background_fill": ACCENT,
+    "button_primary_background_fill_hover": ("*primary_800", "*primary_300"),
+    "button_primary_text_color": ("white", "*neutral_950"),
+    "body_text_color_subdued": ("*neutral_500", "*neutral_400"),  # AA on the background, unlike the theme's own grey
+    "input_placeholder_color": ("*neutral_600", "*neutral_300"),
+    "input_border_color_focus": ACCENT,
+    **dict.fromkeys([f"link_text_color{state}" for state in ("", "_active", "_hover", "_visited")], ACCENT),
+}
+MONO = ["ui-monospace", "Consolas", "monospace"]
+THEME = gr.themes.Base(primary_hue="amber", neutral_hue="stone", font=FONT, font_mono=MONO).set(
+    color_accent=ACCENT[0],
+    **{name: light for name, (light, _) in COLOURS.items()},
+    **{f"{name}_dark": dark for name, (_, dark) in COLOURS.items()},
 )
 
 
@@ -67,7 +59,8 @@ def build(service: Service | None = None) -> Checked:
     collections = ServerCollections(service, folders_from_environment())
     collections.check()
     queued: dict[str, Any] = {"concurrency_limit": service.limits.concurrent, "concurrency_id": "model"}
-    with Checked(service, "clipsim", CACHE_SECONDS) as page:
+    page = Checked(service, "clipsim", CACHE_SECONDS)
+    with page:
         gr.HTML(render.fill("header.html"))
         script = render.static("address.js").read_text(encoding="utf-8")
         address = gr.HTML(label="Address note", elem_id="address", padding=False, js_on_load=script)
@@ -84,7 +77,7 @@ def build(service: Service | None = None) -> Checked:
         def open_address(event: gr.EventData) -> Update:
             """Fill in what the page's address asks for, as address.js reads it; note what is not known."""
             asked = event._data if isinstance(event._data, dict) else {}
-            if not isinstance(asked.get("collection"), str) or not asked["collection"]:
+            if not (asked.get("collection") and isinstance(asked["collection"], str)):
                 update, note = scoring.fill_in(asked.get("caption"), asked.get("model"))
                 return update | {address: render.banner(note)}
             try:
@@ -97,8 +90,7 @@ def build(service: Service | None = None) -> Checked:
         page.load(lambda: render.banner(_read_first_note(service)), None, banner, **ASIDE)
         Api(service, collections).add_to(page, queued)
     page.queue(max_size=service.limits.queue)
-    built: Checked = page  # gr.Blocks does not say what its context manager gives
-    return built
+    return page
 
 
 def launch(
@@ -127,7 +119,6 @@ def launch(
         ssr_mode=False,
         enable_monitoring=False,
         share=False,
-        show_error=False,
         max_file_size=service.limits.file_bytes,
         mcp_server=True,
         app_kwargs={"middleware": [Middleware(BodyLimit, limit=service.limits.body_bytes)]},
@@ -139,7 +130,6 @@ def launch(
 def _read_first_note(service: Service) -> str:
     """Return what a visitor should know of the model from the start; "" if there is nothing."""
     try:
-        notes = service.encoder("auto").notes
+        return next(iter(service.encoder("auto").notes), "")
     except ClipsimError as error:
         return str(error)
-    return notes[0] if notes else ""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -22,8 +21,10 @@ WHOLE = 0.995  # share of a picture from which nothing worth a line was cut away
 
 @cache
 def _environment() -> Environment:
-    loader = PackageLoader("clipsim.web")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=PackageLoader("clipsim.web"), autoescape=True, **options)
+    environment.filters |= {"percentile": report.percentile, "whole_percent": report.whole_percent}
+    return environment
 
 
 def fill(template: str, **values: object) -> str:
@@ -45,8 +46,7 @@ def status(result: Result) -> str:
 
 def status_so_far(count: int, total: int) -> str:
     """Say that the order is that of the first pictures only."""
-    answer = f"The best of the first {count} pictures"
-    return fill("status.html", answer=answer, nothing=False, lines=[f"of {total}"])
+    return fill("status.html", answer=f"The best of the first {count} pictures", nothing=False, lines=[f"of {total}"])
 
 
 def stand_in_note(result: Result) -> str:
@@ -65,8 +65,8 @@ def scores(result: Result, calibration: Calibration | None) -> str:
         {column.title: title if column.name == "name" else column.cell(score) for column in report.SCORE_COLUMNS}
         for score, title in _titled(result)
     ]
-    trust = report.trust(result, calibration) if result.reference is None else None
-    return fill("scores.html", table=_table(f"Scores by {report.model_title(result)}", rows), trust=trust)
+    table = _table(f"Scores by {report.model_title(result)}", rows)
+    return fill("scores.html", table=table, trust=report.trust(result, calibration))
 
 
 def remarks(result: Result) -> str:
@@ -77,58 +77,39 @@ def remarks(result: Result) -> str:
 
 def published(result: Result, figures: Mapping[str, float]) -> str:
     """Show the published golden-retriever figures beside the computed ones, if those pictures were scored."""
+    if {score.name for score in result.scores} != set(figures):
+        return ""
     rows = [
         {"Picture": title, "Published": f"{figures[score.name]:.3f}", "Computed here": f"{score.cosine:.3f}"}
         for score, title in _titled(result)
-        if {one.name for one in result.scores} == set(figures)
     ]
-    compared = "the caption" if result.reference is None else "the reference image"
-    return fill("published.html", table=rows and _table("Published and computed", rows), compared=compared)
+    return fill("published.html", table=_table("Published and computed", rows), reference=result.reference)
 
 
 def words(result: Result) -> str:
     """Show what each word adds: the caption in colour under each picture, and a table of words by pictures."""
     shown = _titled(result)[:MOST_SHOWN] if result.words else []
     most = max((abs(added) for score, _ in shown for added in score.words or ()), default=0) or 1
-    figures, columns = [], []
+    caption = result.words or ()
+    rows = [{"Word": word} for word in (*caption, "(the whole caption)", "(same words, other order)")]
     for score, title in shown:
-        added = list(zip(result.words or (), score.words or (), strict=False))
-        figures.append((score, title, [(word, one, round(abs(one) / most * STRONGEST)) for word, one in added]))
         order = "" if score.shuffled is None else f"{score.shuffled:.3f}"
-        cells = [f"{one:+.3f}" for _, one in added] or [""] * len(result.words or ())
-        columns.append((f"{score.rank} · {title}", [*cells, f"{score.cosine:.3f}", order]))
-    rows = [
-        {"Word": word, **{head: column[i] for head, column in columns}}
-        for i, word in enumerate([*(result.words or ()), "(the whole caption)", "(same words, other order)"])
-    ]
+        cells = [*(f"{added:+.3f}" for added in score.words or ()), f"{score.cosine:.3f}", order]
+        for row, cell in zip(rows, cells, strict=True):
+            row[f"{score.rank} · {title}"] = cell
     table = _table("What each word adds to the cosine", rows, head_column="Word")
-    return fill("words.html", figures=figures, table=table)
+    return fill("words.html", figures=shown, words=caption, strength=STRONGEST / most, table=table)
 
 
 def views(result: Result) -> str:
     """Show what went into the model, picture by picture, with all that was done to it."""
-    figures = []
-    for score, title in _titled(result)[:MOST_SHOWN]:
-        lines = [f"sees {report.whole_percent(score.seen)} of it"]
-        lines += [f"{report.whole_percent(1 - score.seen)} cut away"] if score.seen < WHOLE else []
-        lines += ["contrast evened out"] if result.options.contrast != "as-is" else []
-        figures.append((score, title, [*lines, *score.notes]))
-    return fill("seen.html", figures=figures)
+    return fill("seen.html", figures=_titled(result)[:MOST_SHOWN], contrast=result.options.contrast, whole=WHOLE)
 
 
 def several(table: CaptionTable) -> str:
     """Show captions by pictures as a heat table, with the best of each row and column."""
-    titles = report.titles(table.pictures)
-    title_of = dict(zip(table.pictures, titles, strict=True))
-    rows = []
-    for i, caption in enumerate(table.captions):
-        cells = [
-            (report.percentile(percentile), f"{cosine:.3f}", round(max(percentile - 50, 0) / 50 * STRONGEST))
-            for percentile, cosine in zip(table.percentiles[i], table.cosines[i], strict=True)
-        ]
-        rows.append((caption, cells, title_of[table.best_pictures[i]], table.answers[i] if table.answers else ""))
-    heads = ["Caption", *titles, "Best picture", "Answer"]
-    return fill("several.html", heads=heads, rows=rows, best_captions=table.best_captions)
+    titles = dict(zip(table.pictures, report.titles(table.pictures), strict=True))
+    return fill("several.html", table=table, titles=titles, strongest=STRONGEST)
 
 
 def models(comparison: Comparison) -> str:
@@ -144,10 +125,7 @@ def models(comparison: Comparison) -> str:
 
 def found(answer: SearchResult) -> str:
     """Show what was searched for, among how many, and a link to the same search."""
-    asked = f"caption “{answer.caption}”" if answer.caption else f"more like {answer.like}"
-    best = f"The best {len(answer.hits)} of {answer.pictures} pictures" if answer.hits else "Nothing fits these choices"
-    query = {"caption": answer.caption} if answer.caption else {"like": answer.like or ""}
-    return fill("found.html", answer=best, asked=asked, model=answer.model, link=_link(answer.collection, query))
+    return fill("found.html", answer=answer)
 
 
 def hits(answer: SearchResult) -> str:
@@ -162,8 +140,7 @@ def hits(answer: SearchResult) -> str:
         }
         for hit in answer.hits
     ]
-    links = [(hit.path, _link(answer.collection, {"like": hit.path})) for hit in answer.hits]
-    return fill("hits.html", table=_table(f"Found by {answer.model}", rows), links=links)
+    return fill("hits.html", table=_table(f"Found by {answer.model}", rows), answer=answer)
 
 
 def _table(caption: str, rows: Sequence[Mapping[str, str]], head_column: str = "Picture") -> dict[str, Any]:
@@ -176,7 +153,3 @@ def _table(caption: str, rows: Sequence[Mapping[str, str]], head_column: str = "
 
 def _titled(result: Result) -> list[tuple[Score, str]]:
     return list(zip(result.scores, report.titles([score.name for score in result.scores]), strict=True))
-
-
-def _link(collection: str, query: Mapping[str, str]) -> str:
-    return f"?{urlencode({'collection': collection, **query})}"

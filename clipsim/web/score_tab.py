@@ -21,7 +21,7 @@ from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options
 from clipsim.scoring import CaptionTable, Comparison, Result, find_calibration, overlay
 from clipsim.web import render
 from clipsim.web.examples import CAPTION, REFERENCE, read_examples
-from clipsim.web.guard import parse_options, sentences
+from clipsim.web.guard import sentences
 from clipsim.web.search_tab import ASIDE, EXAMPLE, SHOWN, SearchTab, Update
 from clipsim.web.service import Question, Service
 
@@ -44,20 +44,14 @@ class ScoreTab:
         self._service = service
         self._banner = banner
         self._queued = queued
-        examples = read_examples()
-        self._published = examples.published
+        asked, titles, self._published = read_examples()
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300, elem_id="asking"):
                 self._lay_out_question()
                 self._lay_out_options()
-                self._examples = gr.Examples(
-                    examples.rows,
-                    [self._pictures, self._compare, self.caption, self._reference],
-                    cache_examples=False,
-                    example_labels=examples.titles,
-                    label="Examples: one click scores them",
-                    elem_id="examples",
-                )
+                filled = [self._pictures, self._compare, self.caption, self._reference]
+                look: dict[str, Any] = {"label": "Examples: one click scores them", "elem_id": "examples"}
+                self._examples = gr.Examples(asked, filled, cache_examples=False, example_labels=titles, **look)
             with gr.Column(scale=3, min_width=300, elem_id="answer"):
                 self._lay_out_answer()
         self._connect()
@@ -65,60 +59,33 @@ class ScoreTab:
     def _lay_out_question(self) -> None:
         # for a single picture too: gr.Image decodes any path before it can be checked
         upload: dict[str, Any] = {"type": "filepath", "sources": ["upload", "clipboard"], "interactive": True}
-        self._pictures = gr.Gallery(
-            label="Pictures", columns=3, height=260, object_fit="cover", buttons=[], elem_id="pictures", **upload
-        )
+        several: dict[str, Any] = {"columns": 3, "height": 260, "object_fit": "cover", "buttons": [], **upload}
+        single: dict[str, Any] = {"columns": 1, "height": 220, "object_fit": "contain", "buttons": [], **upload}
+        self._pictures = gr.Gallery(label="Pictures", elem_id="pictures", **several)
         self._compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
         self.caption = gr.Textbox(label="Caption", placeholder=EXAMPLE, lines=1, max_lines=1, elem_id="caption")
-        upload |= {"label": "Reference image", "elem_id": "reference", "visible": False}
-        self._reference = gr.Gallery(columns=1, height=220, object_fit="contain", buttons=[], **upload)
+        self._reference = gr.Gallery(label="Reference image", elem_id="reference", visible=False, **single)
         self.model = gr.Dropdown(model_choices(), value="auto", label="Model", elem_id="model")
         self._button = gr.Button("Score", variant="primary", elem_id="score")
 
     def _lay_out_options(self) -> None:
         """Lay out what most visitors never need."""
-        usual = Options()
         prompts = {name: _describe(templates) for name, templates in PROMPTS.items()}
         with gr.Accordion("More ways to look", open=False, elem_id="more"):
-            self._others = gr.Textbox(
-                value="",
-                label="Other captions, one a line",
-                info="Scored beside the first: captions by pictures, as a table",
-                lines=2,
-                max_lines=6,
-                elem_id="others",
-            )
+            label, info = "Other captions, one a line", "Scored beside the first: captions by pictures, as a table"
+            self._others = gr.Textbox("", label=label, info=info, lines=2, max_lines=6, elem_id="others")
             models = [("none", ""), *model_choices()[1:]]
             self._second = gr.Dropdown(models, value="", label="Second model", elem_id="second")
-            treatment = [
-                _choose("Framing", FRAMINGS, usual.framing),
-                _choose("Contrast", CONTRASTS, usual.contrast),
-                _choose("Prompt", prompts, usual.prompt),
-            ]
+            treatment = [_choose("Framing", FRAMINGS), _choose("Contrast", CONTRASTS), _choose("Prompt", prompts)]
             self._where = gr.Checkbox(label="Show where in the picture", elem_id="show-where")
-            self._options = [*treatment, _choose("Precision", PRECISIONS, usual.precision)]  # the fields of `Options`
+            self._options = [*treatment, _choose("Precision", PRECISIONS)]  # the fields of `Options`
 
     def _lay_out_answer(self) -> None:
-        self._status = gr.HTML(
-            render.fill("empty.html"),
-            label="Status",
-            elem_id="status",
-            padding=False,
-            js_on_load=render.static("accessibility.js").read_text(encoding="utf-8"),
-        )
+        empty, script = render.fill("empty.html"), render.static("accessibility.js").read_text(encoding="utf-8")
+        self._status = gr.HTML(empty, label="Status", elem_id="status", padding=False, js_on_load=script)
         self._ranked = gr.Gallery(label="Ranked pictures", columns=2, elem_id="ranked", **SHOWN)
-        self._bars = gr.BarPlot(
-            x="picture",
-            y="cosine",
-            x_title="picture",
-            y_title="cosine",
-            tooltip=["figures"],
-            height=300,
-            x_label_angle=-20,
-            label="Cosine similarity",
-            show_label=True,
-            elem_id="bars",
-        )
+        look: dict[str, Any] = {"height": 300, "x_label_angle": -20, "label": "Cosine similarity", "show_label": True}
+        self._bars = gr.BarPlot(x="picture", y="cosine", tooltip=["figures"], elem_id="bars", **look)
         self._table = gr.HTML(label="Scores", elem_id="table", padding=False)
         self._remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
         self._several = gr.HTML(label="Several captions", elem_id="several", padding=False)
@@ -188,8 +155,8 @@ class ScoreTab:
     ) -> Update:
         """Score pictures against a caption, or against a reference image, and rank them."""
         with sentences():
-            options = parse_options(framing, contrast, prompt, precision)
-            question = self._ask(pictures, compare, caption, reference, model, options)
+            options: list[Any] = [framing, contrast, prompt, precision]
+            question = self._ask(pictures, compare, caption, reference, model, *options)
             question = replace(question, words=True, heatmap=where, thumbnails=True)
             lines = [line for line in (others or "").splitlines() if line.strip() and not question.reference]
             progress(0, desc="Loading the model")
@@ -209,9 +176,8 @@ class ScoreTab:
         total, count, since = len(pictures), FIRST_SHOWN, time.monotonic()
         while count < total <= self._service.limits.images:
             with sentences():
-                asked = [data[one] for one in (self._compare, self.caption, self._reference, self.model)]
-                options = parse_options(*(data[one] for one in self._options))
-                question = self._ask(pictures[:count], *[*asked, options])
+                asked = (self._compare, self.caption, self._reference, self.model, *self._options)
+                question = self._ask(pictures[:count], *(data[one] for one in asked))
                 result = self._service.answer(question, _count(progress, total), may_be_empty=True)
             if result.scores and time.monotonic() - since > PATIENCE:
                 yield {self._status: render.status_so_far(count, total), self._ranked: _rank(result)}
@@ -221,10 +187,10 @@ class ScoreTab:
         yield self.score(*[*(data[one] for one in self._inputs), progress])
 
     def _ask(
-        self, pictures: Uploads, compare: str, caption: str, reference: Uploads, model: str, options: Options
+        self, pictures: Uploads, compare: str, caption: str, reference: Uploads, model: str, *choices: Any
     ) -> Question:
-        """Check what was uploaded, and which of caption and reference image counts."""
-        received = self._receive(pictures)
+        """Check what was uploaded and chosen, and which of caption and reference image counts."""
+        received, options = self._receive(pictures), Options(*choices)
         if compare != REFERENCE:
             return Question(received, caption, None, model, options)
         if not reference:
@@ -270,10 +236,8 @@ class ScoreTab:
         return csv, json
 
     def _switch(self, compare: str) -> Update:
-        return {
-            self.caption: gr.Textbox(visible=compare == CAPTION),
-            self._reference: gr.Gallery(visible=compare == REFERENCE),
-        }
+        by_caption = compare == CAPTION
+        return {self.caption: gr.Textbox(visible=by_caption), self._reference: gr.Gallery(visible=not by_caption)}
 
 
 def model_choices() -> list[tuple[str, str]]:
@@ -283,10 +247,11 @@ def model_choices() -> list[tuple[str, str]]:
     return [("auto · CLIP, else the stand-in", "auto"), *((title, name) for name, title in titles.items())]
 
 
-def _choose(label: str, meanings: Mapping[Any, str], usual: str) -> gr.Dropdown:
-    """Return a dropdown of choices, each with the first clause of what it means."""
-    choices = [(f"{name} · {meaning.partition(':')[0]}", name) for name, meaning in meanings.items()]
-    return gr.Dropdown(choices, value=usual, label=label, elem_id=label.lower())
+def _choose(label: str, meanings: Mapping[Any, str]) -> gr.Dropdown:
+    """Return a dropdown of an option's choices, each with the first clause of what it means."""
+    name = label.lower()
+    choices = [(f"{choice} · {meaning.partition(':')[0]}", choice) for choice, meaning in meanings.items()]
+    return gr.Dropdown(choices, value=Options().to_dict()[name], label=label, elem_id=name)
 
 
 def _describe(templates: Sequence[str]) -> str:
@@ -306,10 +271,8 @@ def _count(progress: gr.Progress, of: int | None = None) -> Progress:
 
 def _rank(result: Result) -> list[tuple[Any, str]]:
     """Return pictures and labels, best first."""
-    names = [score.name for score in result.scores]
-    return [
-        (_view(result.pictures[name], name), label) for name, label in zip(names, report.labels(result), strict=True)
-    ]
+    sources = [_view(result.pictures[score.name], score.name) for score in result.scores]
+    return list(zip(sources, report.labels(result), strict=True))
 
 
 def _view(source: Source, name: str) -> Any:
@@ -335,8 +298,5 @@ def _draw_bars(result: Result) -> gr.BarPlot:
     names = [f"{score.rank} · {title}" for score, title in zip(result.scores, titles, strict=True)]
     cosines = [round(score.cosine, 3) for score in result.scores]
     figures = [report.figures(score) for score in result.scores]
-    return gr.BarPlot(
-        pd.DataFrame({"picture": names, "cosine": cosines, "figures": figures}),
-        sort=names,
-        y_lim=[min(cosines[-1] * 1.1, 0), max(cosines[0] * 1.1, 0.05)],  # from zero; negative cosines hang below it
-    )
+    reach: list[float | None] = [min(cosines[-1] * 1.1, 0), max(cosines[0] * 1.1, 0.05)]  # from zero
+    return gr.BarPlot(pd.DataFrame({"picture": names, "cosine": cosines, "figures": figures}), sort=names, y_lim=reach)

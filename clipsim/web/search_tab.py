@@ -45,35 +45,36 @@ class SearchTab:
         self._paths, self._like = gr.JSON(value=[], visible=False), gr.Textbox(visible=False)
         self.filled = [tabs, self._collection, self._caption, self._like, self._status]
         self._search: dict[str, Any] = {
-            "inputs": {self._collection, self._caption, self._like, *self._filters},
+            "inputs": {self._collection, self._caption, self._like, *self._filters.values()},
             "outputs": [self._status, self._pictures, self._table, self._paths, self._like_button],
             "show_progress_on": [self._status],
             "api_visibility": "private",
             **queued,
         }
-        gr.on([self._button.click, self._caption.submit], self._find, **self._search)
+
+        by_caption = [self._button.click, self._caption.submit]
+        gr.on(by_caption, lambda data: self._answer(data, data[self._caption], None), **self._search)
         self._pictures.select(self._select, self._paths, [self._like, self._like_button], **ASIDE)
-        self._like_button.click(self._find_more, **self._search)
+        self._like_button.click(lambda data: self._answer(data, None, data[self._like]), **self._search)
 
     def _lay_out_question(self) -> None:
-        choices = self._choices()
-        first = choices[0][1] if choices else None
-        self._collection = gr.Dropdown(choices, value=first, label="Collection", elem_id="collection")
+        names = [*self._collections.folders]
+        first = names[0] if names else None
+        self._collection = gr.Dropdown(names, value=first, label="Collection", elem_id="collection")
         self._caption = gr.Textbox(label="Caption", placeholder=EXAMPLE, lines=1, elem_id="search-caption")
         self._button = gr.Button("Search", variant="primary", elem_id="search")
         with gr.Accordion("Narrow it down", open=False, elem_id="narrow"):
-            self._filters = (
-                gr.Slider(1, MOST, value=20, step=1, label="Results", elem_id="top"),
-                gr.Textbox(label="Path", info="* and ? as in a shell: 2026/*.jpg", elem_id="path"),
-                gr.Textbox(label="Written on or after", info="a date, such as 2026-03-31", elem_id="after"),
-                gr.Textbox(label="Written before", info="a date", elem_id="before"),
-            )
+            self._filters = {
+                "top": gr.Slider(1, MOST, value=20, step=1, label="Results", elem_id="top"),
+                "path": gr.Textbox(label="Path", info="* and ? as in a shell: 2026/*.jpg", elem_id="path"),
+                "after": gr.Textbox(label="Written on or after", info="a date, such as 2026-03-31", elem_id="after"),
+                "before": gr.Textbox(label="Written before", info="a date", elem_id="before"),
+            }
 
     def _lay_out_answer(self) -> None:
         ready = "search_ready.html" if self._collections.folders else "search_empty.html"
-        self._status = gr.HTML(
-            render.fill(ready, variable=VARIABLE), label="Status", elem_id="search-status", padding=False
-        )
+        text = render.fill(ready, variable=VARIABLE)
+        self._status = gr.HTML(text, label="Status", elem_id="search-status", padding=False)
         self._like_button = gr.Button("More like this", visible=False, size="sm", elem_id="more-like")
         self._pictures = gr.Gallery(label="Found pictures", columns=3, elem_id="hits", **SHOWN)
         self._table = gr.HTML(label="Results", elem_id="hits-table", padding=False)
@@ -97,23 +98,9 @@ class SearchTab:
         return self._choose(name) | {self._status: render.fill("search_ready.html")}
 
     def _choose(self, name: str) -> Update:
-        size = len(self._collections.open(name))
-        own = [] if name in self._collections.folders else [(f"your {size} pictures, for this session", name)]
-        return {
-            self._tabs: gr.Tabs(selected=SEARCH),
-            self._collection: gr.Dropdown([*self._choices(), *own], value=name),
-        }
-
-    def _choices(self) -> list[tuple[str, str]]:
-        return [(name, name) for name in self._collections.folders]
-
-    def _find(self, data: dict[Any, Any]) -> Update:
-        """Search by caption."""
-        return self._answer(data, data[self._caption], None)
-
-    def _find_more(self, data: dict[Any, Any]) -> Update:
-        """Search for more like the picture that is selected."""
-        return self._answer(data, None, data[self._like])
+        size, given = len(self._collections.open(name)), [*self._collections.folders]
+        own = [] if name in given else [(f"your {size} pictures, for this session", name)]
+        return {self._tabs: gr.Tabs(selected=SEARCH), self._collection: gr.Dropdown([*given, *own], value=name)}
 
     def _follow(self, data: dict[Any, Any]) -> Update:
         """Search for what the page's address filled in, if it is enough."""
@@ -124,8 +111,8 @@ class SearchTab:
 
     def _answer(self, data: dict[Any, Any], caption: str | None, like: str | None) -> Update:
         with sentences():
-            top, *narrowed = (data[one] for one in self._filters)
-            found = self._collections.search(data[self._collection] or "", caption, like, int(top), *narrowed)
+            filters: Any = {name: data[one] for name, one in self._filters.items()}
+            found = self._collections.search(data[self._collection] or "", caption, like, **filters)
         titles = report.titles([hit.path for hit in found.hits])
         labels = [report.label(hit.rank, title, hit.cosine) for hit, title in zip(found.hits, titles, strict=True)]
         pictures = [Image.open(BytesIO(hit.thumbnail)) for hit in found.hits]
@@ -139,5 +126,5 @@ class SearchTab:
 
     def _select(self, paths: list[str], event: gr.SelectData) -> Update:
         path = paths[event.index]
-        name = path.rpartition("/")[2]
-        return {self._like: path, self._like_button: gr.Button(f"More like {name}", visible=True)}
+        button = gr.Button(f"More like {path.rpartition('/')[2]}", visible=True)
+        return {self._like: path, self._like_button: button}

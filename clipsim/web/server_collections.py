@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from clipsim.collections import Collection, EmbeddingConfig, Filters, Hit, Manifest, index_folder
 from clipsim.embedding import Item, name_sources
@@ -37,8 +37,7 @@ class SearchResult:
     Attributes:
         collection: its name.
         pictures: how many there are in it.
-        caption: what was searched for; None if more like a picture was.
-        like: the picture, by its path in the collection, of which there should be more; None with a caption.
+        caption, like: what was searched for, or the path of the picture of which there should be more; one is None.
         model: name of the encoder.
         hits: best first.
     """
@@ -52,7 +51,9 @@ class SearchResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; thumbnails are data: addresses."""
-        return {**vars(self), "hits": [_to_plain(hit) for hit in self.hits]}
+        encoded = [base64.b64encode(hit.thumbnail).decode("ascii") for hit in self.hits]
+        addresses = [{"thumbnail": f"data:image/jpeg;base64,{data}"} for data in encoded]
+        return {**vars(self), "hits": [vars(hit) | one for hit, one in zip(self.hits, addresses, strict=True)]}
 
 
 def folders_from_environment() -> dict[str, Location]:
@@ -104,36 +105,30 @@ class ServerCollections:
             return collection
 
     def search(
-        self,
-        name: str,
-        caption: str | None = None,
-        like: str | None = None,
-        top: int = 20,
-        path: str | None = None,
-        after: str | None = None,
-        before: str | None = None,
+        self, name: str, caption: str | None = None, like: str | None = None, top: float = 20, **only: Unpack[Filters]
     ) -> SearchResult:
         """Find the pictures of a collection that fit a caption best, or that are most like one of its own.
+
+        An empty filter is none.
 
         Raises:
             CaptionError: neither or both of caption and like, or the caption is too long or no text.
             ClipsimError: as `open` and `Collection.search`, or another count than 1 to `MOST`.
         """
-        caption = (caption or "").strip() or None
+        caption, top = (caption or "").strip() or None, int(top)
         if (caption is None) == (not like):
-            raise CaptionError(
-                "A search takes a caption, or one of the pictures to find more like it: give one of them."
-            )
+            takes = "a caption, or one of the pictures to find more like it"
+            raise CaptionError(f"A search takes {takes}: give one of them.")
         self._service.check_size([], [caption or ""])
         if not 1 <= top <= MOST:
             raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
         collection = self.open(name)
-        filters: Filters = {"path": path or None, "after": after or None, "before": before or None}
+        keywords: dict[str, Any] = {what: value or None for what, value in only.items()} | {"thumbnails": True}
         config = collection.manifest.embedding
         if caption is None:
-            hits = collection.similar(str(like), top, thumbnails=True, **filters)
+            hits = collection.similar(str(like), top, **keywords)
         else:
-            hits = collection.search(caption, self._encoder(config), top, thumbnails=True, **filters)
+            hits = collection.search(caption, self._encoder(config), top, **keywords)
         return SearchResult(name, len(collection), caption, like or None, config.model, hits)
 
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
@@ -198,8 +193,3 @@ def _copy(source: Any, folder: Path, title: str, place: int) -> None:
         (folder / file).write_bytes(data)
     except (OSError, ValueError):
         (folder / f"picture {place}.jpg").write_bytes(data)
-
-
-def _to_plain(hit: Hit) -> dict[str, Any]:
-    address = "data:image/jpeg;base64," + base64.b64encode(hit.thumbnail).decode("ascii")
-    return {**vars(hit), "notes": list(hit.notes), "size": list(hit.size), "thumbnail": address}

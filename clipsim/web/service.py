@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,9 @@ class Question:
     """What one request asks.
 
     Attributes:
-        pictures: as `Service.receive` gives them.
-        caption: what they should show; None or "" with a reference image.
-        reference: an image to compare with instead.
+        pictures: as `Service.receive` gives them; so is the reference.
         model: a name as `clipsim.load` takes it.
-        options: how pictures and caption are put to the model.
-        words, heatmap, thumbnails: as in `clipsim.score_images`.
+        caption, reference, options, words, heatmap, thumbnails: as in `clipsim.score_images`.
     """
 
     pictures: Sequence[Item]
@@ -118,18 +115,9 @@ class Service:
             ClipsimError: more pictures or a longer caption than the limits allow, too slow, nothing that could be
                 scored (unless that `may_be_empty`), or what `score_images` raises.
         """
-        self.check_size(question.pictures, [question.caption or ""])
-        result = score_images(
-            question.pictures,
-            question.caption,
-            self.encoder(question.model, question.options.precision),
-            reference=question.reference,
-            options=question.options,
-            words=question.words,
-            heatmap=question.heatmap,
-            thumbnails=question.thumbnails,
-            progress=self._in_time(progress),
-        )
+        keywords = self._prepare(question, progress)
+        encoder = self.encoder(question.model, question.options.precision)
+        result = score_images(question.pictures, question.caption, encoder, **keywords)
         if not may_be_empty:
             _check_answered(result.scores, result.rejected)
         return result
@@ -142,12 +130,9 @@ class Service:
         Raises:
             ClipsimError: as `answer`, and more captions than the limits allow.
         """
-        if len(captions) > self.limits.captions:
-            raise LimitError("captions", len(captions), self.limits.captions)
         self.check_size(question.pictures, captions)
-        encoder = self.encoder(question.model, question.options.precision)
-        progress = self._in_time(progress)
-        table = score_captions(question.pictures, captions, encoder, options=question.options, progress=progress)
+        encoder, check = self.encoder(question.model, question.options.precision), self._in_time(progress)
+        table = score_captions(question.pictures, captions, encoder, options=question.options, progress=check)
         _check_answered(table.pictures, table.rejected)
         return table
 
@@ -157,28 +142,25 @@ class Service:
         Raises:
             ClipsimError: as `answer`, and the same model twice.
         """
-        self.check_size(question.pictures, [question.caption or ""])
-        comparison = compare_models(
-            question.pictures,
-            question.caption or "",
-            [self.encoder(model, question.options.precision) for model in (question.model, other)],
-            reference=question.reference,
-            options=question.options,
-            words=question.words,
-            heatmap=question.heatmap,
-            thumbnails=question.thumbnails,
-            progress=self._in_time(progress),
-        )
+        keywords = self._prepare(question, progress)
+        encoders = [self.encoder(model, question.options.precision) for model in (question.model, other)]
+        comparison = compare_models(question.pictures, question.caption, encoders, **keywords)
         _check_answered(comparison.pictures, comparison.results[0].rejected)
         return comparison
 
+    def _prepare(self, question: Question, progress: Progress | None) -> dict[str, Any]:
+        """Check the question's size, and return what `score_images` takes by name."""
+        self.check_size(question.pictures, [question.caption or ""])
+        named = ("reference", "options", "words", "heatmap", "thumbnails")
+        return {name: vars(question)[name] for name in named} | {"progress": self._in_time(progress)}
+
     def check_size(self, pictures: Sequence[Item], captions: Sequence[str]) -> None:
-        """Raise a `LimitError` if there are more pictures, or a longer caption, than the limits allow."""
-        if len(pictures) > self.limits.images:
-            raise LimitError("images", len(pictures), self.limits.images)
-        longest = max(map(len, captions), default=0)
-        if longest > self.limits.caption:
-            raise LimitError("caption", longest, self.limits.caption)
+        """Raise a `LimitError` if there are more pictures or captions, or a longer caption, than the limits allow."""
+        counts = {"images": len(pictures), "captions": len(captions), "caption": max(map(len, captions), default=0)}
+        limits = asdict(self.limits)
+        for what, count in counts.items():
+            if count > limits[what]:
+                raise LimitError(what, count, limits[what])
 
     def receive(self, sent: Any) -> Item:
         """Return what a client sent as a picture, checked: an uploaded file, or the bytes in a data: address.
@@ -192,9 +174,8 @@ class Service:
         if path.startswith("data:"):
             return self._decode_address(path), Path(str(name or "picture")).name
         if path.startswith(("http:", "https:")):
-            raise ImageError(
-                path, "is a web address, which is not fetched: upload the file, or send it as a data: address."
-            )
+            reason = "is a web address, which is not fetched: upload the file, or send it as a data: address."
+            raise ImageError(path, reason)
         return self._check_upload(path), Path(str(name or path)).name
 
     def _check_upload(self, path: str) -> Path:
@@ -222,11 +203,11 @@ class Service:
             raise ImageError("A data: address", "is not in base64: send data:image/jpeg;base64,...") from error
 
     def _check_bytes(self, name: str, size: int) -> None:
-        limit = self.limits.file_bytes
-        if size > limit:
+        if size > (limit := self.limits.file_bytes):
             raise ImageError(name, f"is larger than {limit / 1e6:g} MB, the limit: make it smaller first.")
 
     def _in_time(self, progress: Progress | None) -> Progress:
+        """Return `progress` as a check that ends the request once its time is up."""
         seconds = self.limits.seconds
         until = time.monotonic() + seconds
 
@@ -234,9 +215,8 @@ class Service:
             if progress:
                 progress(done, total)
             if done < total and time.monotonic() > until:
-                raise ClipsimError(
-                    f"After {seconds} s only {done} of {total} pictures were scored: send fewer at once."
-                )
+                reached = f"After {seconds} s only {done} of {total} pictures were scored"
+                raise ClipsimError(f"{reached}: send fewer at once.")
 
         return check
 
