@@ -83,7 +83,7 @@ def join_views(views: Sequence[View], size: tuple[int, int], side: int) -> Image
     scale = side / max(seen[2] - seen[0], seen[3] - seen[1])
     part = Image.new("RGB", (max(1, round((seen[2] - seen[0]) * scale)), max(1, round((seen[3] - seen[1]) * scale))))
     for view, box in zip(views, boxes, strict=True):
-        shown = clip_box(transfer_box(box, view.box, view.image.size), view.image.size)
+        shown = transfer_box(box, view.box, view.image.size)
         x, y, x_end, y_end = map(round, transfer_box(box, seen, part.size))
         part.paste(view.image.resize((max(1, x_end - x), max(1, y_end - y)), box=shown), (x, y))
     return part
@@ -145,9 +145,10 @@ def clip_box(box: Box, size: tuple[int, int]) -> Box:
 
 def transfer_box(box: Box, outer: Box, size: tuple[float, float] = (1.0, 1.0)) -> Box:
     """Return a box in the coordinates of a grid of `size` (width, height) laid over the box `outer`."""
-    across, down = size[0] / (outer[2] - outer[0]), size[1] / (outer[3] - outer[1])
-    left, top, right, bottom = box
-    return (left - outer[0]) * across, (top - outer[1]) * down, (right - outer[0]) * across, (bottom - outer[1]) * down
+    width, height = outer[2] - outer[0], outer[3] - outer[1]
+    left, right = ((x - outer[0]) / width * size[0] for x in box[::2])
+    top, bottom = ((y - outer[1]) / height * size[1] for y in box[1::2])
+    return left, top, right, bottom
 
 
 def _measure_union(spans: list[tuple[float, float]]) -> float:

@@ -3,28 +3,12 @@
 `score`, which loads a model too, is in `clipsim.scoring.score`, and at the door: `clipsim.score`.
 """
 
-from clipsim.scoring.calibration import (
-    MATCH,
-    NO_MATCH,
-    NOTHING,
-    WEAK,
-    Calibration,
-    encode_background,
-    find_calibration,
-)
+from clipsim.scoring.calibration import MATCH, NO_MATCH, NOTHING, WEAK, Calibration, encode_background, find_calibration
 from clipsim.scoring.compare import compare_models, score_captions
 from clipsim.scoring.heatmaps import Heatmap, overlay
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison, Result, Score
-from clipsim.scoring.score import (
-    check_order,
-    check_query,
-    clean_caption,
-    note_truncation,
-    resolve_precision,
-    score_each,
-    score_images,
-)
+from clipsim.scoring.score import clean_caption, note_truncation, resolve_precision, score_each, score_images
 
 __all__ = [
     "MATCH",
@@ -37,8 +21,6 @@ __all__ = [
     "Heatmap",
     "Result",
     "Score",
-    "check_order",
-    "check_query",
     "clean_caption",
     "compare_models",
     "encode_background",

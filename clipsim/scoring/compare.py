@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Unpack
 
-import numpy as np
 import scipy  # its parts load when they are used
 
 from clipsim.embedding import Progress, collect_sources, embed, encode_captions
@@ -28,20 +27,10 @@ def score_captions(
     progress: Progress | None = None,
     **choices: Unpack[Choices],
 ) -> CaptionTable:
-    """Score every picture against every caption.
+    """Score every picture against every caption; one that comes twice counts once.
 
-    Args:
-        images: as `clipsim.score_images` takes them.
-        captions: what the pictures might show; one that comes twice counts once.
-        encoder: from `clipsim.load()`.
-        options: how pictures and captions are put to the model.
-        progress: called with (pictures done, pictures in all).
-        choices: fields of `options`, which they replace.
-
-    Raises:
-        CaptionError: there are no captions, or one is empty or not valid text.
-        ClipsimError: there are no pictures, or a choice is not known.
-        EncoderError: the model cannot be loaded.
+    The other arguments are those of `clipsim.score_images`, and so is what is raised: a `CaptionError` too if there are
+    no captions.
     """
     start = time.perf_counter()
     options = options.replace(**choices)
@@ -59,8 +48,8 @@ def score_captions(
     return CaptionTable(
         captions=tuple(unique),
         pictures=names,
-        cosines=_transpose(cosines),
-        percentiles=_transpose(judged.percentiles),
+        cosines=tuple(map(tuple, cosines.T.tolist())),
+        percentiles=tuple(map(tuple, judged.percentiles.T.tolist())),
         verdicts=judged.verdicts,
         best_pictures=tuple(names[i] for i in cosines.argmax(axis=0)) if names else (),
         best_captions=tuple(unique[i] for i in judged.percentiles.argmax(axis=1)),
@@ -80,16 +69,9 @@ def compare_models(
     encoders: Sequence[Encoder],
     **keywords: Unpack[ScoreKeywords],
 ) -> Comparison:
-    """Score the same pictures and caption by several models.
+    """Score the same pictures and caption by several models: two at least, of different names.
 
-    Args:
-        images: as `clipsim.score_images` takes them.
-        caption: what the pictures should show; None with `reference`.
-        encoders: two at least, of different names.
-        keywords: those of `clipsim.score_images`.
-
-    Raises:
-        ClipsimError: there are fewer than two models, or what `clipsim.score_images` raises.
+    The other arguments are those of `clipsim.score_images`, and what is raised too: a `UsageError` about the models.
     """
     if len({encoder.name for encoder in encoders}) < max(2, len(encoders)):
         raise UsageError("The same model is there twice, or there is only one: choose two different ones.")
@@ -97,14 +79,7 @@ def compare_models(
     results = tuple(score_images(sources, caption, encoder, **keywords) for encoder in encoders)
     ranks = [{score.name: score.rank for score in result.scores} for result in results]
     names = sorted(ranks[0], key=lambda name: sum(rank[name] for rank in ranks))
-    return Comparison(results, tuple(names), _spearman(*([rank[name] for name in names] for rank in ranks[:2])))
-
-
-def _transpose(table: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    """Turn a table of pictures by captions into a row for each caption."""
-    return tuple(tuple(row) for row in table.T.tolist())
-
-
-def _spearman(first: list[int], second: list[int]) -> float | None:
-    """Correlate two rankings (Spearman 1904, Am. J. Psychol. 15, 72-101); None of fewer than three pictures."""
-    return None if len(first) < 3 else float(scipy.stats.spearmanr(first, second).statistic)
+    first, second = ([rank[name] for name in names] for rank in ranks[:2])
+    # Spearman 1904, Am. J. Psychol. 15, 72-101; two pictures say nothing
+    agreement = float(scipy.stats.spearmanr(first, second).statistic) if len(names) > 2 else None
+    return Comparison(results, tuple(names), agreement)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # its parts load when they are used
 from PIL import Image
 
-from clipsim.embedding import PictureInfo, clip_box
+from clipsim.embedding import PictureInfo, clip_box, transfer_box
 from clipsim.encoders import Box, Encoder
 
 CELLS = 24  # along a picture's longer side, where a map is put together from tiles
@@ -44,16 +45,9 @@ class Heatmap:
 
 
 def compute_heatmaps(pictures: Sequence[PictureInfo], encoder: Encoder, target: np.ndarray) -> list[Heatmap]:
-    """Compute a map for each picture.
+    """Compute a map for each picture, embedded with `keep_views` by the same encoder or a `ValueError` is raised.
 
-    Args:
-        pictures: from `clipsim.embedding.embed` with `keep_views`.
-        encoder: the one that saw them.
-        target: unit vector of a caption or a picture, shape (width,).
-
-    Raises:
-        ValueError: a picture's views were not kept.
-        EncoderError: the model cannot be loaded.
+    `target` is the unit vector of a caption or a picture, shape (width,).
     """
     for picture in pictures:
         if not picture.views:
@@ -77,42 +71,45 @@ def find_peak(heatmap: Heatmap) -> tuple[float, float]:
 
 
 def overlay(image: Image.Image, heatmap: Heatmap, longest: int = 480) -> Image.Image:
-    """Draw the map in colour over its picture; what the model did not see is grey and dark.
+    """Draw the map in colour over its upright picture; what the model did not see is grey and dark.
 
-    Args:
-        image: the upright picture.
-        heatmap: its map.
-        longest: pixels of the result's longer side, unless the picture is smaller.
+    The longer side of the result has `longest` pixels, unless the picture is smaller.
     """
     small = image.convert("RGB")
     small.thumbnail((longest, longest), Image.Resampling.BICUBIC)
     left, top, right, bottom = _round_box(heatmap.box, small.size)
     result = _to_grey(np.asarray(small, np.float32)) * UNSEEN_LIGHT
     part = np.asarray(small.crop((left, top, right, bottom)), np.float32)
-    result[top:bottom, left:right] = _tint(part, _enlarge(heatmap.values, (right - left, bottom - top)))
+    smooth = _to_image(heatmap.values).resize((right - left, bottom - top), Image.Resampling.BICUBIC)
+    heat = np.asarray(smooth).clip(0, 1)[..., None]
+    stops = np.linspace(0, 1, len(RAMP))
+    colour = np.concatenate([np.interp(heat, stops, channel) for channel in zip(*RAMP, strict=True)], axis=-1)
+    cover = CLEAR + (DENSE - CLEAR) * heat
+    result[top:bottom, left:right] = (part + (_to_grey(part) - part) * FADED) * (1 - cover) + colour * cover
     return Image.fromarray(result.round().astype(np.uint8))
 
 
 def _make_heatmap(picture: PictureInfo, grids: np.ndarray, method: str) -> Heatmap:
-    width, height = picture.size
     if len(grids) == 1:
-        (left, top, right, bottom), raw = _cut_padding(picture.views[0].box, grids[0], picture.size)
-        box = (left / width, top / height, right / width, bottom / height)
+        part, raw = _cut_padding(picture.views[0].box, grids[0], picture.size)
+        box = transfer_box(part, (0, 0, *picture.size))
     else:
         box, raw = (0.0, 0.0, 1.0, 1.0), _join([view.box for view in picture.views], grids, picture.size)
-    values, low, high = _scale(raw)
-    return Heatmap(box, tuple(tuple(map(float, row)) for row in values), low, high, method)
+    low, high = float(raw.min()), float(raw.max())
+    if high - low <= FLAT * max(abs(low), abs(high)):
+        high, values = low, np.zeros(raw.shape)
+    else:
+        values = np.round((raw.astype(np.float64) - low) / (high - low), DIGITS)
+    return Heatmap(box, tuple(tuple(row) for row in values.tolist()), low, high, method)
 
 
 def _cut_padding(box: Box, grid: np.ndarray, size: tuple[int, int]) -> tuple[Box, np.ndarray]:
     """Return the part of a view's box and of its grid that is in the picture."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    left, top, right, bottom = inside = clip_box(box, size)
-    shares = ((left - box[0]) / width, (top - box[1]) / height, (right - box[0]) / width, (bottom - box[1]) / height)
-    if np.allclose(shares, (0, 0, 1, 1), atol=1e-6):
-        return inside, grid
+    inside = clip_box(box, size)
     rows, columns = grid.shape
-    cells = (shares[0] * columns, shares[1] * rows, shares[2] * columns, shares[3] * rows)
+    cells = transfer_box(inside, box, (columns, rows))
+    if np.allclose(cells, (0, 0, columns, rows), atol=1e-4):
+        return inside, grid
     count = (max(1, round(cells[2] - cells[0])), max(1, round(cells[3] - cells[1])))
     return inside, np.asarray(_to_image(grid).resize(count, Image.Resampling.BILINEAR, cells))
 
@@ -128,7 +125,9 @@ def _join(boxes: Sequence[Box], grids: np.ndarray, size: tuple[int, int]) -> np.
         across, x = _find_cells(left, right, size[0], columns)
         down, y = _find_cells(top, bottom, size[1], rows)
         part = np.ix_(down, across)
-        joined[part] = np.maximum(joined[part], _sample(grid, x, y))
+        places = np.meshgrid(y * grid.shape[0] - 0.5, x * grid.shape[1] - 0.5, indexing="ij")
+        bilinear = scipy.ndimage.map_coordinates(grid, places, order=1, mode="nearest")
+        joined[part] = np.maximum(joined[part], bilinear)
     joined[np.isinf(joined)] = joined[np.isfinite(joined)].min()
     return joined
 
@@ -142,21 +141,6 @@ def _find_cells(start: float, stop: float, length: int, count: int) -> tuple[np.
     return held, ((middles[held] - start) / (stop - start)).clip(0, 1)
 
 
-def _sample(grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Interpolate a grid bilinearly at places `x` and `y`, 0 to 1 along its sides: shape (len(y), len(x))."""
-    rows, columns = grid.shape
-    by_row = np.stack([np.interp(x * columns - 0.5, np.arange(columns), row) for row in grid])
-    return np.stack([np.interp(y * rows - 0.5, np.arange(rows), column) for column in by_row.T], axis=1)
-
-
-def _scale(raw: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Scale values to 0 to 1, and return also what became 0 and what 1."""
-    low, high = float(raw.min()), float(raw.max())
-    if high - low <= FLAT * max(abs(low), abs(high)):
-        return np.zeros(raw.shape), low, low
-    return np.round((raw.astype(np.float64) - low) / (high - low), DIGITS), low, high
-
-
 def _to_image(grid: Any) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(grid, np.float32))
 
@@ -166,21 +150,6 @@ def _round_box(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     left, top = (min(round(box[i] * size[i]), size[i] - 1) for i in (0, 1))
     right, bottom = (max(round(box[i + 2] * size[i]), start + 1) for i, start in enumerate((left, top)))
     return left, top, right, bottom
-
-
-def _enlarge(values: Sequence[Sequence[float]], size: tuple[int, int]) -> np.ndarray:
-    """Interpolate values, 0 to 1, at the resolution of the picture: shape (height, width, 1)."""
-    smooth = np.asarray(_to_image(values).resize(size, Image.Resampling.BICUBIC))
-    return smooth.clip(0, 1)[..., None]
-
-
-def _tint(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lay the colours of `heat`, shape (height, width, 1), over pixels of shape (height, width, 3)."""
-    stops = np.linspace(0, 1, len(RAMP))
-    colour = np.concatenate([np.interp(heat, stops, channel) for channel in zip(*RAMP, strict=True)], axis=-1)
-    cover = CLEAR + (DENSE - CLEAR) * heat
-    tinted: np.ndarray = (pixels + (_to_grey(pixels) - pixels) * FADED) * (1 - cover) + colour * cover
-    return tinted
 
 
 def _to_grey(pixels: np.ndarray) -> np.ndarray:

@@ -57,7 +57,20 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Result:
+class Record:
+    """What scoring returns, as programs take it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain dicts, lists, strings and numbers: options among them, `Result.pictures` not."""
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.repr}
+        options = kept.pop("options", None)
+        text = json.dumps(kept, default=lambda one: one.to_dict() if isinstance(one, Record) else asdict(one))
+        plain: dict[str, Any] = json.loads(text)  # which makes lists of tuples
+        return plain | options.to_dict() if options else plain
+
+
+@dataclass(frozen=True)
+class Result(Record):
     """The scores of one request, best first; iterating over it gives them one by one.
 
     Attributes:
@@ -114,10 +127,6 @@ class Result:
         order = (*VERDICTS, None)
         return min(self.scores, key=lambda score: order.index(score.verdict), default=None)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields but `pictures` as plain dicts, lists, strings and numbers, the options among them."""
-        return to_plain(self)
-
     def to_json(self) -> str:
         """Return `to_dict` as JSON."""
         return str(_report().to_json(self))
@@ -134,24 +143,14 @@ class Result:
     def plot(self, *, columns: int | None = None) -> Figure:
         """Draw the pictures in a grid, best first, each above its rank, name, verdict and score.
 
-        Args:
-            columns: pictures in a row; None chooses by their number.
-
-        Returns:
-            A matplotlib figure. A picture that was not kept, of an iterator, is a blank that says so.
-
-        Raises:
-            ClipsimError: there are fewer columns than one.
+        There are `columns` pictures in a row, one at least or a `ClipsimError` is raised; None chooses by their number.
+        A picture that was not kept, of an iterator, is a blank that says so.
         """
         figure: Figure = _report().draw_grid(self, self.pictures, columns=columns)
         return figure
 
     def save(self, path: str | Path) -> None:
-        """Draw the grid of `plot` into a file: PNG, PDF or SVG by its ending.
-
-        Raises:
-            ClipsimError: the ending is another one, or the file cannot be written.
-        """
+        """Draw the grid of `plot` into a file: PNG, PDF or SVG by its ending, or a `ClipsimError` is raised."""
         _report().save_grid(self, self.pictures, path)
 
     def _repr_html_(self) -> str:
@@ -159,7 +158,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class CaptionTable:
+class CaptionTable(Record):
     """Several captions against one gallery. `[i][j]` is caption i with picture j.
 
     Attributes:
@@ -189,13 +188,9 @@ class CaptionTable:
     seconds: float
     options: Options
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain dicts, lists, strings and numbers, the options among them."""
-        return to_plain(self)
-
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
     """The same gallery and caption by several models. Their cosines have different ranges and cannot be compared.
 
     Attributes:
@@ -208,23 +203,8 @@ class Comparison:
     pictures: tuple[str, ...]
     agreement: float | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain dicts, lists, strings and numbers, ready for `json.dumps`."""
-        return {
-            "results": [result.to_dict() for result in self.results],
-            "pictures": list(self.pictures),
-            "agreement": self.agreement,
-        }
-
 
 def _report() -> Any:
     from clipsim import report  # the one door upwards: it knows results, and results are drawn and written by it
 
     return report
-
-
-def to_plain(record: Result | CaptionTable) -> dict[str, Any]:
-    """Return a record as `json.dumps` takes it, its options among its own fields and without the pictures' sources."""
-    kept = {one.name: getattr(record, one.name) for one in fields(record) if one.repr and one.name != "options"}
-    plain: dict[str, Any] = json.loads(json.dumps(kept, default=asdict))  # which makes lists of tuples
-    return plain | record.options.to_dict()

@@ -34,7 +34,7 @@ from clipsim.options import PROMPTS, Choices, Options, Precision, Prompt
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
 from clipsim.scoring.results import Result, Score
-from clipsim.scoring.words import MAX_WORDS, ORDER_IGNORED, measure_words, split_words
+from clipsim.scoring.words import measure_words
 
 
 class ScoreKeywords(Choices, total=False):
@@ -56,19 +56,10 @@ def score(
     device: str = "auto",
     **keywords: Unpack[ScoreKeywords],
 ) -> Result:
-    """Score every picture against one caption, or against one reference image, by a model that is loaded once.
+    """Score every picture against one caption, or one reference image, by a model that is loaded once in a process.
 
-    A line on stderr says so when the model is the stand-in.
-
-    Args:
-        images: as `clipsim.score_images` takes them.
-        caption: what the pictures should show; None with `reference`.
-        model: as `clipsim.load` takes it; each is loaded once in a process.
-        device: as `clipsim.load` takes it.
-        keywords: those of `clipsim.score_images`, precision among them.
-
-    Raises:
-        ClipsimError: what `clipsim.load` and `clipsim.score_images` raise.
+    `model`, `device` and the keyword `precision` are those of `clipsim.load`, all others those of
+    `clipsim.score_images`; both say what is raised. A line on stderr tells when the model is the stand-in.
     """
     check_order(images, caption)
     check_query(caption, keywords.get("reference"))
@@ -108,11 +99,11 @@ def score_images(
         encoder: from `clipsim.load()`.
         reference: an image to compare with instead of a caption.
         options: how pictures and caption are put to the model.
+        choices: fields of `options`, which they replace: framing, contrast, prompt.
         words: whether to say what each word adds.
         heatmap: whether to say where in each picture the caption finds its support.
         thumbnails: whether to return what went into the model.
         progress: called with (pictures done, pictures in all).
-        choices: fields of `options`, which they replace: framing, contrast, prompt.
 
     Returns:
         A `Result`. Pictures that cannot be read are under `rejected` and do not cost the others.
@@ -131,13 +122,8 @@ def score_images(
     sources, pictures = _remember(collect_sources(images))
     query = _encode_query(caption, reference, encoder, options)
     gallery = embed(sources, encoder, options, progress=progress, keep_views=heatmap or thumbnails)
-    result = _score_gallery(gallery, query, encoder, options, words=words)
-    return replace(
-        result,
-        scores=_rank(_add_pictures(result.scores, gallery, query, encoder, heatmap, thumbnails), encoder.logit_scale),
-        seconds=time.perf_counter() - start,
-        pictures=pictures,
-    )
+    result = _make_result(gallery, query, encoder, options, words=words, heatmap=heatmap, thumbnails=thumbnails)
+    return replace(result, seconds=time.perf_counter() - start, pictures=pictures)
 
 
 def score_each(
@@ -160,11 +146,9 @@ def score_each(
     for one in stream(images, encoder, options, progress=progress):
         if isinstance(one, Rejected):
             yield one
-            continue
-        alone = Gallery((one.info,), one.vectors, np.zeros(1, int), ())
-        cosines = alone.cosines(query.targets).max(axis=1)
-        judged = _judge(alone, cosines, query, encoder, options, among=None)
-        yield from _make_scores(alone, cosines, judged, encoder)
+        else:
+            alone = Gallery((one.info,), one.vectors, np.zeros(1, int), ())
+            yield from _score(alone, query, encoder, options, among=None)[0]
 
 
 def resolve_precision(options: Options, encoder: Encoder) -> Options:
@@ -272,62 +256,53 @@ def _remember(sources: Iterable[tuple[Source, str]]) -> tuple[Iterable[tuple[Sou
     return watch(), pictures
 
 
-def _judge(
-    gallery: Gallery, cosines: np.ndarray, query: _Query, encoder: Encoder, options: Options, among: int | None = 0
-) -> Judgement | None:
-    if query.caption is None:
-        return None
-    return judge(gallery, cosines[:, None], query.targets, encoder, options.prompt, among=among)
-
-
-def _score_gallery(gallery: Gallery, query: _Query, encoder: Encoder, options: Options, *, words: bool) -> Result:
-    """Return a result whose scores stand in the gallery's order, without ranks."""
-    cosines = gallery.cosines(query.targets).max(axis=1)
-    judged = _judge(gallery, cosines, query, encoder, options)
-    result = Result(
+def _make_result(
+    gallery: Gallery, query: _Query, encoder: Encoder, options: Options, *, words: bool, heatmap: bool, thumbnails: bool
+) -> Result:
+    """Score a gallery, and add what was requested; it is not said how long that took."""
+    scores, judged = _score(gallery, query, encoder, options)
+    split, notes = None, (*encoder.notes, *query.notes)
+    if words and query.caption is not None and judged is not None:
+        scores, split, more = measure_words(scores, query.caption, gallery, judged, encoder, options.prompt)
+        notes = (*notes, *more)
+    if heatmap:
+        maps = compute_heatmaps(gallery.pictures, encoder, unit_mean(query.targets))
+        scores = [replace(score, heatmap=one) for score, one in zip(scores, maps, strict=True)]
+    if thumbnails:
+        small = [draw_thumbnail(picture.views) for picture in gallery.pictures]
+        scores = [replace(score, thumbnail=one) for score, one in zip(scores, small, strict=True)]
+    return Result(
         caption=query.caption,
         reference=query.reference,
         model=encoder.name,
         device=encoder.device,
-        scores=tuple(_make_scores(gallery, cosines, judged, encoder)),
+        scores=_rank(scores, encoder.logit_scale),
         rejected=gallery.rejected,
-        notes=(*encoder.notes, *query.notes),
+        notes=notes,
         seconds=0.0,
         verdict=judged.answers[0] if judged and judged.answers else None,
+        words=split,
         options=resolve_precision(options, encoder),
     )
-    if not words or query.caption is None or judged is None:
-        return result
-    count = len(split_words(query.caption))
-    if count > MAX_WORDS:
-        note = f"The caption has {count} words; what each adds is said up to {MAX_WORDS}."
-        return replace(result, notes=(*result.notes, note))
-    effects = measure_words(query.caption, gallery, cosines, judged, encoder, options.prompt)
-    added = [tuple(row) for row in effects.added.tolist()]
-    shuffled = [None] * len(added) if effects.shuffled is None else effects.shuffled.tolist()
-    return replace(
-        result,
-        words=effects.words,
-        scores=tuple(
-            replace(score, words=words, shuffled=mean)
-            for score, words, mean in zip(result.scores, added, shuffled, strict=True)
-        ),
-        notes=(*result.notes, ORDER_IGNORED) if effects.ignores_order else result.notes,
-    )
 
 
-def _make_scores(gallery: Gallery, cosines: np.ndarray, judged: Judgement | None, encoder: Encoder) -> list[Score]:
-    """Return a score for each picture, in the gallery's order and without rank."""
+def _score(
+    gallery: Gallery, query: _Query, encoder: Encoder, options: Options, among: int | None = 0
+) -> tuple[list[Score], Judgement | None]:
+    """Return a score for each picture, in the gallery's order and without rank, and how a caption is judged."""
+    cosines = gallery.cosines(query.targets).max(axis=1)
+    judged = None
+    if query.caption is not None:
+        judged = judge(gallery, cosines[:, None], query.targets, encoder, options.prompt, among=among)
     blank = [None] * len(cosines)
     percentiles = judged.percentiles[:, 0].tolist() if judged else blank
     verdicts = judged.verdicts[0] if judged and judged.verdicts else blank
-    with_clipscore = judged is not None and encoder.family == "clip"
-    return [
+    scores = [
         Score(
             name=picture.name,
             rank=0,
             cosine=cosine,
-            clipscore=clipscore(cosine) if with_clipscore else None,
+            clipscore=clipscore(cosine) if judged and encoder.family == "clip" else None,
             notes=picture.notes,
             percentile=percentile,
             verdict=verdict,
@@ -337,15 +312,7 @@ def _make_scores(gallery: Gallery, cosines: np.ndarray, judged: Judgement | None
             gallery.pictures, cosines.tolist(), percentiles, verdicts, strict=True
         )
     ]
-
-
-def _add_pictures(
-    scores: tuple[Score, ...], gallery: Gallery, query: _Query, encoder: Encoder, heatmap: bool, thumbnails: bool
-) -> list[Score]:
-    blank = [None] * len(scores)
-    maps = compute_heatmaps(gallery.pictures, encoder, unit_mean(query.targets)) if heatmap else blank
-    small = [draw_thumbnail(picture.views) for picture in gallery.pictures] if thumbnails else blank
-    return [replace(score, heatmap=a, thumbnail=b) for score, a, b in zip(scores, maps, small, strict=True)]
+    return scores, judged
 
 
 def _rank(scores: list[Score], logit_scale: float) -> tuple[Score, ...]:

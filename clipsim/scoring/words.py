@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from clipsim.embedding import Gallery, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.options import Prompt
 from clipsim.scoring.judge import Judgement
+from clipsim.scoring.results import Score
 
 SHUFFLES = 4  # orders of the same words that are tried
 # A model ignores the order where shuffling moves a score by less than this share of what it stands out by.
@@ -25,44 +26,36 @@ ORDER_IGNORED = (
 _UNSPACED = ((0x3000, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x0E00, 0x0E7F), (0xFF00, 0xFFEF))
 
 
-@dataclass(frozen=True)
-class WordEffects:
-    """What a caption's words and their order do to its cosine with n pictures.
-
-    Attributes:
-        words: the caption's.
-        added: the cosine less that without word j, shape (n, words).
-        shuffled: mean cosine of the same words in other orders, shape (n,); None for fewer than three different words.
-        ignores_order: whether the model hardly reads the order.
-    """
-
-    words: tuple[str, ...]
-    added: np.ndarray
-    shuffled: np.ndarray | None
-    ignores_order: bool
-
-
 def measure_words(
-    caption: str, gallery: Gallery, cosines: np.ndarray, judged: Judgement, encoder: Encoder, prompt: Prompt
-) -> WordEffects:
+    scores: list[Score], caption: str, gallery: Gallery, judged: Judgement, encoder: Encoder, prompt: Prompt
+) -> tuple[list[Score], tuple[str, ...] | None, tuple[str, ...]]:
     """Score the caption without each of its words, and with its words in other orders.
 
     Args:
-        caption: of `MAX_WORDS` at most.
+        scores: of the gallery's pictures, in its order.
+        caption: what they were scored against; of more than `MAX_WORDS` only a note says so.
         gallery: n pictures.
-        cosines: of each picture and the caption, shape (n,).
         judged: what they come to.
         encoder: the model that made both.
         prompt: how it reads captions.
+
+    Returns:
+        The scores with `words` and `shuffled`, the caption's words, and notes.
     """
     words = split_words(caption)
+    if len(words) > MAX_WORDS:
+        return scores, None, (f"The caption has {len(words)} words; what each adds is said up to {MAX_WORDS}.",)
     others = shuffle_words(words)
+    cosines = np.array([score.cosine for score in scores], np.float32)
     parts = gallery.cosines(encode_captions([*leave_one_out(words), *others], encoder, prompt))
     added, of_shuffled = cosines[:, None] - parts[:, : len(words)], parts[:, len(words) :]
-    if not others or not len(cosines):
-        return WordEffects(tuple(words), added, None, False)
-    ignored = ignores_order(cosines, of_shuffled, judged.typical, judged.percentiles[:, 0])
-    return WordEffects(tuple(words), added, of_shuffled.mean(axis=1), ignored)
+    means = of_shuffled.mean(axis=1).tolist() if others else [None] * len(scores)
+    ignored = bool(others) and ignores_order(cosines, of_shuffled, judged.typical, judged.percentiles[:, 0])
+    measured = [
+        replace(score, words=tuple(row), shuffled=mean)
+        for score, row, mean in zip(scores, added.tolist(), means, strict=True)
+    ]
+    return measured, tuple(words), (ORDER_IGNORED,) if ignored else ()
 
 
 def split_words(caption: str) -> list[str]:
@@ -100,11 +93,8 @@ def shuffle_words(words: list[str]) -> list[str]:
 def ignores_order(cosine: np.ndarray, of_shuffled: np.ndarray, typical: np.ndarray, percentile: np.ndarray) -> bool:
     """Tell whether the model hardly reads the order, by the pictures that the caption fits.
 
-    Args:
-        cosine: of each picture and the caption, shape (n,).
-        of_shuffled: of each picture and each shuffled caption, shape (n, k).
-        typical: mean cosine of each picture and unrelated captions, shape (n,).
-        percentile: of each picture, 0 to 100, shape (n,).
+    `cosine`, shape (n,), and `of_shuffled`, shape (n, k), are those of each picture with the caption and with its
+    shuffled forms; `typical` and `percentile`, shape (n,), are those of `Judgement`.
     """
     fits = (percentile >= FITS) & (cosine > typical)
     if not fits.any():
