@@ -96,8 +96,9 @@ def _make_heatmap(picture: PictureInfo, grids: np.ndarray, method: str) -> Heatm
     else:
         box, raw = (0.0, 0.0, 1.0, 1.0), _join([view.box for view in picture.views], grids, picture.size)
     low, high = float(raw.min()), float(raw.max())
+    values: np.ndarray = np.zeros(raw.shape)
     if high - low <= FLAT * max(abs(low), abs(high)):
-        high, values = low, np.zeros(raw.shape)
+        high = low
     else:
         values = np.round((raw.astype(np.float64) - low) / (high - low), DIGITS)
     return Heatmap(box, tuple(tuple(row) for row in values.tolist()), low, high, method)
