@@ -31,9 +31,7 @@ _CAPTIONS = "a CSV with the columns file and caption, COCO captions as JSON, or 
 def index(
     folder: Annotated[str, Argument(metavar="FOLDER", help=_SOURCE)],
     to: Annotated[str, Option(metavar="DIR", help="the collection's folder, made if it is missing; or an address")],
-    column: Annotated[
-        str | None, Option(help="of a Parquet file: names the pictures; default: path or the like")
-    ] = None,
+    column: Annotated[str | None, Option(help="of a Parquet file, with the paths; default: path or the like")] = None,
     model: Annotated[str | None, Option(help="of a new collection; default: auto", callback=common.check)] = None,
     framing: Annotated[Framing | None, Option(help="of a new collection, not tiles-best; default: crop")] = None,
     contrast: Annotated[Contrast | None, Option(help="of a new collection; default: as-is")] = None,

@@ -47,12 +47,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it and exit.")]
+
+
 @app.callback()
-def describe(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
+def describe(version: Version = False) -> None:
     """How well does this caption fit these pictures?"""
 
 
@@ -71,18 +70,12 @@ def models(format: TableOrJson = "table") -> None:
         print(json.dumps([asdict(model) for model in MODELS], indent=2))
         return
     head = ["name", "family", "licence", "width", "ImageNet", "COCO R@1", "cut-offs", "hub id"]
-    rows = [
-        [
-            model.name,
-            model.family,
-            model.licence,
-            str(model.width),
-            *("-" if figure is None else f"{figure:.1f}" for figure in (model.imagenet, model.coco)),
-            "yes" if files("clipsim.data").joinpath(f"calibration-{model.name}.json").is_file() else "-",
-            model.hub_id or "(installs with the requirements)",
-        ]
-        for model in MODELS
-    ]
+    rows = []
+    for model in MODELS:
+        figures = ["-" if figure is None else f"{figure:.1f}" for figure in (model.imagenet, model.coco)]
+        calibrated = files("clipsim.data").joinpath(f"calibration-{model.name}.json").is_file()
+        last = ["yes" if calibrated else "-", model.hub_id or "(installs with the requirements)"]
+        rows.append([model.name, model.family, model.licence, str(model.width), *figures, *last])
     show_table(head, rows, "<<<>>><<")
 
 

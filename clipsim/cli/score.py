@@ -18,10 +18,7 @@ Reference = Annotated[str | None, Option(metavar="IMAGE", help="compare with thi
 Words = Annotated[bool, Option("--words", help="say what each word of the caption adds")]
 Heatmaps = Annotated[str | None, Option(metavar="DIR", help="save pictures coloured where the caption is found")]
 Save = Annotated[str | None, Option(metavar="FILE", help="draw the pictures, best first, into this PNG, PDF or SVG")]
-Format = Annotated[
-    Literal["table", "json", "jsonl", "csv"],
-    Option(help="jsonl prints each picture once it is scored, in the order given and without rank"),
-]
+Format = Annotated[Literal["table", "json", "jsonl", "csv"], Option(help="jsonl: each picture once it is scored")]
 Captions = Annotated[list[str] | None, Option(metavar="TEXT", help="one of the captions; may be given several times")]
 CaptionsFile = Annotated[str | None, Option(metavar="FILE", help="with a caption a line; - for the standard input")]
 Models = Annotated[list[str], Option(help="one of the models; give two or more", callback=common.check)]

@@ -90,22 +90,21 @@ def print_answer(answer: Result | CaptionTable | Comparison, form: str) -> None:
     scored = answer.scores if isinstance(answer, Result) else answer.pictures
     if form == "json":
         print(to_json(answer))
-    elif scored and form == "csv":
-        print(to_csv(answer), end="")
-    elif scored:
-        show(to_blocks(answer))
     if not scored:
         raise ClipsimError(NOTHING)
+    if form == "csv":
+        print(to_csv(answer), end="")
+    elif form == "table":
+        show(to_blocks(answer))
 
 
 def print_lines(lines: Iterator[Score | Rejected], model: str) -> None:
     """Print each picture's score as a line of JSON as soon as it is there."""
-    scored = 0
+    scored = False
     for line in lines:
         if isinstance(line, Rejected):
             say(f"{line.name} {line.reason}.")
-        else:
-            scored += 1
+        scored |= isinstance(line, Score)
         print(to_json_line(line, model), flush=True)
     if not scored:
         raise ClipsimError(NOTHING)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clipsim.embedding import Rejected
-from clipsim.report.sentences import model_title, percent, percentile, whole_percent
+from clipsim.report.numbers import percent, percentile, whole_percent
+from clipsim.report.sentences import model_title
 from clipsim.scoring import CaptionTable, Comparison, Result, Score
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections

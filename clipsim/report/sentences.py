@@ -1,4 +1,4 @@
-"""Results in words: the answer, how far to trust it, what else to know, and figures as people read them."""
+"""Results in words: the answer, how far to trust it, and what else to know."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import PurePath
 from clipsim.encoders import STAND_IN
 from clipsim.images import SUFFIXES
 from clipsim.options import Options
+from clipsim.report.numbers import percent, percentile
 from clipsim.scoring import MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
 TREATMENT = ("framing", "contrast", "prompt")
@@ -163,23 +164,6 @@ def agreement(comparison: Comparison) -> str:
     words = {0.999: "in the same order", 0.7: "much alike", 0.3: "partly alike", -0.3: "with little in common"}
     alike = next((text for least, text in words.items() if value >= least), "in rather opposite orders")
     return f"{first} and {second} rank the pictures {alike} (rank correlation {value:.2f})."
-
-
-def percent(share: float) -> str:
-    """Return a share, 0 to 1, as a percentage with one decimal."""
-    return f"{share:.1%}".replace("%", " %")
-
-
-def whole_percent(share: float) -> str:
-    """Return a share, 0 to 1, as a whole percentage; 0 only if it is nothing."""
-    return "< 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
-
-
-def percentile(value: float) -> str:
-    """Return a percentile, 0 to 100: whole, but near the top as exact as need be, and never 0 or 100."""
-    if value >= 99.95:
-        return "> 99.9 %"
-    return "< 1 %" if value <= 0.5 else f"{value:.1f} %" if value >= 99.5 else f"{value:.0f} %"
 
 
 def _of_a_hundred(value: float) -> str:

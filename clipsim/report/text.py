@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from clipsim.report.export import SCORE_COLUMNS
-from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, percent, percentile, status, treatment
+from clipsim.report.numbers import percent, percentile
+from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, status, treatment
 from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Result
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections

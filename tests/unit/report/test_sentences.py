@@ -11,18 +11,8 @@ from support.results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, j
 from clipsim import Encoder, Result
 from clipsim.embedding import Rejected
 from clipsim.options import Framing, Options
-from clipsim.report.sentences import (
-    agreement,
-    answer,
-    figures,
-    label,
-    labels,
-    percentile,
-    remarks,
-    status,
-    titles,
-    trust,
-)
+from clipsim.report.numbers import percentile
+from clipsim.report.sentences import agreement, answer, figures, label, labels, remarks, status, titles, trust
 from clipsim.scoring import find_calibration
 
 

@@ -1,0 +1,18 @@
+"""Figures as people read them."""
+
+
+def percent(share: float) -> str:
+    """Return a share, 0 to 1, as a percentage with one decimal."""
+    return f"{share:.1%}".replace("%", " %")
+
+
+def whole_percent(share: float) -> str:
+    """Return a share, 0 to 1, as a whole percentage; 0 only if it is nothing."""
+    return "< 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+
+
+def percentile(value: float) -> str:
+    """Return a percentile, 0 to 100: whole, but near the top as exact as need be, and never 0 or 100."""
+    if value >= 99.95:
+        return "> 99.9 %"
+    return "< 1 %" if value <= 0.5 else f"{value:.1f} %" if value >= 99.5 else f"{value:.0f} %"
