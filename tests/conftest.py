@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import CHROMIUM, EXAMPLES, FLAGS, Server, paint, serving
+from support.hostile import File, make_bases
 
 import clipsim
+from benchmarks.performance.load import Caller, Served
+from benchmarks.performance.load import serving as serve_for_load
 from clipsim import Encoder
 from clipsim.embedding import VectorCache, use_cache
 
@@ -188,3 +191,20 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    with serve_for_load(folder, HF_HUB_OFFLINE="1", HF_HOME=str(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def caller(served: Served) -> Caller:
+    return Caller(served.url)
+
+
+@pytest.fixture(scope="session")
+def bases() -> list[File]:
+    return make_bases()

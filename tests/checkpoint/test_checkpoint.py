@@ -1,4 +1,4 @@
-"""What only the real CLIP ViT-B/32 can show: `pytest -m checkpoint`, where the hub or its cache is at hand."""
+"""What only the real CLIP ViT-B/32 can show: `pytest tests/checkpoint`, where the hub or its cache is at hand."""
 
 from pathlib import Path
 
