@@ -14,7 +14,6 @@ from gradio.context import LocalContext
 from gradio.events import api as add_endpoint
 from gradio_client.utils import python_type_to_json_schema
 
-from clipsim.collections import Filters
 from clipsim.encoders import MODELS
 from clipsim.errors import CaptionError, ChoiceError, UsageError
 from clipsim.options import Options
@@ -38,8 +37,7 @@ class Api:
 
     def __init__(self, service: Service, collections: ServerCollections) -> None:
         """Answer by `service`, and search in `collections`."""
-        self._service = service
-        self._collections = collections
+        self._service, self._collections = service, collections
 
     def similarity(
         self,
@@ -139,8 +137,7 @@ class Api:
             precision: "auto", "full" or "half".
 
         Returns:
-            results (one for each model, as /similarity gives it), pictures (by mean rank), agreement (rank
-            correlation).
+            results (of each model, as /similarity gives it), pictures (by mean rank), agreement (rank correlation).
         """
         question = self._ask(pictures, [caption], [model, other], framing, contrast, prompt, precision)
         return self._service.answer_models(question, other)
@@ -183,8 +180,8 @@ class Api:
         texts = [collection, caption, like, path, after, before]
         if not all(isinstance(text, str | None) for text in texts) or not isinstance(top, int | float):
             raise UsageError(WRONG_FORM)
-        filters: Filters = {"path": path, "after": after, "before": before}
-        return self._collections.search(collection or "", caption, like, top, **filters).to_dict()
+        found = self._collections.search(collection or "", caption, like, top, path=path, after=after, before=before)
+        return found.to_dict()
 
     def collections(self) -> dict[str, Any]:
         """List the collections that this server was started with.
@@ -223,9 +220,8 @@ class Api:
         if not all(isinstance(caption, str | None) for caption in captions):
             raise CaptionError("The caption is not text: send a string.")
         known = ["auto", *(row.name for row in MODELS)]
-        for model in models:
-            if model not in known:
-                raise ChoiceError("model", model, known)
+        for unknown in (model for model in models if model not in known):
+            raise ChoiceError("model", unknown, known)
         return Question(items, captions[0] if captions else None, None, models[0], Options(*options))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -39,13 +40,12 @@ def keep_quiet() -> None:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it says what is wrong with a damaged file
 
 
+@dataclass
 class BodyLimit:
     """ASGI middleware: a call of more bytes than the limit is refused before it is read; uploads have their own."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        """Let calls of up to `limit` bytes through to `app`."""
-        self.app = app
-        self.limit = limit
+    app: ASGIApp
+    limit: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
@@ -70,11 +70,7 @@ class BodyLimit:
 
 
 class Checked(gr.Blocks):
-    """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read.
-
-    Attributes:
-        service: what answers the requests.
-    """
+    """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read."""
 
     def __init__(self, service: Service, title: str, kept_seconds: int) -> None:
         """Begin the layout of a page; uploaded and produced files are kept for `kept_seconds`."""

@@ -79,15 +79,15 @@ def build(service: Service | None = None) -> Checked:
             asked = event._data if isinstance(event._data, dict) else {}
             if not (asked.get("collection") and isinstance(asked["collection"], str)):
                 update, note = scoring.fill_in(asked.get("caption"), asked.get("model"))
-                return update | {address: render.banner(note)}
+                return update | {address: render.fill("banner.html", note=note)}
             try:
                 return searching.fill_in(asked["collection"], asked.get("caption"), asked.get("like"))
             except ClipsimError as error:
-                return {address: render.banner(str(error))}
+                return {address: render.fill("banner.html", note=str(error))}
 
         filled = [scoring.caption, scoring.model, address, *searching.filled]
         searching.search_after(address.submit(open_address, None, filled, **ASIDE))
-        page.load(lambda: render.banner(_read_first_note(service)), None, banner, **ASIDE)
+        page.load(lambda: render.fill("banner.html", note=_read_first_note(service)), None, banner, **ASIDE)
         Api(service, collections).add_to(page, queued)
     page.queue(max_size=service.limits.queue)
     return page

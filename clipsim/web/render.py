@@ -54,16 +54,11 @@ def stand_in_note(result: Result) -> str:
     return result.notes[0] if result.model == STAND_IN.name and result.notes else ""
 
 
-def banner(note: str) -> str:
-    """Show a note above everything else; nothing without one."""
-    return fill("banner.html", note=note)
-
-
 def scores(result: Result, calibration: Calibration | None) -> str:
     """Show the table of scores, and how far its verdicts can be trusted."""
     rows = [
         {column.title: title if column.name == "name" else column.cell(score) for column in report.SCORE_COLUMNS}
-        for score, title in _titled(result)
+        for score, title in titled(result)
     ]
     table = _table(f"Scores by {report.model_title(result)}", rows)
     return fill("scores.html", table=table, trust=report.trust(result, calibration))
@@ -81,14 +76,14 @@ def published(result: Result, figures: Mapping[str, float]) -> str:
         return ""
     rows = [
         {"Picture": title, "Published": f"{figures[score.name]:.3f}", "Computed here": f"{score.cosine:.3f}"}
-        for score, title in _titled(result)
+        for score, title in titled(result)
     ]
     return fill("published.html", table=_table("Published and computed", rows), reference=result.reference)
 
 
 def words(result: Result) -> str:
     """Show what each word adds: the caption in colour under each picture, and a table of words by pictures."""
-    shown = _titled(result)[:MOST_SHOWN] if result.words else []
+    shown = titled(result)[:MOST_SHOWN] if result.words else []
     most = max((abs(added) for score, _ in shown for added in score.words or ()), default=0) or 1
     caption = result.words or ()
     rows = [{"Word": word} for word in (*caption, "(the whole caption)", "(same words, other order)")]
@@ -103,7 +98,7 @@ def words(result: Result) -> str:
 
 def views(result: Result) -> str:
     """Show what went into the model, picture by picture, with all that was done to it."""
-    return fill("seen.html", figures=_titled(result)[:MOST_SHOWN], contrast=result.options.contrast, whole=WHOLE)
+    return fill("seen.html", figures=titled(result)[:MOST_SHOWN], contrast=result.options.contrast, whole=WHOLE)
 
 
 def several(table: CaptionTable) -> str:
@@ -123,23 +118,13 @@ def models(comparison: Comparison) -> str:
     return fill("models.html", table=_table("Two models on the same pictures", rows), agreement=comparison.agreement)
 
 
-def found(answer: SearchResult) -> str:
-    """Show what was searched for, among how many, and a link to the same search."""
-    return fill("found.html", answer=answer)
-
-
 def hits(answer: SearchResult) -> str:
     """Show the table of what was found, each with a link to more like it."""
-    rows = [
-        {
-            "Rank": str(hit.rank),
-            "Picture": hit.path,
-            "Cosine": f"{hit.cosine:.3f}",
-            "Better than": "" if hit.percentile is None else report.percentile(hit.percentile),
-            "Verdict": hit.verdict or "",
-        }
-        for hit in answer.hits
-    ]
+    rows = []
+    for hit in answer.hits:
+        better = "" if hit.percentile is None else report.percentile(hit.percentile)
+        figures = {"Cosine": f"{hit.cosine:.3f}", "Better than": better, "Verdict": hit.verdict or ""}
+        rows.append({"Rank": str(hit.rank), "Picture": hit.path, **figures})
     return fill("hits.html", table=_table(f"Found by {answer.model}", rows), answer=answer)
 
 
@@ -151,5 +136,6 @@ def _table(caption: str, rows: Sequence[Mapping[str, str]], head_column: str = "
     return {"caption": caption, "heads": titles, "rows": cells, "head_column": head_column}
 
 
-def _titled(result: Result) -> list[tuple[Score, str]]:
+def titled(result: Result) -> list[tuple[Score, str]]:
+    """Return every score with its picture's title, best first."""
     return list(zip(result.scores, report.titles([score.name for score in result.scores]), strict=True))

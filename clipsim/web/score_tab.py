@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ import gradio as gr
 import pandas as pd
 
 from clipsim import report
-from clipsim.embedding import Item, Progress
+from clipsim.embedding import Item
 from clipsim.encoders import MODELS, STAND_IN
 from clipsim.errors import ClipsimError
-from clipsim.images import Source, read
+from clipsim.images import read
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options
-from clipsim.scoring import CaptionTable, Comparison, Result, find_calibration, overlay
+from clipsim.scoring import Result, find_calibration, overlay
 from clipsim.web import render
 from clipsim.web.examples import CAPTION, REFERENCE, read_examples
 from clipsim.web.guard import sentences
@@ -32,23 +33,15 @@ Uploads = list[tuple[str | None, str | None]] | None  # what gr.Gallery hands ov
 
 
 class ScoreTab:
-    """The tab's components, and what happens when they are used.
-
-    Attributes:
-        caption: where the caption is written.
-        model: where the model is chosen.
-    """
+    """The tab's components, and what happens when they are used; an address fills in `caption` and `model`."""
 
     def __init__(self, service: Service, banner: gr.HTML, queued: dict[str, Any]) -> None:
         """Lay the tab out; to be called inside it. What runs a model waits in the queue `queued`."""
-        self._service = service
-        self._banner = banner
-        self._queued = queued
+        self._service, self._banner, self._queued = service, banner, queued
         asked, titles, self._published = read_examples()
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300, elem_id="asking"):
                 self._lay_out_question()
-                self._lay_out_options()
                 filled = [self._pictures, self._compare, self.caption, self._reference]
                 look: dict[str, Any] = {"label": "Examples: one click scores them", "elem_id": "examples"}
                 self._examples = gr.Examples(asked, filled, cache_examples=False, example_labels=titles, **look)
@@ -67,9 +60,6 @@ class ScoreTab:
         self._reference = gr.Gallery(label="Reference image", elem_id="reference", visible=False, **single)
         self.model = gr.Dropdown(model_choices(), value="auto", label="Model", elem_id="model")
         self._button = gr.Button("Score", variant="primary", elem_id="score")
-
-    def _lay_out_options(self) -> None:
-        """Lay out what most visitors never need."""
         prompts = {name: _describe(templates) for name, templates in PROMPTS.items()}
         with gr.Accordion("More ways to look", open=False, elem_id="more"):
             label, info = "Other captions, one a line", "Scored beside the first: captions by pictures, as a table"
@@ -155,22 +145,33 @@ class ScoreTab:
     ) -> Update:
         """Score pictures against a caption, or against a reference image, and rank them."""
         with sentences():
-            options: list[Any] = [framing, contrast, prompt, precision]
-            question = self._ask(pictures, compare, caption, reference, model, *options)
+            question = self._ask(pictures, compare, caption, reference, model, framing, contrast, prompt, precision)
             question = replace(question, words=True, heatmap=where, thumbnails=True)
             lines = [line for line in (others or "").splitlines() if line.strip() and not question.reference]
             progress(0, desc="Loading the model")
-            counted = _count(progress)
+            counted = partial(_count, progress, None)
             comparison = self._service.answer_models(question, second, counted) if second else None
             result = comparison.results[0] if comparison else self._service.answer(question, counted)
             table = self._service.answer_captions(question, [caption, *lines], counted) if lines else None
-            return self._show(question, result, table, comparison)
+            known = find_calibration(self._service.encoder(model, question.options.precision))
+            maps = _overlay_heatmaps(result)
+            return {
+                self._status: render.status(result),
+                self._ranked: _rank(result),
+                self._bars: _draw_bars(result),
+                self._table: render.scores(result, known),
+                **self._write_files(result),
+                self._remarks: render.remarks(result),
+                self._compared: render.published(result, self._published),
+                self._banner: render.fill("banner.html", note=render.stand_in_note(result)),
+                self._words: render.words(result),
+                self._maps: gr.Gallery(maps, visible=bool(maps)),
+                self._views: render.views(result),
+                self._several: render.several(table) if table else "",
+                self._models: render.models(comparison) if comparison else "",
+            }
 
-    def _score_live(
-        self,
-        data: dict[Any, Any],
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Iterator[Update]:
+    def _score_live(self, data: dict[Any, Any], progress: gr.Progress = gr.Progress()) -> Iterator[Update]:  # noqa: B008
         """Score as `score` does; before it, show the best so far of a gallery that takes long."""
         pictures: list[Any] = data[self._pictures] or []
         total, count, since = len(pictures), FIRST_SHOWN, time.monotonic()
@@ -178,7 +179,7 @@ class ScoreTab:
             with sentences():
                 asked = (self._compare, self.caption, self._reference, self.model, *self._options)
                 question = self._ask(pictures[:count], *(data[one] for one in asked))
-                result = self._service.answer(question, _count(progress, total), may_be_empty=True)
+                result = self._service.answer(question, partial(_count, progress, total), may_be_empty=True)
             if result.scores and time.monotonic() - since > PATIENCE:
                 yield {self._status: render.status_so_far(count, total), self._ranked: _rank(result)}
                 since = time.monotonic()
@@ -202,30 +203,7 @@ class ScoreTab:
     def _receive(self, pictures: Uploads) -> list[Item]:
         return [self._service.receive(path) for path, _ in pictures or []]
 
-    def _show(
-        self, question: Question, result: Result, table: CaptionTable | None, comparison: Comparison | None
-    ) -> Update:
-        known = find_calibration(self._service.encoder(question.model, question.options.precision))
-        maps = _overlay_heatmaps(result)
-        csv, json = self._write_files(result)
-        return {
-            self._status: render.status(result),
-            self._ranked: _rank(result),
-            self._bars: _draw_bars(result),
-            self._table: render.scores(result, known),
-            self._csv: str(csv),
-            self._json: str(json),
-            self._remarks: render.remarks(result),
-            self._compared: render.published(result, self._published),
-            self._banner: render.banner(render.stand_in_note(result)),
-            self._words: render.words(result),
-            self._maps: gr.Gallery(maps, visible=bool(maps)),
-            self._views: render.views(result),
-            self._several: render.several(table) if table else "",
-            self._models: render.models(comparison) if comparison else "",
-        }
-
-    def _write_files(self, result: Result) -> tuple[Path, Path]:
+    def _write_files(self, result: Result) -> Update:
         """Write CSV and JSON to download; the JSON without thumbnails, which are for the page."""
         folder = self._service.uploads / secrets.token_hex(16)  # below it, so that it is cleared away like an upload
         folder.mkdir(parents=True)
@@ -233,7 +211,7 @@ class ScoreTab:
         plain = replace(result, scores=tuple(replace(score, thumbnail=None) for score in result.scores))
         csv.write_text(report.to_csv(plain), encoding="utf-8", errors="replace")
         json.write_text(report.to_json(plain), encoding="utf-8", errors="replace")
-        return csv, json
+        return {self._csv: str(csv), self._json: str(json)}
 
     def _switch(self, compare: str) -> Update:
         by_caption = compare == CAPTION
@@ -260,42 +238,33 @@ def _describe(templates: Sequence[str]) -> str:
     return "the caption itself" if templates[0] == "{}" else f"“{templates[0].format('…')}”"
 
 
-def _count(progress: gr.Progress, of: int | None = None) -> Progress:
-    """Return what counts scored pictures on the page, where there are others to come of `of` in all."""
-
-    def count(done: int, total: int) -> None:
-        progress((done, of or total), desc="Scoring", unit="pictures")
-
-    return count
+def _count(progress: gr.Progress, of: int | None, done: int, total: int) -> None:
+    """Count scored pictures on the page, where there are others to come of `of` in all."""
+    progress((done, of or total), desc="Scoring", unit="pictures")
 
 
 def _rank(result: Result) -> list[tuple[Any, str]]:
-    """Return pictures and labels, best first."""
-    sources = [_view(result.pictures[score.name], score.name) for score in result.scores]
-    return list(zip(sources, report.labels(result), strict=True))
-
-
-def _view(source: Source, name: str) -> Any:
-    """Return the file itself, or the decoded picture where browsers do not show its format."""
-    shown = isinstance(source, Path) and source.suffix.lower() in SHOWN_BY_BROWSERS
-    return str(source) if shown else read(source, name).image
+    """Return files, or decoded pictures where browsers do not show their format, and labels, best first."""
+    ranked: list[tuple[Any, str]] = []
+    for score, label in zip(result.scores, report.labels(result), strict=True):
+        source = result.pictures[score.name]
+        shown = isinstance(source, Path) and source.suffix.lower() in SHOWN_BY_BROWSERS
+        ranked.append((str(source) if shown else read(source, score.name).image, label))
+    return ranked
 
 
 def _overlay_heatmaps(result: Result) -> list[tuple[Any, str]]:
     """Return the pictures with their heatmaps laid over them, and their labels."""
-    return [
-        (
-            overlay(read(result.pictures[score.name], score.name).image, score.heatmap),
-            f"{label} · {score.verdict}" if score.verdict else label,
-        )
-        for score, label in zip(result.scores, report.labels(result), strict=True)
-        if score.heatmap
-    ]
+    overlaid: list[tuple[Any, str]] = []
+    for score, label in zip(result.scores, report.labels(result), strict=True):
+        if score.heatmap:
+            picture = overlay(read(result.pictures[score.name], score.name).image, score.heatmap)
+            overlaid.append((picture, f"{label} · {score.verdict}" if score.verdict else label))
+    return overlaid
 
 
 def _draw_bars(result: Result) -> gr.BarPlot:
-    titles = report.titles([score.name for score in result.scores])
-    names = [f"{score.rank} · {title}" for score, title in zip(result.scores, titles, strict=True)]
+    names = [f"{score.rank} · {title}" for score, title in render.titled(result)]
     cosines = [round(score.cosine, 3) for score in result.scores]
     figures = [report.figures(score) for score in result.scores]
     reach: list[float | None] = [min(cosines[-1] * 1.1, 0), max(cosines[0] * 1.1, 0.05)]  # from zero

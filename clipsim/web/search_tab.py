@@ -26,21 +26,26 @@ Update = dict[Any, Any]  # new values by component; what is not in it stays as i
 
 
 class SearchTab:
-    """The tab's components, and what happens when they are used.
-
-    Attributes:
-        filled: what an address or a kept collection fills in, on both tabs.
-    """
+    """The tab's components, and what happens when they are used; `filled` are those that an address fills in."""
 
     def __init__(self, collections: ServerCollections, tabs: gr.Tabs, queued: dict[str, Any]) -> None:
         """Lay the tab out; to be called inside it. Searches wait in the queue `queued`."""
-        self._collections = collections
-        self._tabs = tabs
+        self._collections, self._tabs = collections, tabs
+        names = [*collections.folders]
+        first, ready = (names[0], "search_ready.html") if names else (None, "search_empty.html")
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300, elem_id="searching"):
-                self._lay_out_question()
+                self._collection = gr.Dropdown(names, value=first, label="Collection", elem_id="collection")
+                self._caption = gr.Textbox(label="Caption", placeholder=EXAMPLE, lines=1, elem_id="search-caption")
+                self._button = gr.Button("Search", variant="primary", elem_id="search")
+                with gr.Accordion("Narrow it down", open=False, elem_id="narrow"):
+                    self._filters = _lay_out_filters()
             with gr.Column(scale=3, min_width=300, elem_id="found"):
-                self._lay_out_answer()
+                text = render.fill(ready, variable=VARIABLE)
+                self._status = gr.HTML(text, label="Status", elem_id="search-status", padding=False)
+                self._like_button = gr.Button("More like this", visible=False, size="sm", elem_id="more-like")
+                self._pictures = gr.Gallery(label="Found pictures", columns=3, elem_id="hits", **SHOWN)
+                self._table = gr.HTML(label="Results", elem_id="hits-table", padding=False)
         # not gr.State, for which clients keep a connection open that lets no script end
         self._paths, self._like = gr.JSON(value=[], visible=False), gr.Textbox(visible=False)
         self.filled = [tabs, self._collection, self._caption, self._like, self._status]
@@ -57,38 +62,12 @@ class SearchTab:
         self._pictures.select(self._select, self._paths, [self._like, self._like_button], **ASIDE)
         self._like_button.click(lambda data: self._answer(data, None, data[self._like]), **self._search)
 
-    def _lay_out_question(self) -> None:
-        names = [*self._collections.folders]
-        first = names[0] if names else None
-        self._collection = gr.Dropdown(names, value=first, label="Collection", elem_id="collection")
-        self._caption = gr.Textbox(label="Caption", placeholder=EXAMPLE, lines=1, elem_id="search-caption")
-        self._button = gr.Button("Search", variant="primary", elem_id="search")
-        with gr.Accordion("Narrow it down", open=False, elem_id="narrow"):
-            self._filters = {
-                "top": gr.Slider(1, MOST, value=20, step=1, label="Results", elem_id="top"),
-                "path": gr.Textbox(label="Path", info="* and ? as in a shell: 2026/*.jpg", elem_id="path"),
-                "after": gr.Textbox(label="Written on or after", info="a date, such as 2026-03-31", elem_id="after"),
-                "before": gr.Textbox(label="Written before", info="a date", elem_id="before"),
-            }
-
-    def _lay_out_answer(self) -> None:
-        ready = "search_ready.html" if self._collections.folders else "search_empty.html"
-        text = render.fill(ready, variable=VARIABLE)
-        self._status = gr.HTML(text, label="Status", elem_id="search-status", padding=False)
-        self._like_button = gr.Button("More like this", visible=False, size="sm", elem_id="more-like")
-        self._pictures = gr.Gallery(label="Found pictures", columns=3, elem_id="hits", **SHOWN)
-        self._table = gr.HTML(label="Results", elem_id="hits-table", padding=False)
-
     def search_after(self, event: Any) -> None:
         """Search once an event that calls `fill_in` has succeeded, if that filled in what to search for."""
         event.success(self._follow, **self._search)
 
     def fill_in(self, collection: str, caption: Any, like: Any) -> Update:
-        """Return the tab filled in with what the page's address asks for.
-
-        Raises:
-            ClipsimError: the collection is not known, or cannot be opened.
-        """
+        """Return the tab filled in with what the page's address asks for; raise as `ServerCollections.open`."""
         texts = [text if isinstance(text, str) else "" for text in (caption, like)]
         return self._choose(collection) | dict(zip((self._caption, self._like), texts, strict=True))
 
@@ -117,7 +96,7 @@ class SearchTab:
         labels = [report.label(hit.rank, title, hit.cosine) for hit, title in zip(found.hits, titles, strict=True)]
         pictures = [Image.open(BytesIO(hit.thumbnail)) for hit in found.hits]
         return {
-            self._status: render.found(found),
+            self._status: render.fill("found.html", answer=found),
             self._pictures: gr.Gallery(list(zip(pictures, labels, strict=True)), selected_index=None),
             self._table: render.hits(found),
             self._paths: [hit.path for hit in found.hits],
@@ -126,5 +105,13 @@ class SearchTab:
 
     def _select(self, paths: list[str], event: gr.SelectData) -> Update:
         path = paths[event.index]
-        button = gr.Button(f"More like {path.rpartition('/')[2]}", visible=True)
-        return {self._like: path, self._like_button: button}
+        return {self._like: path, self._like_button: gr.Button(f"More like {path.rpartition('/')[2]}", visible=True)}
+
+
+def _lay_out_filters() -> dict[str, Any]:
+    return {
+        "top": gr.Slider(1, MOST, value=20, step=1, label="Results", elem_id="top"),
+        "path": gr.Textbox(label="Path", info="* and ? as in a shell: 2026/*.jpg", elem_id="path"),
+        "after": gr.Textbox(label="Written on or after", info="a date, such as 2026-03-31", elem_id="after"),
+        "before": gr.Textbox(label="Written before", info="a date", elem_id="before"),
+    }

@@ -12,13 +12,12 @@ import secrets
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from clipsim.collections import Collection, EmbeddingConfig, Filters, Hit, Manifest, index_folder
+from clipsim.collections import Collection, Filters, Hit, Manifest, index_folder
 from clipsim.embedding import Item, name_sources
-from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images import SUFFIXES, Location, locate
 from clipsim.options import Precision
@@ -32,14 +31,9 @@ _OWN = re.compile(r"own-[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search came to.
+    """What a search of a collection of so many `pictures` came to: `hits`, best first.
 
-    Attributes:
-        collection: its name.
-        pictures: how many there are in it.
-        caption, like: what was searched for, or the path of the picture of which there should be more; one is None.
-        model: name of the encoder.
-        hits: best first.
+    It was for a caption, or for more like the picture of that path in the collection; the other is None.
     """
 
     collection: str
@@ -47,7 +41,7 @@ class SearchResult:
     caption: str | None
     like: str | None
     model: str
-    hits: list[Hit] = field(repr=False)
+    hits: list[Hit]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; thumbnails are data: addresses."""
@@ -57,10 +51,7 @@ class SearchResult:
 
 
 def folders_from_environment() -> dict[str, Location]:
-    """Return the folders and addresses in `CLIPSIM_COLLECTIONS`, by their own names.
-
-    Several are separated as in PATH (":" on Linux).
-    """
+    """Return the folders and addresses in `CLIPSIM_COLLECTIONS`, separated as in PATH, by their own names."""
     parts = re.split(f"{re.escape(os.pathsep)}(?!//)", os.environ.get(VARIABLE, ""))  # not within s3://
     given = [locate(part.strip()) for part in parts if part.strip()]
     full = [path.absolute() if isinstance(path, Path) else path for path in given]
@@ -69,17 +60,11 @@ def folders_from_environment() -> dict[str, Location]:
 
 
 class ServerCollections:
-    """The collections of one server, each opened once.
-
-    Attributes:
-        folders: those that the server was started with, by name.
-    """
+    """The collections of one server, each opened once; `folders` are those that it was started with, by name."""
 
     def __init__(self, service: Service, folders: Mapping[str, Location], kept_seconds: float = KEPT_SECONDS) -> None:
         """Search with the encoders of `service`, and keep what visitors have below its upload folder for a while."""
-        self.folders = folders
-        self._service = service
-        self._kept_seconds = kept_seconds
+        self.folders, self._service, self._kept_seconds = folders, service, kept_seconds
         self._open: dict[str, Collection] = {}
         self._opening = threading.Lock()
 
@@ -92,11 +77,7 @@ class ServerCollections:
                 raise ClipsimError(f"{VARIABLE}: {error}") from error
 
     def open(self, name: str) -> Collection:
-        """Return the collection of that name as it is on disk now.
-
-        Raises:
-            ClipsimError: the name is not known, or the collection is damaged.
-        """
+        """Return the collection of that name as it is on disk now; raise if the name is not known, or it is damaged."""
         folder = self._find(name)
         with self._opening:
             collection = self._open.get(name)
@@ -107,9 +88,7 @@ class ServerCollections:
     def search(
         self, name: str, caption: str | None = None, like: str | None = None, top: float = 20, **only: Unpack[Filters]
     ) -> SearchResult:
-        """Find the pictures of a collection that fit a caption best, or that are most like one of its own.
-
-        An empty filter is none.
+        """Find the pictures of a collection that fit a caption best, or are most like one; an empty filter is none.
 
         Raises:
             CaptionError: neither or both of caption and like, or the caption is too long or no text.
@@ -128,7 +107,10 @@ class ServerCollections:
         if caption is None:
             hits = collection.similar(str(like), top, **keywords)
         else:
-            hits = collection.search(caption, self._encoder(config), top, **keywords)
+            encoder, precision = self._service.encoder("auto"), config.options.precision
+            if (encoder.name, encoder.precision) != (config.model, precision):  # what the page runs on is loaded once
+                encoder = self._service.encoder(config.origin, precision)
+            hits = collection.search(caption, encoder, top, **keywords)
         return SearchResult(name, len(collection), caption, like or None, config.model, hits)
 
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
@@ -169,12 +151,6 @@ class ServerCollections:
         if not self.folders:
             raise ClipsimError(f"There are no collections on this server: {VARIABLE} names them when it starts.")
         raise ClipsimError(f"The collection “{name[:60]}” is not known: use {', '.join(self.folders)}.")
-
-    def _encoder(self, config: EmbeddingConfig) -> Encoder:
-        """Return the collection's model; where that is what the page runs on, it is not loaded twice."""
-        auto = self._service.encoder("auto")
-        same = (auto.name, auto.precision) == (config.model, config.options.precision)
-        return auto if same else self._service.encoder(config.origin, config.options.precision)
 
     def _forget(self, name: str, folder: Path) -> None:
         with self._opening:

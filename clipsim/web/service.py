@@ -11,19 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from clipsim import scoring
 from clipsim.embedding import Item, Progress, Rejected, VectorCache, use_cache
 from clipsim.encoders import Encoder, load
 from clipsim.errors import ClipsimError, ImageError, LimitError
 from clipsim.options import Options, Precision
-from clipsim.scoring import (
-    CaptionTable,
-    Comparison,
-    Result,
-    compare_models,
-    encode_background,
-    score_captions,
-    score_images,
-)
+from clipsim.scoring import CaptionTable, Comparison, Result
 from clipsim.settings import Limits
 
 KEPT_MODELS = 2  # in memory at once; the one that was used longest ago goes first
@@ -31,13 +24,7 @@ KEPT_MODELS = 2  # in memory at once; the one that was used longest ago goes fir
 
 @dataclass(frozen=True)
 class Question:
-    """What one request asks.
-
-    Attributes:
-        pictures: as `Service.receive` gives them; so is the reference.
-        model: a name as `clipsim.load` takes it.
-        caption, reference, options, words, heatmap, thumbnails: as in `clipsim.score_images`.
-    """
+    """What one request asks: pictures and reference as `Service.receive` gives them, the rest as in `score_images`."""
 
     pictures: Sequence[Item]
     caption: str | None
@@ -50,28 +37,18 @@ class Question:
 
 
 class Service:
-    """What answers every request of one server.
-
-    Attributes:
-        limits: how much one request may ask.
-        uploads: the folder below which every file that was sent lies.
-    """
+    """What answers every request of one server: within `limits`, of files that lie below the folder `uploads`."""
 
     def __init__(self, limits: Limits, uploads: Path, load_encoder: Callable[..., Encoder] = load) -> None:
         """Take `load_encoder` in place of `clipsim.load`; nothing is loaded before it is needed."""
-        self.limits = limits
-        self.uploads = uploads
+        self.limits, self.uploads = limits, uploads
         self._load = load_encoder
         self._cache = VectorCache(limits.cache_bytes)
         self._encoders: dict[tuple[str, str], Encoder] = {}  # by the name and precision that were asked for
         self._choosing = threading.Lock()
 
     def encoder(self, name: str, precision: Precision = "auto") -> Encoder:
-        """Return the encoder of that name and precision, one for all visitors.
-
-        Raises:
-            EncoderError: as `clipsim.load`.
-        """
+        """Return the encoder of that name and precision, one for all visitors; raise as `clipsim.load`."""
         chosen = (name, precision)
         with self._choosing:
             encoder = self._encoders.pop(chosen, None)
@@ -94,7 +71,7 @@ class Service:
             with suppress(ClipsimError):  # the first request meets the same error and shows it
                 encoder = self.encoder("auto")
                 encoder.encode_texts(["a photo"])
-                encode_background(encoder)
+                scoring.encode_background(encoder)
 
         threading.Thread(target=read_weights, daemon=True, name="preload").start()
 
@@ -117,7 +94,7 @@ class Service:
         """
         keywords = self._prepare(question, progress)
         encoder = self.encoder(question.model, question.options.precision)
-        result = score_images(question.pictures, question.caption, encoder, **keywords)
+        result = scoring.score_images(question.pictures, question.caption, encoder, **keywords)
         if not may_be_empty:
             _check_answered(result.scores, result.rejected)
         return result
@@ -125,26 +102,19 @@ class Service:
     def answer_captions(
         self, question: Question, captions: Sequence[str], progress: Progress | None = None
     ) -> CaptionTable:
-        """Score the pictures against several captions instead.
-
-        Raises:
-            ClipsimError: as `answer`, and more captions than the limits allow.
-        """
+        """Score the pictures against several captions instead; raise as `answer`, and for too many captions."""
         self.check_size(question.pictures, captions)
-        encoder, check = self.encoder(question.model, question.options.precision), self._in_time(progress)
-        table = score_captions(question.pictures, captions, encoder, options=question.options, progress=check)
+        options, check = question.options, self._in_time(progress)
+        encoder = self.encoder(question.model, options.precision)
+        table = scoring.score_captions(question.pictures, captions, encoder, options=options, progress=check)
         _check_answered(table.pictures, table.rejected)
         return table
 
     def answer_models(self, question: Question, other: str, progress: Progress | None = None) -> Comparison:
-        """Score the pictures by the `other` model too, side by side.
-
-        Raises:
-            ClipsimError: as `answer`, and the same model twice.
-        """
+        """Score the pictures by the `other` model too, side by side; raise as `answer`, and for the same model."""
         keywords = self._prepare(question, progress)
         encoders = [self.encoder(model, question.options.precision) for model in (question.model, other)]
-        comparison = compare_models(question.pictures, question.caption, encoders, **keywords)
+        comparison = scoring.compare_models(question.pictures, question.caption, encoders, **keywords)
         _check_answered(comparison.pictures, comparison.results[0].rejected)
         return comparison
 
@@ -180,16 +150,12 @@ class Service:
 
     def _check_upload(self, path: str) -> Path:
         """Return the path of a file below the upload folder; a caller of the API can put any string in its place."""
-        try:
-            file = Path(path)
-            inside = file.resolve().is_relative_to(self.uploads.resolve())
-            size = file.stat().st_size if inside else 0
-        except (OSError, ValueError):
-            inside = False
-        if not inside:
-            raise ImageError(Path(path).name, "was not uploaded: upload it first, then score it.")
-        self._check_bytes(file.name, size)
-        return file
+        file = Path(path)
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if file.resolve().is_relative_to(self.uploads.resolve()):
+                self._check_bytes(file.name, file.stat().st_size)
+                return file
+        raise ImageError(file.name, "was not uploaded: upload it first, then score it.")
 
     def _decode_address(self, address: str) -> bytes:
         """Return the bytes in a data: address (RFC 2397) in base64."""
