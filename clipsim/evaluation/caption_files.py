@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from clipsim.errors import CaptionError
 from clipsim.images import FILE_COLUMNS
@@ -37,7 +36,12 @@ def read_captions(path: str | Path) -> list[Captioned]:
     Raises:
         CaptionError: the file cannot be read, is in none of these layouts, or has no captions.
     """
-    text = _read_text(Path(path))
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CaptionError(f"{path} is not text in UTF-8: give {_LAYOUTS}.") from error
+    except (OSError, ValueError) as error:
+        raise CaptionError(f"{path} cannot be read: give {_LAYOUTS}.") from error
     first = next((line for line in text.splitlines() if line.strip()), "")
     if first.lstrip().startswith(("{", "[")):
         pairs = _parse_coco(text, path)
@@ -49,15 +53,6 @@ def read_captions(path: str | Path) -> list[Captioned]:
     if not captioned:
         raise CaptionError(f"{path} has no captions: give {_LAYOUTS}.")
     return captioned
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CaptionError(f"{path} is not text in UTF-8: give {_LAYOUTS}.") from error
-    except (OSError, ValueError) as error:
-        raise CaptionError(f"{path} cannot be read: give {_LAYOUTS}.") from error
 
 
 def _parse_tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
@@ -76,29 +71,20 @@ def _parse_csv(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
         rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         try:
             header = [re.sub(r"[\s_-]", "", name).lower() for name in next((row for row in rows if row), [])]
-            file, caption = (_find_column(header, names) for names in (FILE_COLUMNS, CAPTION_COLUMNS))
-            if file is not None and caption is not None:
-                yield from _read_rows(rows, file, caption, path)
-                return
+            found = [[name for name in names if name in header] for names in (FILE_COLUMNS, CAPTION_COLUMNS)]
+            if not all(found):
+                continue
+            file, caption = (header.index(names[0]) for names in found)
+            for row in rows:
+                if len(row) > max(file, caption):
+                    yield row[file], row[caption]
+                elif any(row):
+                    flaw = "has fewer columns than the first: quote or complete it."
+                    raise CaptionError(f"Line {rows.line_num} of {path} {flaw}")
+            return
         except csv.Error as error:
             raise CaptionError(f"Line {rows.line_num} of {path} is not CSV ({error}): give {_LAYOUTS}.") from error
     raise CaptionError(f"{path} does not begin with the names of columns for files and captions: give {_LAYOUTS}.")
-
-
-def _find_column(header: list[str], names: tuple[str, ...]) -> int | None:
-    """Return the place of the first of these names that the header has."""
-    return next((header.index(name) for name in names if name in header), None)
-
-
-def _read_rows(rows: Any, file: int, caption: int, path: str | Path) -> Iterator[tuple[str, str]]:
-    """Yield file and caption of each row that is not empty."""
-    for row in rows:
-        if len(row) > max(file, caption):
-            yield row[file], row[caption]
-        elif any(row):
-            raise CaptionError(
-                f"Line {rows.line_num} of {path} has fewer columns than the first: quote or complete it."
-            )
 
 
 def _parse_coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
@@ -117,5 +103,4 @@ def _parse_coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
 
 def abbreviate(names: list[str], count: int = 5) -> str:
     """Return the first few names, and how many more there are."""
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

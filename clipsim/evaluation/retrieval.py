@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy  # its parts load when they are used
 
-from clipsim.embedding import encode_captions
+from clipsim.embedding import Progress, encode_captions
+from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError
 from clipsim.evaluation.caption_files import Captioned, abbreviate, read_captions
 from clipsim.options import Options, Prompt
 
 if TYPE_CHECKING:
     from clipsim.collections import Collection
-    from clipsim.embedding import Progress
-    from clipsim.encoders import Encoder
 
 CUTOFFS = (1, 5, 10)
 BLOCK = (1_024, 4_096)  # captions, pictures: a block of cosines takes 32 MB in double and 16 MB in single
@@ -43,14 +42,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """How well the right one is found, one way.
+    """How well `queries` captions, or pictures, find the right one `among` others; the best rank is 1.
 
-    Attributes:
-        queries: how many captions, or pictures, were looked for.
-        among: how many there were to find.
-        recall: for each k of `CUTOFFS`, the share of the queries whose right one was among the k best, 0 to 1.
-        median_rank: 1 is the best.
-        mean_reciprocal_rank: 0 to 1.
+    `recall` holds, for each k of `CUTOFFS`, the share of the queries whose right one was among the k best, 0 to 1.
     """
 
     queries: int
@@ -62,12 +56,9 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Both ways, and what they were measured on.
+    """The metrics both ways, and what they were measured on.
 
     Attributes:
-        model: name of the collection's model.
-        prompt: as for `clipsim.score_images`.
-        text_to_image, image_to_text: the metrics.
         missing: files with captions that the collection does not hold, or that stand for several of its pictures.
         left_out: captions of these files, which are not in the metrics.
         blank: captions without a word, which are not in the metrics either.
@@ -150,11 +141,10 @@ def match_paths(names: Sequence[str], paths: Sequence[str]) -> list[int]:
 
 def _encode(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Progress | None) -> np.ndarray:
     vectors = np.empty((len(captions), encoder.width), np.float32)
-    for start in range(0, len(captions), ENCODED_AT_ONCE):
-        part = captions[start : start + ENCODED_AT_ONCE]
-        vectors[start : start + len(part)] = encode_captions(part, encoder, prompt)
+    for part in _split(len(captions), ENCODED_AT_ONCE):
+        vectors[part] = encode_captions(captions[part], encoder, prompt)
         if progress:
-            progress(start + len(part), len(captions))
+            progress(part.stop, len(captions))
     return vectors
 
 
@@ -177,7 +167,10 @@ def compute_ranks(
         Ranks from 1, shape (m,); and of pictures in the order of `images`, those without a caption left out.
     """
     text_parts = _split(len(texts), block_size[0])
-    cosine = np.concatenate([_own_cosines(texts[part], images[own[part]]) for part in text_parts])
+    # in double and then rounded: else equal vectors could get different cosines in blocks of different sizes
+    cosine = np.empty(len(texts), np.float32)
+    for part in text_parts:
+        cosine[part] = np.einsum("ij,ij->i", texts[part], images[own[part]], dtype=np.float64)
     best = np.full(len(images), np.inf, np.float32)  # nothing stands before a picture that is no query
     queries = np.unique(own)
     best[queries] = -np.inf
@@ -186,24 +179,13 @@ def compute_ranks(
     for columns in _split(len(images), block_size[1]):
         pictures = images[columns].astype(np.float64)
         for rows in text_parts:
-            block = _other_cosines(texts[rows], pictures, own[rows] - columns.start)
+            block = (texts[rows].astype(np.float64) @ pictures.T).astype(np.float32)
+            place = own[rows] - columns.start
+            here = np.flatnonzero((place >= 0) & (place < len(pictures)))
+            block[here, place[here]] = -np.inf  # nothing stands before itself
             before_image[rows] += (block >= cosine[rows, None]).sum(axis=1)
             before_text[columns] += (block >= best[None, columns]).sum(axis=0)
     return before_image + 1, before_text[queries] + 1
-
-
-def _own_cosines(texts: np.ndarray, images: np.ndarray) -> np.ndarray:
-    cosines: np.ndarray = np.einsum("ij,ij->i", texts.astype(np.float64), images.astype(np.float64)).astype(np.float32)
-    return cosines
-
-
-def _other_cosines(texts: np.ndarray, pictures: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Return cosines of captions with pictures, that of each caption with its own picture at minus infinity."""
-    # in double and then rounded: else equal vectors could get different cosines in blocks of different sizes
-    block: np.ndarray = (texts.astype(np.float64) @ pictures.T).astype(np.float32)
-    here = np.flatnonzero((own >= 0) & (own < len(pictures)))
-    block[here, own[here]] = -np.inf
-    return block
 
 
 def _split(length: int, size: int) -> list[slice]:
@@ -235,20 +217,14 @@ def wilson(successes: int, trials: int) -> Estimate:
 def bootstrap(values: np.ndarray, statistic: Any) -> Estimate:
     """Estimate a statistic of values and its percentile interval at 95 % (Efron 1979, Ann. Stat. 7, 1-26).
 
-    Args:
-        values: shape (q,), at least one; of a single one the ends are the value itself.
-        statistic: as `numpy.mean`, called with an array and an axis.
+    There is at least one value, of which alone the ends are the value itself; `statistic` is called as `numpy.mean`.
     """
     value = float(statistic(values, axis=0))
     if len(values) < 2:
         return Estimate(value, value, value)
-    ends = scipy.stats.bootstrap(
-        (values,),
-        statistic,
-        n_resamples=RESAMPLES,
-        batch=max(1, DRAWN_AT_ONCE // len(values)),
-        vectorized=True,
-        method="percentile",
-        rng=SEED,
-    ).confidence_interval
+    at_once = max(1, DRAWN_AT_ONCE // len(values))
+    drawn = scipy.stats.bootstrap(
+        (values,), statistic, n_resamples=RESAMPLES, batch=at_once, vectorized=True, method="percentile", rng=SEED
+    )
+    ends = drawn.confidence_interval
     return Estimate(value, float(ends.low), float(ends.high))

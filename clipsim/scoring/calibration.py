@@ -43,12 +43,7 @@ DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 ta
 
 @dataclass(frozen=True)
 class BackgroundCaptions:
-    """The background captions as a model encodes them.
-
-    Attributes:
-        vectors: unit length, shape (m, d).
-        weights: shape (m,), not negative, adding up to 1.
-    """
+    """Unit vectors of the background captions, shape (m, d), and weights, shape (m,): not negative, adding up to 1."""
 
     vectors: np.ndarray
     weights: np.ndarray
@@ -151,8 +146,7 @@ def encode_background(encoder: Encoder, prompt: Prompt = "as-written") -> Backgr
     """Encode the background captions once for each encoder and prompt; those of hub models are kept on disk too."""
     if ("background", prompt) not in encoder.derived:
         vectors = encoder.background(prompt)
-        if vectors is None:
-            vectors = _encode_or_load(encoder, prompt)
+        vectors = _encode_or_load(encoder, prompt) if vectors is None else vectors
         encoder.derived["background", prompt] = BackgroundCaptions(vectors, neutral_weights(vectors))
     background: BackgroundCaptions = encoder.derived["background", prompt]
     return background
@@ -201,17 +195,10 @@ def compute_strengths(
     background: BackgroundCaptions,
     calibration: Calibration | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute t of captions and of the background captions with every picture: steps 1 and 2.
+    """Compute t with every picture, steps 1 and 2: of captions, shape (n, k), and of the background, shape (n, m).
 
-    Args:
-        cosines: of picture i and caption j, shape (n, k).
-        vectors: of the captions, shape (k, d).
-        unrelated: cosines of picture i and background caption j, shape (n, m).
-        background: the background captions.
-        calibration: the model's, or None.
-
-    Returns:
-        t of the captions, shape (n, k), and of the background captions, shape (n, m).
+    `cosines`, shape (n, k), are those of pictures and captions, `vectors`, shape (k, d), the captions' own, and
+    `unrelated`, shape (n, m), the cosines of pictures and background captions.
     """
     x = _standardize(cosines, vectors, calibration)
     of_background = _standardize(unrelated, background.vectors, calibration)
