@@ -81,12 +81,7 @@ class Hit:
 
 
 class Collection:
-    """A collection as it was when it was opened. May be shared between threads.
-
-    Attributes:
-        folder: where it is.
-        manifest: what it consists of.
-    """
+    """A collection as it was when it was opened: what `manifest` says. May be shared between threads."""
 
     def __init__(self, folder: Location, manifest: Manifest) -> None:
         """Use `Collection.open`."""
@@ -122,7 +117,7 @@ class Collection:
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         """The pictures that could not be read."""
-        return tuple(Rejected(file.name, file.reason) for file in read_failed(self.folder, self.manifest))
+        return tuple(read_failed(self.folder, self.manifest))
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         """Return a row for each picture, with the columns of `SCHEMA`, in the order of `vectors`."""
@@ -148,17 +143,13 @@ class Collection:
 
     def _apply(self, filters: Filters) -> np.ndarray:
         """Return a mask of the places that may be found."""
-        path, after, before = filters.get("path"), filters.get("after"), filters.get("before")
         allowed = self._live
-        if path is None and after is None and before is None:
-            return allowed
-        paths, times = self._paths_and_times
-        if after is not None:
-            allowed = allowed & (times >= _to_nanoseconds(after))
-        if before is not None:
-            allowed = allowed & (times < _to_nanoseconds(before))
-        if path is not None:
-            fits = re.compile(fnmatch.translate(path)).match
+        if (after := filters.get("after")) is not None:
+            allowed = allowed & (self._paths_and_times[1] >= _to_nanoseconds(after))
+        if (before := filters.get("before")) is not None:
+            allowed = allowed & (self._paths_and_times[1] < _to_nanoseconds(before))
+        if (path := filters.get("path")) is not None:
+            fits, paths = re.compile(fnmatch.translate(path)).match, self._paths_and_times[0]
             allowed = allowed & np.fromiter((fits(one) is not None for one in paths), bool, len(paths))
         return allowed
 
@@ -218,10 +209,8 @@ class Collection:
         target = np.asarray(query, np.float32).reshape(1, -1)
         length = float(np.linalg.norm(target))
         width = self.manifest.embedding.width
-        if target.shape[1] != width or not np.isfinite(length) or not length:
-            raise UsageError(
-                f"A vector to search with has {width} finite numbers, not all zero: this one has {target.shape[1]}."
-            )
+        if (own := target.shape[1]) != width or not np.isfinite(length) or not length:
+            raise UsageError(f"A vector to search with has {width} finite numbers, not all zero: this one has {own}.")
         return target / length if abs(length - 1) > 1e-5 else target
 
     @cached_property

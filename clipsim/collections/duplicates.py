@@ -15,14 +15,8 @@ def group_duplicates(
 ) -> list[np.ndarray]:
     """Group vectors that a chain of cosines of `threshold` or more joins; every pair is compared, a block at a time.
 
-    Args:
-        count: how many vectors there are.
-        read_vectors: returns those of a range, unit length, shape (n, width).
-        threshold: -1 to 1.
-        block: how many are compared with how many at once.
-
-    Returns:
-        The groups of two and more, each as rising positions.
+    `read_vectors` returns those of a range of the `count` vectors: unit length, shape (n, width). The groups are those
+    of two and more, each as rising positions.
     """
     groups: np.ndarray = np.arange(count)
     blocks = [slice(start, min(start + block, count)) for start in range(0, count, block)]

@@ -26,17 +26,11 @@ THUMBNAIL = 160  # pixels along the longer side
 
 @dataclass(frozen=True)
 class EncodedPart:
-    """Pictures that were encoded together.
+    """Pictures that were encoded together."""
 
-    Attributes:
-        segment: id of the segment that was written; "" where none of them could be read.
-        paths: those in the segment, in its order.
-        failed: those that could not be read.
-    """
-
-    segment: str
-    paths: tuple[str, ...]
-    failed: tuple[FailedFile, ...]
+    segment: str  # id of the segment that was written; "" where none of them could be read
+    paths: tuple[str, ...]  # those in the segment, in its order
+    failed: tuple[FailedFile, ...]  # those that could not be read
 
 
 class Engine(Protocol):
@@ -68,7 +62,23 @@ def encode_files(
     failed: list[FailedFile] = []
     rows: list[dict[str, Any]] = []
     vectors: list[np.ndarray] = []
-    sources = _read_sources(files, known, failed)
+
+    def read_sources() -> Iterator[tuple[Path | bytes, str]]:
+        for content in read_contents(files):
+            if content.problem:  # it cannot be fetched: without size and times, so that it is tried again
+                failed.append(FailedFile(content.file.name, content.problem))
+            else:
+                known[content.file.name] = content
+                yield content.source, content.file.name
+
+    def write_part() -> EncodedPart:
+        segment = write_segment(folder, pa.Table.from_pylist(rows, SCHEMA), np.concatenate(vectors)) if rows else ""
+        written = EncodedPart(segment, tuple(row["path"] for row in rows), tuple(failed))
+        for done in (rows, vectors, failed):
+            done.clear()
+        return written
+
+    sources = read_sources()
     first = next(sources, None)  # `stream` takes no empty gallery
     last = time.monotonic()
     for one in stream(chain([first], sources), encoder, config.options, keep_views=True) if first else ():
@@ -79,34 +89,10 @@ def encode_files(
             rows.append(_make_row(one, known.pop(one.info.name)))
             vectors.append(one.vectors)
         if len(rows) + len(failed) >= part or time.monotonic() - last > seconds:
-            yield _write_part(folder, rows, vectors, failed)
-            failed.clear()
-            rows, vectors, last = [], [], time.monotonic()
+            yield write_part()
+            last = time.monotonic()
     if rows or failed:
-        yield _write_part(folder, rows, vectors, failed)
-
-
-def _read_sources(
-    files: list[File], known: dict[str, Content], failed: list[FailedFile]
-) -> Iterator[tuple[Path | bytes, str]]:
-    """Yield what a gallery reads, with names, and put what is known of each into `known`.
-
-    Files that cannot be fetched go to `failed` without size and times, so that they are tried again.
-    """
-    for content in read_contents(files):
-        name = content.file.name
-        if content.problem:
-            failed.append(FailedFile(name, content.problem))
-        else:
-            known[name] = content
-            yield content.source, name
-
-
-def _write_part(
-    folder: Location, rows: list[dict[str, Any]], vectors: list[np.ndarray], failed: list[FailedFile]
-) -> EncodedPart:
-    segment = write_segment(folder, pa.Table.from_pylist(rows, SCHEMA), np.concatenate(vectors)) if rows else ""
-    return EncodedPart(segment, tuple(row["path"] for row in rows), tuple(failed))
+        yield write_part()
 
 
 def _make_row(one: Embedded, content: Content) -> dict[str, Any]:

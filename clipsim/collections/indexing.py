@@ -179,8 +179,7 @@ def update(
         if count % merge_every == 0:
             writer.merge()
             rows = _read_rows(writer)  # which lie in other segments now
-    rejected = tuple(Rejected(file.name, file.reason) for file in failed)
-    return Report(added, changed, len(plan.gone) + lost, plan.unchanged + len(plan.touched), rejected)
+    return Report(added, changed, len(plan.gone) + lost, plan.unchanged + len(plan.touched), tuple(failed))
 
 
 def _refresh(writer: Writer, rows: Mapping[str, IndexedFile], touched: Sequence[File]) -> str:

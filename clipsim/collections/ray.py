@@ -1,9 +1,8 @@
 """Encoding on Ray, on one machine or many: workers write segments of a collection, and whoever started them commits.
 
-Ray Data hands files out in order and gives what became of them back in order, so that a collection has the same rows
-and vectors, in the same places, as one process would make; but for rounding, where that calculates with another number
-of threads. Each worker reads the pictures itself and writes to the collection's folder: both must be reachable under
-the same names on every machine, as addresses are, and so must a model that is a folder.
+Ray Data keeps the order of the files, so that a collection has the rows and vectors that one process would make, but
+for rounding where that has another number of threads. Each worker reads the pictures itself and writes to the folder of
+the collection: both must have the same names on every machine, as addresses have, and so must a model in a folder.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import pickle
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,15 +98,16 @@ class Ray:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of what Ray Data itself does
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        if address == "local":
-            settings |= {"include_dashboard": False, "num_cpus": max(self.workers, count_cores())}
-        else:
-            _check_reachable(address)
-            settings["runtime_env"] = {"py_modules": [str(PACKAGE)], "env_vars": PASSIVE}
         try:
-            with _prepare_environment() if address == "local" else nullcontext():
-                ray.init(address, **settings)
-        except (OSError, RuntimeError, ValueError) as error:
+            if address == "local":
+                settings |= {"include_dashboard": False, "num_cpus": max(self.workers, count_cores())}
+                with _prepare_environment():
+                    ray.init(address, **settings)
+            else:
+                _check_reachable(address)
+                environment = {"py_modules": [str(PACKAGE)], "env_vars": PASSIVE}
+                ray.init(address, runtime_env=environment, **settings)
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             raise ClipsimError(
                 f"No Ray cluster can be used at {address} ({error}): see that it runs, and set RAY_AUTH_MODE=token if "
                 "it wants a token."
@@ -164,14 +164,10 @@ def count_cores() -> int:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise a `ClipsimError` if nothing listens at host:port; Ray itself would go on trying for many minutes."""
+    """Raise what `socket` does if nothing listens at host:port; Ray itself would go on trying for many minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():  # "auto", or what Ray will explain
-        return
-    try:
+    if host and port.isdecimal():  # else "auto", or what Ray will explain
         socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT).close()
-    except (OSError, OverflowError) as error:
-        raise ClipsimError(f"No Ray cluster can be used at {address} ({error}): see that it runs.") from error
 
 
 @contextmanager
@@ -180,15 +176,15 @@ def _prepare_environment() -> Iterator[None]:
 
     They start sooner than with a runtime environment of Ray's own.
     """
-    before = dict(os.environ)
+    before = {name: value for name, value in os.environ.items() if name in (*PASSIVE, "PYTHONPATH")}
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), before.get("PYTHONPATH")]))
     os.environ.update(PASSIVE | {"PYTHONPATH": path})
     try:
         yield
     finally:
         for name in (*PASSIVE, "PYTHONPATH"):
-            os.environ.pop(name)
-            os.environ.update({name: before[name]} if name in before else {})
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipsim.collections.store.segments import FOLDER
+from clipsim.embedding import Rejected
 from clipsim.encoders import MODELS, Encoder, load
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.images import UNKNOWN, Location, storage
@@ -106,19 +107,12 @@ class EmbeddingConfig:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of index.
+    """A kind of index."""
 
-    Attributes:
-        up_to: largest number of pictures for which it is chosen.
-        candidates: how many are re-scored for ten hits.
-        lists: of the inverted file; 0 without one.
-        probes: lists that are searched.
-    """
-
-    up_to: float
-    candidates: int = 0
-    lists: int = 0
-    probes: int = 0
+    up_to: float  # largest number of pictures for which it is chosen
+    candidates: int = 0  # how many are re-scored for ten hits
+    lists: int = 0  # of the inverted file; 0 without one
+    probes: int = 0  # lists that are searched
 
 
 KINDS = {  # as measured by `python -m benchmarks.performance.index`
@@ -138,29 +132,17 @@ class IndexPart:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a collection consists of.
+    """What a collection consists of."""
 
-    Attributes:
-        embedding: how its vectors were made.
-        source: where the pictures lie; "" where that is not one folder.
-        segments: id and number of rows of each, in the collection's order.
-        removed: name of the file that lists the removed rows; "" if none are.
-        rejected: name of the file that lists the pictures that could not be read; "" if there are none.
-        index: files of the approximate index, each with the segments that it covers.
-        rows: pictures in the collection.
-        generation: how often it was written to.
-        format: version of the files.
-    """
-
-    embedding: EmbeddingConfig
-    source: str = ""
-    segments: tuple[tuple[str, int], ...] = ()
-    removed: str = ""
-    rejected: str = ""
-    index: tuple[IndexPart, ...] = ()
-    rows: int = 0
-    generation: int = 0
-    format: int = FORMAT
+    embedding: EmbeddingConfig  # how its vectors were made
+    source: str = ""  # where the pictures lie; "" where that is not one folder
+    segments: tuple[tuple[str, int], ...] = ()  # id and number of rows of each, in the collection's order
+    removed: str = ""  # name of the file that lists the removed rows; "" if none are
+    rejected: str = ""  # name of the file that lists the pictures that could not be read; "" if there are none
+    index: tuple[IndexPart, ...] = ()  # files of the approximate index
+    rows: int = 0  # pictures in the collection
+    generation: int = 0  # how often it was written to
+    format: int = FORMAT  # version of the files
 
     @classmethod
     def read(cls, folder: Location) -> Manifest:
@@ -206,17 +188,9 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class FailedFile:
-    """A picture that could not be read; it is not tried again while its size and times are the same.
+class FailedFile(Rejected):
+    """A picture that could not be read; it is not tried again while its size and times, as of `File`, are the same."""
 
-    Attributes:
-        name, reason: as `clipsim.embedding.Rejected`.
-        size: bytes.
-        times: when its content, and when its content or rights were last changed, nanoseconds since 1970.
-    """
-
-    name: str
-    reason: str
     size: int = UNKNOWN
     times: tuple[int, int] = (-1, -1)
 

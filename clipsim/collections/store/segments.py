@@ -103,11 +103,11 @@ class Segment:
     At an address the vectors are copied to this machine, and of the rows only what is needed is read.
     """
 
-    def __init__(self, folder: str | Location, name: str) -> None:
+    def __init__(self, folder: Location, name: str) -> None:
         """Take the collection's folder and the segment's id."""
         self.name = name
         self._reads = 0
-        self._folder = locate(folder) / FOLDER
+        self._folder = folder / FOLDER
         self._rows_path = self._folder / f"{name}.parquet"
 
     @cached_property
@@ -163,12 +163,7 @@ class Segment:
         return found
 
     def find_problems(self, width: int, rows: int) -> Iterator[str]:
-        """Yield what is wrong with it, a sentence each; all of it is read.
-
-        Args:
-            width: of vectors, as the manifest says.
-            rows: number of them, as the manifest says.
-        """
+        """Read all of it, and yield what is wrong, a sentence each; the manifest says `rows` vectors of `width`."""
         try:
             path = self._vectors_path
             table = self.read_table()
@@ -181,10 +176,8 @@ class Segment:
         if hashlib.sha256(data).hexdigest().encode() != (self._file.schema_arrow.metadata or {}).get(_DIGEST):
             yield f"{path.name} is not as it was written."
         if shape != (rows, width) or len(table) != rows:
-            yield (
-                f"{self.name} has {len(table)} rows and vectors of shape {shape}, "
-                f"and the manifest says {rows} of width {width}."
-            )
+            found = f"{len(table)} rows and vectors of shape {shape}"
+            yield f"{self.name} has {found}, and the manifest says {rows} of width {width}."
         elif not _are_unit(self.vectors):
             yield f"{path.name} has vectors that are not finite or not of unit length."
 

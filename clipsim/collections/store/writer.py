@@ -40,9 +40,7 @@ _OWN_FILES = re.compile(
 class Writer:
     """The one that may change a collection, made if it is missing: a context, in which other writers are refused.
 
-    Attributes:
-        folder: of the collection.
-        manifest: its state.
+    `manifest` is the collection's state.
     """
 
     def __init__(
@@ -153,12 +151,9 @@ class Writer:
             removed: rows to remove by the segment's id, counted from 0.
             failed: all pictures that could not be read, instead of those listed so far; None leaves these.
         """
-        added = tuple((name, len(Segment(self.folder, name))) for name in segments)
-        manifest = replace(
-            self.manifest,
-            segments=self.manifest.segments + added,
-            rows=self.manifest.rows + sum(rows for _, rows in added),
-        )
+        added = [(name, len(Segment(self.folder, name))) for name in segments]
+        total = self.manifest.rows + sum(rows for _, rows in added)
+        manifest = replace(self.manifest, segments=(*self.manifest.segments, *added), rows=total)
         if removed:
             dead = read_removed(self.folder, self.manifest)
             for name, rows in removed.items():
@@ -175,10 +170,9 @@ class Writer:
 
     def _write_list(self, kind: str, content: Sequence[object] | Mapping[str, object]) -> str:
         """Write a list that goes with the next manifest, and return its name: "" where it is empty."""
-        if not content:
-            return ""
-        file = f"{kind}-{self.manifest.generation + 1}.json"
-        self._write_json(file, content)
+        file = f"{kind}-{self.manifest.generation + 1}.json" if content else ""
+        if file:
+            self._write_json(file, content)
         return file
 
     def merge(self) -> None:
@@ -196,24 +190,17 @@ class Writer:
             if sum(map(len, groups[-1].values())) + len(live) > self._merged_rows:
                 groups.append({})
             groups[-1][name] = live
-        new = tuple((self._copy_rows(group), total) for group in groups if (total := sum(map(len, group.values()))))
-        kept = tuple(segment for segment in self.manifest.segments if segment[0] not in old)
+        new = [
+            (write_segment(self.folder, *read_rows(self.folder, group)), total)
+            for group in groups
+            if (total := sum(map(len, group.values())))
+        ]
+        kept = [(name, rows) for name, rows in self.manifest.segments if name not in old]
         dead = {name: rows for name, rows in dead.items() if name not in old}
-        self._write(self._mark_removed(replace(self.manifest, segments=kept + new), dead))
+        self._write(self._mark_removed(replace(self.manifest, segments=(*kept, *new)), dead))
 
-    def _copy_rows(self, rows: Mapping[str, np.ndarray]) -> str:
-        return write_segment(self.folder, *read_rows(self.folder, rows))
-
-    def _choose_kind(self) -> str:
-        return next(name for name, kind in KINDS.items() if self.manifest.rows <= kind.up_to)
-
-    def build_index(self, kind: str | None = None) -> None:
-        """Build an approximate index over all segments, or take it away where the size needs none.
-
-        Args:
-            kind: a key of `KINDS`, or None for what suits the size.
-        """
-        kind = kind or self._choose_kind()
+    def build_index(self, kind: str) -> None:
+        """Build an approximate index of a kind, a key of `KINDS`, over all segments; `EXACT` takes it away."""
         parts: tuple[IndexPart, ...] = ()
         if kind != EXACT:
             from clipsim.collections.store.ann import build_index  # loads FAISS, which exact search does without
@@ -222,8 +209,8 @@ class Writer:
         self._write(replace(self.manifest, index=parts))
 
     def update_index(self, kind: str | None = None) -> None:
-        """Build the index, as `build_index` does, unless the one that is there covers nearly all pictures."""
-        kind = kind or self._choose_kind()
+        """Build the index unless the one that is there covers nearly all pictures; None chooses what suits the size."""
+        kind = kind or next(name for name, one in KINDS.items() if self.manifest.rows <= one.up_to)
         names = {name for part in self.manifest.index for name in part.segments}
         covered = sum(rows for name, rows in self.manifest.segments if name in names)
         stale = covered < (1 - STALE) * self.manifest.rows
