@@ -1,8 +1,7 @@
 """A collection that is read: searched, compared, verified.
 
-A collection is a folder, here or at an address (docs/collections.md). `manifest.json` says which files count; all
-others are written before it and only removed after it, and it is replaced at once, so that a reader sees one state or
-the next and a process may be killed at any moment. One process writes at a time.
+`manifest.json` says which files of its folder count (docs/collections.md). All others are written before it and removed
+after it, and it is replaced at once: a reader sees one state or the next, and a process may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import pyarrow as pa
 from clipsim.collections.duplicates import group_duplicates
 from clipsim.collections.store.manifest import Manifest, read_failed, read_removed
 from clipsim.collections.store.search import Searcher
-from clipsim.collections.store.segments import FOLDER, LIGHT, SCHEMA, Segment
+from clipsim.collections.store.segments import FOLDER, SCHEMA, Segment
 from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
@@ -36,48 +35,28 @@ When = str | date | datetime
 
 
 class Filters(TypedDict, total=False):
-    """Which pictures of a collection may be found.
+    """Which pictures of a collection may be found. Times without a zone are local."""
 
-    Attributes:
-        path: a pattern that the whole path must fit: * and ? as in a shell, * also for several folders.
-        after: only files last written then or later: a date, a datetime or either in ISO 8601, in local time where
-            there is no zone.
-        before: only files last written earlier, given as `after` is.
-    """
-
-    path: str | None
-    after: When | None
-    before: When | None
+    path: str | None  # a pattern that the whole path must fit: * and ? as in a shell, * also for several folders
+    after: When | None  # only files last written then or later: a date, a datetime or either in ISO 8601
+    before: When | None  # only files last written earlier
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One picture that was found.
+    """One picture that was found; cosine, percentile, verdict, notes and seen are those of `clipsim.Score`."""
 
-    Attributes:
-        path: in the collection.
-        rank: 1 is the best.
-        cosine: as `clipsim.Score`, as are percentile, verdict, notes and seen.
-        percentile, verdict: None where the query was a picture or a vector.
-        notes: what was done to the picture before the model saw it.
-        seen: how much of it the model saw, 0 to 1.
-        size: width and height, in pixels.
-        file_size: bytes of the file.
-        mtime: when the file was last written, seconds since 1970.
-        thumbnail: a JPEG; b"" if none was wanted.
-    """
-
-    path: str
-    rank: int
+    path: str  # in the collection
+    rank: int  # 1 is the best
     cosine: float
-    percentile: float | None = None
+    percentile: float | None = None  # this and the verdict: None where the query was a picture or a vector
     verdict: str | None = None
-    notes: tuple[str, ...] = ()
-    seen: float = 1.0
-    size: tuple[int, int] = (0, 0)
-    file_size: int = 0
-    mtime: float = 0.0
-    thumbnail: bytes = field(default=b"", repr=False)
+    notes: tuple[str, ...] = ()  # what was done to the picture before the model saw it
+    seen: float = 1.0  # how much of it the model saw, 0 to 1
+    size: tuple[int, int] = (0, 0)  # width and height, in pixels
+    file_size: int = 0  # bytes of the file
+    mtime: float = 0.0  # when the file was last written, seconds since 1970
+    thumbnail: bytes = field(default=b"", repr=False)  # a JPEG; b"" if none was wanted
 
 
 class Collection:
@@ -193,9 +172,8 @@ class Collection:
         cosines = _make_gallery(vectors).cosines(target)[:, 0]
         best = np.lexsort((places, -cosines))[:top]
         cosines, vectors = cosines[best], vectors[best]
-        columns = [*LIGHT, "thumbnail"] if thumbnails else LIGHT
         found = zip(*self._find_rows(places[best]), strict=True)
-        rows = [self._segments[owner].read_row(int(row), columns) for owner, row in found]
+        rows = [self._segments[owner].read_row(int(row), thumbnail=thumbnails) for owner, row in found]
         percents: Sequence[float | None] = [None] * len(rows)
         verdicts: Sequence[str | None] = [None] * len(rows)
         if encoder is not None and rows:
@@ -266,11 +244,9 @@ class Collection:
 
         Every pair is compared, a block at a time: 10,000 pictures take seconds, 100,000 some minutes.
         """
-        places = np.flatnonzero(self._live)
+        places, (paths, _) = np.flatnonzero(self._live), self._paths_and_times
         groups = group_duplicates(len(places), lambda rows: self._read_vectors(places[rows]), threshold)
-        paths, _ = self._paths_and_times
-        named = [[paths[places[member]] for member in members] for members in groups]
-        return sorted(named, key=lambda group: (-len(group), group))
+        return sorted(([paths[place] for place in places[group]] for group in groups), key=lambda one: (-len(one), one))
 
     def verify(self) -> list[str]:
         """Read everything, and return what is wrong with the collection, a sentence each."""

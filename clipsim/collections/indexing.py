@@ -28,21 +28,14 @@ REFRESHED = 4_096  # rows of touched files that are written together
 
 @dataclass(frozen=True)
 class Report:
-    """What a run of `index_folder` did.
-
-    Attributes:
-        added, changed, removed, unchanged: numbers of pictures. One whose file was only touched is unchanged, one that
-            can no longer be read is removed.
-        rejected: those that cannot be read, found this time or before.
-        seconds: that it took.
-    """
+    """What a run of `index_folder` did, in numbers of pictures."""
 
     added: int
     changed: int
-    removed: int
-    unchanged: int
-    rejected: tuple[Rejected, ...]
-    seconds: float = 0.0
+    removed: int  # those that can no longer be read among them
+    unchanged: int  # those whose files were only touched among them
+    rejected: tuple[Rejected, ...]  # those that cannot be read, found this time or before
+    seconds: float = 0.0  # that it took
 
 
 def index_folder(
@@ -61,12 +54,12 @@ def index_folder(
     """Bring a collection up to date with a folder of pictures; a run that was killed goes on where it stopped.
 
     Args:
-        source: the folder, or a list of pictures, as `clipsim.images.list_files` takes it and `column`.
+        source: the folder, or a list of pictures, as `clipsim.images.list_files` takes it; here or at an address.
         folder: of the collection, here or at an address; made if it is missing.
         encoder: from `clipsim.load()`, or a name as that takes it and `device`; None for the collection's model, for a
             new one "auto". A name is loaded only if there is something to encode.
         device: where the model calculates.
-        column: of a Parquet file.
+        column: that names the pictures where the source is a Parquet file.
         moved: whether the pictures of the collection lie here now, which else is an error.
         index: a key of `clipsim.collections.KINDS`; None for what suits the size.
         engine: what encodes and writes segments, such as `clipsim.collections.ray.Ray`; None for this process.

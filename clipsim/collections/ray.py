@@ -14,6 +14,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +123,13 @@ class _Worker:
     """An encoder in a process of its own; Ray sets OMP_NUM_THREADS to its share of the cores."""
 
     def __init__(self, folder: Location, config: EmbeddingConfig, device: str) -> None:
-        self._folder, self._config, self._device = folder, config, device
-        self._encoder = config.load(device)
+        encoder = config.load(device)
+        self._encode = partial(encode_files, folder=folder, config=config, device=device, encoder=encoder)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
         """Encode pickled files, and yield a pickled `EncodedPart` for each segment."""
         files = [pickle.loads(file) for file in batch["file"]]
-        for part in encode_files(files, self._folder, self._config, self._device, encoder=self._encoder):
+        for part in self._encode(files):
             yield {"part": [pickle.dumps(part)]}
 
 
@@ -142,9 +143,7 @@ def share_cores(machines: list[dict[str, float]], workers: int, device: str) -> 
     """Return how many workers there are, and what each has of the machine that it is on: num_cpus, num_gpus.
 
     `machines` are what each has, as Ray tells it: CPU, GPU; `workers` is as in `Ray`, `device` as for `clipsim.load`.
-
-    Raises:
-        UsageError: there are fewer cores than workers.
+    Fewer cores than workers are a `UsageError`.
     """
     cores = [int(machine.get("CPU", 0)) for machine in machines]
     gpus = [int(machine.get("GPU", 0)) for machine in machines]

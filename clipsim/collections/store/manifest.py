@@ -22,21 +22,13 @@ EXACT, PQ, IVF_PQ = "exact", "pq", "ivf-pq"
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """How the vectors of a collection were made; those of another config cannot be compared with them.
+    """How the vectors of a collection were made; those of another config cannot be compared with them."""
 
-    Attributes:
-        model: name of the encoder.
-        revision: of its weights; "" where it has none.
-        width: length of a vector.
-        origin: what `clipsim.load` takes to load the model again; "" for an encoder of the caller's own.
-        options: framing and contrast of the pictures, and the precision: "full" or "half".
-    """
-
-    model: str
-    revision: str
-    width: int
-    origin: str = ""
-    options: Options = Options(precision="full")
+    model: str  # name of the encoder
+    revision: str  # of its weights; "" where it has none
+    width: int  # length of a vector
+    origin: str = ""  # what `clipsim.load` takes to load the model again; "" for an encoder of the caller's own
+    options: Options = Options(precision="full")  # framing and contrast of the pictures; precision is "full" or "half"
 
     @classmethod
     def from_encoder(cls, encoder: Encoder, options: Options = Options()) -> EmbeddingConfig:
@@ -67,12 +59,11 @@ class EmbeddingConfig:
         return {"model": self.model, "revision": self.revision, "width": self.width, **self.options.to_dict()}
 
     def load(self, device: str = "auto") -> Encoder:
-        """Load the encoder.
+        """Load the encoder, and `check` it.
 
         Raises:
-            EncoderError: it cannot be loaded.
             UsageError: it was the caller's own.
-            ClipsimError: its weights have changed.
+            EncoderError: it cannot be loaded.
         """
         if not self.origin:
             raise UsageError(f"The collection's model {self.model} is not one that can be loaded: pass the encoder.")
@@ -81,12 +72,7 @@ class EmbeddingConfig:
         return encoder
 
     def check(self, encoder: Encoder) -> None:
-        """Check that the encoder's captions can be compared with these vectors.
-
-        Raises:
-            UsageError: it is another model.
-            ClipsimError: its weights have changed.
-        """
+        """Raise a `UsageError` if an encoder is another model, and a `ClipsimError` if its weights have changed."""
         self.check_facts({"model": encoder.name})
         if encoder.revision != self.revision:
             raise ClipsimError(
@@ -146,11 +132,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Location) -> Manifest:
-        """Read the manifest of the collection in a folder.
-
-        Raises:
-            ClipsimError: there is none, or as `find`.
-        """
+        """Read the manifest as `find` does, and raise a `ClipsimError` if there is none."""
         if manifest := cls.find(folder):
             return manifest
         raise ClipsimError(f"There is no collection in {folder}: make one with index.")

@@ -56,13 +56,9 @@ class Searcher:
         ]
 
     def find_candidates(self, target: np.ndarray, count: int, allowed: np.ndarray, *, exact: bool) -> np.ndarray:
-        """Return places that may be among the best, rising; with `exact` or without an index the best themselves.
+        """Return places that may be among the best `count`, rising; if `exact` or without an index the best themselves.
 
-        Args:
-            target: unit-length float32, shape (1, width).
-            count: number of pictures wanted.
-            allowed: mask of the places that may be found, shape (places,).
-            exact: whether to compare with every vector.
+        `target` is unit-length float32, shape (1, width); `allowed` is a mask of the places that may be found.
         """
         share = np.count_nonzero(allowed) / max(1, len(allowed))
         if exact or not self._parts or share < MIN_ALLOWED:

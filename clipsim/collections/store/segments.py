@@ -45,7 +45,7 @@ SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _COLU
 
 
 def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) -> str:
-    """Write pictures as a segment of the collection in `folder`; several processes may at the same time.
+    """Write pictures as a segment of the collection in `folder`, and return its id; several processes may at once.
 
     It is part of the collection once a `Writer` commits it; a segment that nobody commits is removed by the next one.
 
@@ -53,9 +53,6 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
         folder: of the collection, here or at an address; made if it is missing.
         table: n rows with the columns of `SCHEMA`.
         vectors: unit-length, shape (n, width).
-
-    Returns:
-        The segment's id.
 
     Raises:
         UsageError: rows and vectors do not fit together.
@@ -93,8 +90,7 @@ def write_segment(folder: str | Location, table: pa.Table, vectors: np.ndarray) 
 
 def _are_unit(vectors: np.ndarray) -> bool:
     """Whether all are finite and of unit length; what is not a number is neither."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    return bool((np.abs(lengths - 1) < TOLERANCE).all())
+    return bool((np.abs(np.linalg.norm(vectors, axis=1) - 1) < TOLERANCE).all())
 
 
 class Segment:
@@ -145,22 +141,19 @@ class Segment:
             return self._file.read(columns).replace_schema_metadata()
 
     @cached_property
-    def _light_columns(self) -> dict[str, pa.Array]:
-        table = self.read_table(LIGHT).combine_chunks()
-        return {name: table[name].chunk(0) for name in LIGHT}
+    def _light_rows(self) -> pa.Table:
+        return self.read_table(LIGHT).combine_chunks()
 
-    def read_row(self, place: int, columns: list[str]) -> dict[str, Any]:
-        """Return one row; only its neighbours are read, but after some calls all that is light is kept."""
+    def read_row(self, place: int, *, thumbnail: bool) -> dict[str, Any]:
+        """Return one row, as `LIGHT` says; only its neighbours are read, after some calls all that is light is kept."""
         self._reads += 1
-        found: dict[str, Any] = {}
-        if self._reads > FEW_READS:
-            found = {name: self._light_columns[name][place].as_py() for name in columns if name in LIGHT}
-            columns = [name for name in columns if name not in LIGHT]
-        if columns:
+        keep = self._reads > FEW_READS
+        row: dict[str, Any] = self._light_rows.slice(place, 1).to_pylist()[0] if keep else {}
+        if columns := [*([] if keep else LIGHT), *(["thumbnail"] if thumbnail else [])]:
             with _explain_errors(self._rows_path):
                 group = self._file.read_row_group(place // GROUP, columns, use_threads=False)
-            found |= group.slice(place % GROUP, 1).to_pylist()[0]
-        return found
+            row |= group.slice(place % GROUP, 1).to_pylist()[0]
+        return row
 
     def find_problems(self, width: int, rows: int) -> Iterator[str]:
         """Read all of it, and yield what is wrong, a sentence each; the manifest says `rows` vectors of `width`."""
@@ -207,12 +200,9 @@ def _explain_errors(path: Location) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError, EOFError, pa.ArrowException) as error:
         if isinstance(error, FileNotFoundError) or (isinstance(path, Path) and not path.exists()):
-            raise ClipsimError(
-                f"{path.name} is gone: the collection was written to since it was opened (open it again), or it is "
-                "damaged (see verify)."
-            ) from error
+            cause = "the collection was written to since it was opened (open it again), or it is damaged (see verify)"
+            raise ClipsimError(f"{path.name} is gone: {cause}.") from error
         if isinstance(path, Path):
             raise ClipsimError(f"{path.name} is damaged and cannot be read: see verify.") from error
-        raise ClipsimError(
-            f"{path} cannot be read ({error}): see that it can be reached, or that it is sound by verify."
-        ) from error
+        advice = "see that it can be reached, or that it is sound by verify"
+        raise ClipsimError(f"{path} cannot be read ({error}): {advice}.") from error

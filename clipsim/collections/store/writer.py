@@ -51,13 +51,11 @@ class Writer:
         *,
         merged_rows: int = MERGED_ROWS,
     ) -> None:
-        """Take what the context will open.
+        """Take what the context will open: a folder, here or at an address.
 
-        Args:
-            folder: of the collection, here or at an address.
-            config: how what is added was made; None for that of the collection, which must exist then.
-            source: where the pictures lie; None leaves what the manifest says.
-            merged_rows: largest number of rows that segments are merged to; those of half as many count as small.
+        `config` is how what is added was made; None for that of the collection, which must exist then. `source` is
+        where the pictures lie; None leaves what the manifest says. Segments are merged to at most `merged_rows` rows;
+        those of less than half as many count as small.
         """
         self.folder = locate(folder)
         self._config, self._source, self._merged_rows = config, source, merged_rows
@@ -132,11 +130,9 @@ class Writer:
         except OSError as error:
             raise ClipsimError(f"{self.folder} cannot be written to ({error}): make room there.") from error
 
-    def add(self, table: pa.Table, vectors: np.ndarray) -> str:
+    def add(self, table: pa.Table, vectors: np.ndarray) -> None:
         """Add pictures: `write_segment` and `commit`. Once this returns they are there whatever happens."""
-        name = write_segment(self.folder, table, vectors)
-        self.commit(name)
-        return name
+        self.commit(write_segment(self.folder, table, vectors))
 
     def commit(
         self,
