@@ -96,7 +96,7 @@ class Collection:
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         """The pictures that could not be read."""
-        return tuple(read_failed(self.folder, self.manifest))
+        return tuple(Rejected(file.name, file.reason) for file in read_failed(self.folder, self.manifest))
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         """Return a row for each picture, with the columns of `SCHEMA`, in the order of `vectors`."""

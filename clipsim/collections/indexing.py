@@ -172,7 +172,8 @@ def update(
         if count % merge_every == 0:
             writer.merge()
             rows = _read_rows(writer)  # which lie in other segments now
-    return Report(added, changed, len(plan.gone) + lost, plan.unchanged + len(plan.touched), tuple(failed))
+    rejected = tuple(Rejected(file.name, file.reason) for file in failed)
+    return Report(added, changed, len(plan.gone) + lost, plan.unchanged + len(plan.touched), rejected)
 
 
 def _refresh(writer: Writer, rows: Mapping[str, IndexedFile], touched: Sequence[File]) -> str:
