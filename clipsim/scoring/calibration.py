@@ -18,7 +18,8 @@ A cosine is high for a caption that fits everything and for a picture that every
 from __future__ import annotations
 
 import json
-from contextlib import closing
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -155,20 +156,17 @@ def encode_background(encoder: Encoder, prompt: Prompt = "as-written") -> Backgr
 def _encode_or_load(encoder: Encoder, prompt: Prompt) -> np.ndarray:
     """Keep the vectors on disk where the weights have a revision, without which those of others could be met."""
     captions = list(read_background_captions())
-    if not encoder.revision:
-        return encode_captions(captions, encoder, prompt)
-    key = vector_key(encoder, ["background", *PROMPTS[prompt], *captions])
-    try:
-        disk = VectorCache(DISK_BYTES, Path(cached_assets_path("clipsim", "background")) / "vectors.sqlite")
-    except (ClipsimError, OSError):  # a disk that is full or read-only costs time, no more
-        return encode_captions(captions, encoder, prompt)
-    with closing(disk):
-        entry = disk.get(key)
-        if entry:
-            return entry[0]
-        vectors = encode_captions(captions, encoder, prompt)
-        disk.put(key, vectors)
-    return vectors
+    vectors: np.ndarray | None = None
+    if encoder.revision:
+        with suppress(ClipsimError, OSError, sqlite3.Error):  # a disk that is full or read-only costs time, no more
+            path = Path(cached_assets_path("clipsim", "background")) / "vectors.sqlite"
+            key = vector_key(encoder, ["background", *PROMPTS[prompt], *captions])
+            with closing(VectorCache(DISK_BYTES, path)) as disk:
+                entry = disk.get(key)
+                vectors = entry[0] if entry else encode_captions(captions, encoder, prompt)
+                if not entry:
+                    disk.put(key, vectors)
+    return encode_captions(captions, encoder, prompt) if vectors is None else vectors
 
 
 def neutral_weights(vectors: np.ndarray) -> np.ndarray:

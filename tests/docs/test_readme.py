@@ -84,6 +84,7 @@ def test_the_space_runs_a_gradio_that_the_requirements_allow() -> None:
 
 def test_the_python_snippet_prints_what_it_says(offline: dict[str, str], clone: Path) -> None:
     (code,), (expected,) = blocks(README, "python"), blocks(README, "text")
+    assert code.startswith((ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8"))
     assert run([sys.executable, "-c", code], clone, offline) == expected
     assert (clone / "grid.png").stat().st_size > 0
 

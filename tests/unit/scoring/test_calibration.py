@@ -7,15 +7,18 @@ import gc
 import importlib
 import json
 import shutil
+import sqlite3
 import weakref
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub import cached_assets_path
 from PIL import Image
 from support import ROOT, paint, unit
 
@@ -323,6 +326,29 @@ def test_the_background_of_an_encoder_goes_with_it() -> None:
     del encoder
     gc.collect()
     assert vectors() is None
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """The file of the background captions' vectors, which is gone before and after."""
+    place = Path(cached_assets_path("clipsim", "background")) / "vectors.sqlite"
+    for path in place.parent.glob("vectors.sqlite*"):
+        path.unlink()
+    yield place
+    for path in place.parent.glob("vectors.sqlite*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize("statement", ["INSERT", "UPDATE"])
+def test_a_disk_that_takes_nothing_costs_no_score(statement: str, disk: Path) -> None:
+    first, second = World(), World()
+    first.revision = second.revision = "1"
+    background = encode_background(first)
+    with closing(sqlite3.connect(disk)) as rows, rows:
+        if statement == "INSERT":  # else what is there is found, and its time of use is what cannot be written
+            rows.execute("DELETE FROM vectors")
+        rows.execute(f"CREATE TRIGGER full BEFORE {statement} ON vectors BEGIN SELECT RAISE(ABORT, 'full'); END")
+    assert np.array_equal(encode_background(second).vectors, background.vectors)
 
 
 def test_the_background_captions_are_many_and_different() -> None:
