@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import CHROMIUM, EXAMPLES, FLAGS, Server, paint, serving
@@ -81,9 +81,8 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random SigLIP that reads 16 tokens, of width 32; its tokenizer is built as Gemma's, which SigLIP 2 uses."""
-    import torch
     from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessorPil, SiglipModel
+    from transformers import PreTrainedTokenizerFast
 
     special = ["<pad>", "<eos>", "<bos>", "<unk>"]
     letters = ["▁", *map(chr, range(33, 127))]
@@ -94,17 +93,48 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
     tokenizer.post_processor = processors.TemplateProcessing("$A <eos>", special_tokens=[("<eos>", 1)])
+    names = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
+    return save_siglip(
+        tmp_path_factory.mktemp("checkpoints") / "tiny-siglip",
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=16, **names),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip_1(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random SigLIP that reads 16 tokens, of width 32; its tokenizer is that of SigLIP 1, by SentencePiece."""
+    from sentencepiece import SentencePieceTrainer
+    from transformers import SiglipTokenizer
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-siglip-1"
+    folder.mkdir()
+    with (folder / "spiece.model").open("wb") as file:
+        SentencePieceTrainer.train(
+            sentence_iterator=iter([*WORDS, "a b c d e f g h i j k l m n o p q r s t u v w x y z"] * 20),
+            model_writer=file,
+            model_type="bpe",
+            vocab_size=90,
+            hard_vocab_limit=False,
+            minloglevel=2,
+            **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
+        )
+    return save_siglip(folder, SiglipTokenizer(str(folder / "spiece.model"), model_max_length=16))
+
+
+def save_siglip(folder: Path, tokenizer: Any) -> Path:
+    """Save a small random SigLIP with this tokenizer, and return its folder."""
+    import torch
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
+
     torch.manual_seed(2)
-    ends = {"vocab_size": len(vocabulary), "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
+    ends = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "eos_token_id": 1, "bos_token_id": 2}
     config = SiglipConfig(
         text_config={**TEXT, **ends, "max_position_embeddings": 16, "projection_size": 32}, vision_config=VISION
     )
-    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-siglip"
     model = SiglipModel(config)
     model.logit_scale.data.fill_(2.0)
     model.save_pretrained(folder)
-    names = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=16, **names).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
 
@@ -112,7 +142,7 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def nothing_kept(request: pytest.FixtureRequest) -> None:
     """Each test computes what it looks at."""
-    for name in {"clip", "siglip", "stand_in"} & set(request.fixturenames):
+    for name in {"clip", "siglip", "siglip_1", "stand_in"} & set(request.fixturenames):
         use_cache(request.getfixturevalue(name), VectorCache(100_000_000))
 
 
@@ -124,6 +154,11 @@ def clip(tiny_clip: Path) -> Encoder:
 @pytest.fixture(scope="session")
 def siglip(tiny_siglip: Path) -> Encoder:
     return clipsim.load(str(tiny_siglip), "cpu")
+
+
+@pytest.fixture(scope="session")
+def siglip_1(tiny_siglip_1: Path) -> Encoder:
+    return clipsim.load(str(tiny_siglip_1), "cpu")
 
 
 @pytest.fixture(scope="session")

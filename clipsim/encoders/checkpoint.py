@@ -64,6 +64,9 @@ FAMILIES = {  # by the `model_type` of config.json
         model=transformers.SiglipModel,
         processor=transformers.SiglipImageProcessorPil,
         width=attrgetter("vision_config.hidden_size"),
+        # SigLIP 2 was trained on lower case with its punctuation: so reads its authors' demo (big_vision's
+        # SigLIP2_demo.ipynb, `lower|tok(gemma)`), and transformers' Siglip2Tokenizer. The tokenizer of the first
+        # version takes punctuation out itself (`SiglipTokenizer.canonicalize_text`, after big_vision too).
         clean=str.lower,
         pad_fully=True,
         image_vectors=vit.encode_siglip_images,

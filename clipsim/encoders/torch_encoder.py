@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,7 +35,7 @@ class TorchEncoder(Encoder):
     """A model on torch, whose weights are loaded once, at first use.
 
     A subclass reads the weights in `_load`, or in `_load_words` those that only captions need. One of the two sets
-    `_tokenizer`, a fast tokenizer of transformers, and `_max_tokens`, how many tokens the model reads.
+    `_tokenizer`, a tokenizer of transformers, and `_max_tokens`, how many tokens the model reads.
     """
 
     ready = False
@@ -138,15 +139,18 @@ class TorchEncoder(Encoder):
         cleaned = self._clean(caption)
         if len(cleaned) != len(caption):
             caption = cleaned  # places in one are not places in the other; else the user's own spelling is quoted
-        with self._tokenizing:
-            tokens = self._tokenizer(cleaned, return_offsets_mapping=True, truncation=False, verbose=False)
-        if len(tokens["input_ids"]) <= self._max_tokens:
+        if self._count_tokens(cleaned) <= self._max_tokens:
             return ""
-        cut = tokens["offset_mapping"][self._max_tokens - 1][0]  # the end token takes the last place
-        cut += len(caption[cut:]) - len(caption[cut:].lstrip())  # some tokens begin with the space before a word
-        begun = re.search(r"\S*\Z", caption[:cut])
-        word = begun.start() if begun else cut
-        return caption[word or cut :].strip()  # a script without spaces is cut where the token begins
+        # by counting, since not every tokenizer says where its tokens lie; a script without spaces is cut anywhere
+        for ends in ([word.end() for word in re.finditer(r"\S+", cleaned)], range(1, len(cleaned) + 1)):
+            whole = bisect_right(ends, self._max_tokens, key=lambda end: self._count_tokens(cleaned[:end]))
+            if whole:
+                return caption[ends[whole - 1] :].strip()
+        return caption.strip()
+
+    def _count_tokens(self, text: str) -> int:
+        with self._tokenizing:
+            return len(self._tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
     def _clean(self, text: str) -> str:
         return text

@@ -137,6 +137,11 @@ def test_siglip_reads_lower_case(siglip: Encoder) -> None:
     assert vectors[0] == pytest.approx(vectors[1], abs=1e-6)
 
 
+def test_siglip_2_reads_punctuation(siglip: Encoder) -> None:
+    vectors = siglip.encode_texts(["the cat", "the cat!"])
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-4
+
+
 def test_siglip_pads_every_caption_to_full_length(siglip: Encoder, tiny_siglip: Path) -> None:
     unpadded = Plain("siglip", tiny_siglip)
     vector = unpadded.ids(unpadded.tokenizer("cat").input_ids)
