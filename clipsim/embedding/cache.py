@@ -107,17 +107,15 @@ def use_cache(encoder: Encoder, cache: VectorCache) -> None:
 
 
 def vector_key(encoder: Encoder, parts: Iterable[str | bytes]) -> bytes:
-    """Return what vectors are kept under: a digest of the encoder and of what it read."""
+    """Return what vectors are kept under: a digest of the encoder, and of the parts that it read.
+
+    Encoders that give the same vectors count as the same, by their weights where these are known.
+    """
+    kind = encoder.device.partition(":")[0]
+    known = f"{VERSION} {encoder.name} {encoder.revision} {kind} {encoder.precision}"
+    model = known if encoder.revision else str(encoder.derived.setdefault("serial", uuid.uuid4().hex))
     digest = hashlib.sha256()
-    for part in (_identify(encoder), *parts):
+    for part in (model, *parts):
         data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()
-
-
-def _identify(encoder: Encoder) -> str:
-    """Return the same for encoders that give the same vectors: by their weights where these are known."""
-    if encoder.revision:
-        kind = encoder.device.partition(":")[0]
-        return f"{VERSION} {encoder.name} {encoder.revision} {kind} {encoder.precision}"
-    return str(encoder.derived.setdefault("serial", uuid.uuid4().hex))

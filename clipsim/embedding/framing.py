@@ -72,10 +72,7 @@ def draw_thumbnail(views: Sequence[View]) -> str:
 def join_views(views: Sequence[View], size: tuple[int, int], side: int) -> Image.Image:
     """Put the part of a picture that the model saw together from its views, in the picture's own proportions.
 
-    Args:
-        views: of one picture, one at least.
-        size: of the picture, width and height.
-        side: pixels along the longer side of the result.
+    `views` are of one picture of `size` (width, height), one at least; the longer side of the result has `side` pixels.
     """
     boxes = [clip_box(view.box, size) for view in views]
     left, top, right, bottom = zip(*boxes, strict=True)

@@ -34,17 +34,11 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class Pace:
-    """How much is read and held at once.
+    """How much is read and held at once."""
 
-    Attributes:
-        workers: threads that read pictures.
-        batch_pixels: pixels of views that go into one forward pass; 60 million are about 180 MB of RGB.
-        large: pixels of a picture from which on only two are decoded at once: each may take 400 MB.
-    """
-
-    workers: int = min(8, os.cpu_count() or 1)
-    batch_pixels: int = 60_000_000
-    large: int = 16_000_000
+    workers: int = min(8, os.cpu_count() or 1)  # threads that read pictures
+    batch_pixels: int = 60_000_000  # of views in one forward pass: about 180 MB of RGB
+    large: int = 16_000_000  # pixels of a picture from which on only two are decoded at once: each may take 400 MB
 
 
 @dataclass(frozen=True)
@@ -57,21 +51,13 @@ class Rejected:
 
 @dataclass(frozen=True)
 class PictureInfo:
-    """One picture as the model saw it.
+    """One picture as the model saw it."""
 
-    Attributes:
-        name: unique among the pictures of a request.
-        notes: what was done to it before the model saw it, in words.
-        size: width and height, in pixels.
-        coverage: how much of it the model saw, 0 to 1.
-        views: what went in; empty unless they were to be kept.
-    """
-
-    name: str
-    notes: tuple[str, ...]
-    size: tuple[int, int]
-    coverage: float
-    views: tuple[View, ...] = ()
+    name: str  # unique among the pictures of a request
+    notes: tuple[str, ...]  # what was done to it before the model saw it, in words
+    size: tuple[int, int]  # width and height, in pixels
+    coverage: float  # how much of it the model saw, 0 to 1
+    views: tuple[View, ...] = ()  # what went in; empty unless they were to be kept
 
 
 @dataclass(frozen=True)
@@ -84,19 +70,12 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures as vectors.
+    """Pictures as vectors."""
 
-    Attributes:
-        pictures: those that could be read, in the order in which they were given.
-        vectors: unit-length float32, shape (v, d): one for each view of a picture.
-        starts: the first view of each picture, shape (n,).
-        rejected: the others.
-    """
-
-    pictures: tuple[PictureInfo, ...]
-    vectors: np.ndarray
-    starts: np.ndarray
-    rejected: tuple[Rejected, ...]
+    pictures: tuple[PictureInfo, ...]  # those that could be read, in the order in which they were given
+    vectors: np.ndarray  # unit-length float32, shape (v, d): one for each view of a picture
+    starts: np.ndarray  # the first view of each picture, shape (n,)
+    rejected: tuple[Rejected, ...]  # the others
 
     def cosines(self, targets: np.ndarray) -> np.ndarray:
         """Return the cosine of picture i, by its best view, with unit vector j of shape (k, d): shape (n, k)."""
