@@ -16,7 +16,7 @@ from clipsim.encoders import Encoder, load
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images import SUFFIXES, Source, collect_images, read
 from clipsim.options import Precision
-from clipsim.report import ENDINGS, remarks, titles, to_blocks, to_csv, to_json, to_json_line
+from clipsim.report import ENDINGS, remarks, titled, to_blocks, to_csv, to_json, to_json_line
 from clipsim.scoring import CaptionTable, Comparison, Result, Score, clean_caption, overlay
 
 FILE_BYTES = 2_000_000_000  # of vectors in a file
@@ -113,7 +113,7 @@ def print_lines(lines: Iterator[Score | Rejected], model: str) -> None:
 def save_heatmaps(result: Result, folder: Path) -> None:
     """Save each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
     saved = []
-    for score, title in zip(result.scores, titles([score.name for score in result.scores]), strict=True):
+    for score, title in titled(result):
         if score.heatmap:
             image = overlay(read(result.pictures[score.name], score.name).image, score.heatmap, HEATMAP_SIDE)
             saved.append(_save_image(image, folder, title.replace("/", " - ")))

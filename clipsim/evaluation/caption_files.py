@@ -99,8 +99,3 @@ def _parse_coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
             f"{path} is not COCO captions ({error} is missing or of another kind): it takes images with id and "
             "file_name, and annotations with image_id and caption."
         ) from error
-
-
-def abbreviate(names: list[str], count: int = 5) -> str:
-    """Return the first few names, and how many more there are."""
-    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

@@ -18,7 +18,8 @@ import scipy  # its parts load when they are used
 from clipsim.embedding import Progress, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError
-from clipsim.evaluation.caption_files import Captioned, abbreviate, read_captions
+from clipsim.evaluation.caption_files import Captioned, read_captions
+from clipsim.images import abbreviate
 from clipsim.options import Options, Prompt
 
 if TYPE_CHECKING:
@@ -56,23 +57,16 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The metrics both ways, and what they were measured on.
-
-    Attributes:
-        missing: files with captions that the collection does not hold, or that stand for several of its pictures.
-        left_out: captions of these files, which are not in the metrics.
-        blank: captions without a word, which are not in the metrics either.
-        without: pictures of the collection that have no caption; captions have to find theirs among them all the same.
-    """
+    """The metrics both ways, and what they were measured on."""
 
     model: str
     prompt: str
     text_to_image: Retrieval
     image_to_text: Retrieval
-    missing: tuple[str, ...] = ()
-    left_out: int = 0
-    blank: int = 0
-    without: int = 0
+    missing: tuple[str, ...] = ()  # files with captions that are none, or several, of the collection's pictures
+    left_out: int = 0  # captions of these files, which are not in the metrics
+    blank: int = 0  # captions without a word, which are not in the metrics either
+    without: int = 0  # pictures of the collection without a caption: captions have to find theirs among them too
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain dicts, lists, strings and numbers."""

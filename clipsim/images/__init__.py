@@ -8,6 +8,7 @@ from clipsim.images.sources import (
     File,
     ImageInput,
     Images,
+    abbreviate,
     collect_images,
     list_files,
     name_image,
@@ -16,5 +17,5 @@ from clipsim.images.sources import (
 from clipsim.images.storage import UNKNOWN, Location, locate
 
 __all__ = ["FILE_COLUMNS", "SUFFIXES", "UNKNOWN", "Content", "File", "ImageInput", "Images", "Location", "Picture"]
-__all__ += ["Source", "collect_images", "compute_digest", "list_files", "locate", "name_image", "open_image", "read"]
-__all__ += ["read_contents", "storage"]
+__all__ += ["Source", "abbreviate", "collect_images", "compute_digest", "list_files", "locate", "name_image"]
+__all__ += ["open_image", "read", "read_contents", "storage"]

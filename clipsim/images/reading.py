@@ -41,17 +41,11 @@ Source = str | Path | bytes | Image.Image
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture, ready for an encoder.
+    """One picture, ready for an encoder."""
 
-    Attributes:
-        name: what the caller calls it.
-        image: upright, mode RGB, eight bits a channel.
-        notes: what was changed on the way from the file, in words; empty for a plain upright RGB picture.
-    """
-
-    name: str
-    image: Image.Image
-    notes: tuple[str, ...] = ()
+    name: str  # what the caller calls it
+    image: Image.Image  # upright, mode RGB, eight bits a channel
+    notes: tuple[str, ...] = ()  # what was changed on the way from the file, in words; () for plain upright RGB
 
 
 def open_image(source: Source, name: str) -> Image.Image:
@@ -87,17 +81,14 @@ def _digest_file(source: str | Path, *_state: int) -> bytes:
 
 
 def read(source: Source, name: str, min_side: int | None = None) -> Picture:
-    """Read a file, its bytes or a PIL image into a `Picture`.
+    """Read a file, its bytes or a PIL image into a `Picture` of that name.
 
     EXIF rotation is applied, transparency is flattened on white, 16-bit and floating-point values are rescaled (not
     clipped), palette, grey and CMYK become RGB, and of an animation the first frame is taken.
 
-    Args:
-        source: a file, its bytes, or a PIL image.
-        name: what the caller calls it.
-        min_side: pixels that both sides must have at least, where that is enough: a larger JPEG is decoded at a half, a
-            quarter or an eighth of its size, which is several times faster and not quite the same. Not for PIL images
-            of the caller's own, which it would change.
+    Where both sides need no more than `min_side` pixels, a larger JPEG is decoded at a half, a quarter or an eighth of
+    its size, which is several times faster and not quite the same. Not for PIL images of the caller's own, which it
+    would change.
 
     Raises:
         ImageError: no such file, zero bytes, not a picture, truncated, or more pixels than `clipsim.settings` allows

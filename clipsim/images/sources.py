@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
@@ -41,39 +41,25 @@ Images = Iterable[ImageInput] | Source | np.ndarray
 class File:
     """A picture as it was listed, before it is read: what is written to it later is found in the next run.
 
-    Attributes:
-        path: where it is.
-        name: how a collection names it: its path from the folder, or the entry of the list.
-        size: bytes; `UNKNOWN` for an address in a list, whose picture is taken never to change.
-        times: when its content, and when its content or rights were last written, nanoseconds since 1970; 0 if that is
-            not known.
-        problem: why it cannot be read, if that is known already; it reads on from `name` as one sentence.
+    `times` are when its content, and when content or rights were last written: nanoseconds since 1970, 0 if unknown.
     """
 
     path: Location
-    name: str
-    size: int = UNKNOWN
+    name: str  # how a collection names it: its path from the folder, or the entry of the list
+    size: int = UNKNOWN  # bytes; `UNKNOWN` for an address in a list, whose picture is taken never to change
     times: tuple[int, int] = (0, 0)
-    problem: str = ""
+    problem: str = ""  # why it cannot be read, if that is known already; it reads on from `name` as one sentence
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was read of a file.
-
-    Attributes:
-        file: which.
-        source: what a gallery reads: its path on this machine, or its bytes.
-        digest: SHA-256 in hexadecimal digits; "" where it cannot be read.
-        size: bytes.
-        problem: as `File.problem`.
-    """
+    """What was read of a file."""
 
     file: File
-    source: Path | bytes = b""
-    digest: str = ""
-    size: int = 0
-    problem: str = ""
+    source: Path | bytes = b""  # what a gallery reads: its path on this machine, or its bytes
+    digest: str = ""  # SHA-256 in hexadecimal digits; "" where it cannot be read
+    size: int = 0  # bytes
+    problem: str = ""  # as `File.problem`
 
 
 def collect_images(images: Images) -> list[tuple[Source, str]] | Iterator[tuple[Source, str]]:
@@ -105,15 +91,13 @@ def collect_images(images: Images) -> list[tuple[Source, str]] | Iterator[tuple[
 
 
 def _expand(images: Iterable[ImageInput]) -> Iterator[tuple[Source, str]]:
-    place = 0
-    for item in images:
-        for one in _expand_path(item) if isinstance(item, str | Path) else [item]:
-            place += 1
-            match one:
-                case (image, str(name)):
-                    yield _to_source(image, place), name
-                case image:
-                    yield _to_source(image, place), name_image(image, place)
+    found = (one for item in images for one in (_expand_path(item) if isinstance(item, str | Path) else [item]))
+    for place, one in enumerate(found, 1):
+        match one:
+            case (image, str(name)):
+                yield _to_source(image, place), name
+            case image:
+                yield _to_source(image, place), name_image(image, place)
 
 
 def name_image(image: Source | np.ndarray, place: int) -> str:
@@ -156,9 +140,13 @@ def _check_any_exists(paths: list[Path]) -> None:
         return
     if len(paths) == 1:
         raise ImageError(str(paths[0]), explain_missing(paths[0]))
-    named = ", ".join(str(path) for path in paths[:MAX_NAMED])
-    more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
-    raise ImageError(named + more, "are not files or folders with pictures: check the paths")
+    raise ImageError(abbreviate(paths, MAX_NAMED), "are not files or folders with pictures: check the paths")
+
+
+def abbreviate(names: Sequence[object], count: int = 5) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(map(str, names[:count])) + more
 
 
 def _walk(folder: Path, *, skip_errors: bool = False) -> Iterator[Path]:

@@ -3,10 +3,10 @@
 from clipsim.report.export import SCORE_COLUMNS, to_csv, to_json, to_json_line, to_pandas, write_rows
 from clipsim.report.figure import ENDINGS, draw_grid, html_grid, save_grid
 from clipsim.report.numbers import percentile, whole_percent
-from clipsim.report.sentences import answer, figures, label, labels, model_title, remarks, status, titles, trust
+from clipsim.report.sentences import answer, figures, label, labels, model_title, remarks, status, titled, titles, trust
 from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, remark_evaluation, to_blocks
 
 __all__ = ["SCORE_COLUMNS", "to_csv", "to_json", "to_json_line", "to_pandas", "write_rows"]
 __all__ += ["ENDINGS", "draw_grid", "html_grid", "percentile", "save_grid", "whole_percent"]
-__all__ += ["answer", "figures", "label", "labels", "model_title", "remarks", "status", "titles", "trust"]
+__all__ += ["answer", "figures", "label", "labels", "model_title", "remarks", "status", "titled", "titles", "trust"]
 __all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]

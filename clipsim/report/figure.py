@@ -15,7 +15,7 @@ from PIL import Image
 
 from clipsim.errors import ClipsimError, ImageError
 from clipsim.images import Source, read
-from clipsim.report.sentences import answer, figures, status, titles
+from clipsim.report.sentences import answer, figures, status, titled
 from clipsim.report.text import printable
 from clipsim.report.typesetting import Typesetter
 from clipsim.scoring import MATCH, NO_MATCH, WEAK, Result, Score
@@ -172,8 +172,7 @@ def _write_head(result: Result) -> tuple[str, str, str]:
 
 
 def _titles(result: Result) -> list[str]:
-    names = titles([score.name for score in result.scores])
-    return [f"{score.rank} · {printable(name)}" for score, name in zip(result.scores, names, strict=True)]
+    return [f"{score.rank} · {printable(title)}" for score, title in titled(result)]
 
 
 def _figures(score: Score) -> list[str]:

@@ -28,6 +28,11 @@ def titles(names: Sequence[str]) -> list[str]:
     ]
 
 
+def titled(result: Result) -> list[tuple[Score, str]]:
+    """Return every score with its picture's title, best first."""
+    return list(zip(result.scores, titles([score.name for score in result.scores]), strict=True))
+
+
 def label(rank: int, title: str, cosine: float) -> str:
     """Return what stands under a picture: rank, name and cosine, such as `1 · hiking-golden-retriever · 0.312`."""
     return f"{rank} · {title} · {cosine:.3f}"
@@ -35,8 +40,7 @@ def label(rank: int, title: str, cosine: float) -> str:
 
 def labels(result: Result) -> list[str]:
     """Return a label for every score, best first."""
-    names = titles([score.name for score in result.scores])
-    return [label(score.rank, title, score.cosine) for score, title in zip(result.scores, names, strict=True)]
+    return [label(score.rank, title, score.cosine) for score, title in titled(result)]
 
 
 def model_title(result: Result | CaptionTable) -> str:
@@ -61,7 +65,7 @@ def answer(result: Result) -> str:
     best = result.best
     if best is None:
         return ""
-    title = titles([score.name for score in result.scores])[result.scores.index(best)]
+    title = next(title for score, title in titled(result) if score is best)
     alone = len(result.scores) == 1
     if result.reference is not None:
         return f"{title} has the cosine {best.cosine:.3f}." if alone else f"Most alike: {title}."

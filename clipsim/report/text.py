@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from clipsim.images import abbreviate
 from clipsim.report.export import SCORE_COLUMNS
 from clipsim.report.numbers import percent, percentile
 from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, status, treatment
@@ -17,7 +18,6 @@ from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Res
 if TYPE_CHECKING:  # so that a score needs nothing of collections
     from clipsim.evaluation import Evaluation
 
-MOST_NAMED = 5  # files in a remark
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
 MOST_COLOURED = 1000  # rows: rich takes about a millisecond for each
 TONES = {MATCH: "green", WEAK: "yellow", NO_MATCH: "dim"}
@@ -177,10 +177,9 @@ def evaluation_to_blocks(found: Evaluation) -> list[Block]:
 
 def remark_evaluation(found: Evaluation) -> list[str]:
     """Return what an evaluation left out, a sentence each."""
-    more = f" and {len(found.missing) - MOST_NAMED} more" * (len(found.missing) > MOST_NAMED)
     sentences = {
         f"{found.left_out} captions are left out, since the collection does not hold their pictures, or several of the "
-        f"name: {', '.join(found.missing[:MOST_NAMED])}{more}.": found.left_out,
+        f"name: {abbreviate(found.missing)}.": found.left_out,
         f"{found.blank} captions are blank and left out.": found.blank,
         f"{found.without} pictures of the collection have no caption.": found.without,
     }

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from clipsim import report
 from clipsim.encoders import STAND_IN
-from clipsim.scoring import NOTHING, Calibration, CaptionTable, Comparison, Result, Score
+from clipsim.scoring import NOTHING, Calibration, CaptionTable, Comparison, Result
 from clipsim.web.server_collections import SearchResult
 
 MOST_SHOWN = 24  # pictures in what unfolds: more make a page that is slow to lay out
@@ -58,7 +58,7 @@ def scores(result: Result, calibration: Calibration | None) -> str:
     """Show the table of scores, and how far its verdicts can be trusted."""
     rows = [
         {column.title: title if column.name == "name" else column.cell(score) for column in report.SCORE_COLUMNS}
-        for score, title in titled(result)
+        for score, title in report.titled(result)
     ]
     table = _table(f"Scores by {report.model_title(result)}", rows)
     return fill("scores.html", table=table, trust=report.trust(result, calibration))
@@ -76,14 +76,14 @@ def published(result: Result, figures: Mapping[str, float]) -> str:
         return ""
     rows = [
         {"Picture": title, "Published": f"{figures[score.name]:.3f}", "Computed here": f"{score.cosine:.3f}"}
-        for score, title in titled(result)
+        for score, title in report.titled(result)
     ]
     return fill("published.html", table=_table("Published and computed", rows), reference=result.reference)
 
 
 def words(result: Result) -> str:
     """Show what each word adds: the caption in colour under each picture, and a table of words by pictures."""
-    shown = titled(result)[:MOST_SHOWN] if result.words else []
+    shown = report.titled(result)[:MOST_SHOWN] if result.words else []
     most = max((abs(added) for score, _ in shown for added in score.words or ()), default=0) or 1
     caption = result.words or ()
     rows = [{"Word": word} for word in (*caption, "(the whole caption)", "(same words, other order)")]
@@ -98,7 +98,7 @@ def words(result: Result) -> str:
 
 def views(result: Result) -> str:
     """Show what went into the model, picture by picture, with all that was done to it."""
-    return fill("seen.html", figures=titled(result)[:MOST_SHOWN], contrast=result.options.contrast, whole=WHOLE)
+    return fill("seen.html", figures=report.titled(result)[:MOST_SHOWN], contrast=result.options.contrast, whole=WHOLE)
 
 
 def several(table: CaptionTable) -> str:
@@ -120,11 +120,11 @@ def models(comparison: Comparison) -> str:
 
 def hits(answer: SearchResult) -> str:
     """Show the table of what was found, each with a link to more like it."""
-    rows = []
-    for hit in answer.hits:
-        better = "" if hit.percentile is None else report.percentile(hit.percentile)
-        figures = {"Cosine": f"{hit.cosine:.3f}", "Better than": better, "Verdict": hit.verdict or ""}
-        rows.append({"Rank": str(hit.rank), "Picture": hit.path, **figures})
+    columns = [column for column in report.SCORE_COLUMNS if column.name in ("cosine", "percentile", "verdict")]
+    rows = [
+        {"Rank": str(hit.rank), "Picture": hit.path, **{column.title: column.cell(hit) for column in columns}}
+        for hit in answer.hits
+    ]
     return fill("hits.html", table=_table(f"Found by {answer.model}", rows), answer=answer)
 
 
@@ -134,8 +134,3 @@ def _table(caption: str, rows: Sequence[Mapping[str, str]], head_column: str = "
     cells = [[row[head] for head in heads] for row in rows]
     titles = [head[:1].upper() + head[1:] if head.islower() else head for head in heads]
     return {"caption": caption, "heads": titles, "rows": cells, "head_column": head_column}
-
-
-def titled(result: Result) -> list[tuple[Score, str]]:
-    """Return every score with its picture's title, best first."""
-    return list(zip(result.scores, report.titles([score.name for score in result.scores]), strict=True))

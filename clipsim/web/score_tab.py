@@ -264,7 +264,7 @@ def _overlay_heatmaps(result: Result) -> list[tuple[Any, str]]:
 
 
 def _draw_bars(result: Result) -> gr.BarPlot:
-    names = [f"{score.rank} · {title}" for score, title in render.titled(result)]
+    names = [f"{score.rank} · {title}" for score, title in report.titled(result)]
     cosines = [round(score.cosine, 3) for score in result.scores]
     figures = [report.figures(score) for score in result.scores]
     reach: list[float | None] = [min(cosines[-1] * 1.1, 0), max(cosines[0] * 1.1, 0.05)]  # from zero
