@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from clipsim.collections.store.manifest import EmbeddingConfig, FailedFile
 from clipsim.collections.store.segments import SCHEMA, write_segment
 from clipsim.embedding import Embedded, Rejected, join_views, stream
 from clipsim.encoders import Encoder
-from clipsim.images import Content, File, Location, read_contents
+from clipsim.images import Content, File, Location, encode_jpeg, read_contents
 
 PART = 256  # pictures that are written together
 SECONDS = 30.0  # after which fewer are, so that a slow model loses no more than this
@@ -50,11 +49,10 @@ def encode_files(
     *,
     encoder: Encoder | None = None,
     part: int = PART,
-    seconds: float = SECONDS,
 ) -> Iterator[EncodedPart]:
-    """Encode files in this process, as an `Engine`; `encoder`, that of `config`, is loaded if it is None.
+    """Encode files in this process, as an `Engine`, and write at most so many of a `part` together.
 
-    At most `part` pictures are written together, and fewer after so many `seconds`.
+    `encoder`, that of `config`, is loaded if it is None.
     """
     encoder = encoder or config.load(device)
     config.check_facts(EmbeddingConfig.from_encoder(encoder, config.options).facts())
@@ -88,7 +86,7 @@ def encode_files(
         else:
             rows.append(_make_row(one, known.pop(one.info.name)))
             vectors.append(one.vectors)
-        if len(rows) + len(failed) >= part or time.monotonic() - last > seconds:
+        if len(rows) + len(failed) >= part or time.monotonic() - last > SECONDS:
             yield write_part()
             last = time.monotonic()
     if rows or failed:
@@ -97,8 +95,8 @@ def encode_files(
 
 def _make_row(one: Embedded, content: Content) -> dict[str, Any]:
     """Return a picture's row, by the names of `SCHEMA`."""
-    info, thumbnail = one.info, BytesIO()
-    join_views(info.views, info.size, THUMBNAIL).save(thumbnail, "JPEG", quality=80)
+    info = one.info
+    thumbnail = encode_jpeg(join_views(info.views, info.size, THUMBNAIL))
     file = (info.name, content.size, content.file.times[0], content.digest)
-    seen = (*info.size, list(info.notes), info.coverage, thumbnail.getvalue())
+    seen = (*info.size, list(info.notes), info.coverage, thumbnail)
     return dict(zip(SCHEMA.names, (*file, *seen), strict=True))

@@ -43,14 +43,12 @@ TURNS = 16  # parts a worker has at least, where there are enough pictures, so t
 class Ray:
     """An `Engine` on Ray. Importing it raises a `UsageError` where Ray is not installed.
 
-    Attributes:
-        address: of a cluster ("10.0.0.1:6379", "ray://10.0.0.1:10001", "auto"); "" for that of RAY_ADDRESS, else for
-            one that is started on this machine and ends with the run.
-        workers: how many encoders share the cores; 0 for one a GPU, else one for `WORKER_CORES` cores.
+    The cluster at `address` ("10.0.0.1:6379", "ray://10.0.0.1:10001", "auto") is used; where that is "" the one of
+    RAY_ADDRESS, else one that is started on this machine and ends with the run.
     """
 
     address: str = ""
-    workers: int = 0
+    workers: int = 0  # encoders that share the cores; 0 for one a GPU, else one for `WORKER_CORES` cores
 
     def __post_init__(self) -> None:
         """Raise a `UsageError` if the number of workers makes no sense."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from math import ceil
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from clipsim.encoders import Box, Encoder
+from clipsim.images import encode_jpeg, to_address
 from clipsim.options import SEVERAL_VECTORS, Contrast, Framing, Options
 
 TILE_SIDES = (1.0, 0.6)  # of the shorter side: squares that cover the picture, and closer views
@@ -64,9 +63,7 @@ def draw_thumbnail(views: Sequence[View]) -> str:
     for place, view in enumerate(views):
         small = ImageOps.contain(view.image, (side, side))
         sheet.paste(small, (place % columns * side, place // columns * side))
-    data = BytesIO()
-    sheet.save(data, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+    return to_address(encode_jpeg(sheet))
 
 
 def join_views(views: Sequence[View], size: tuple[int, int], side: int) -> Image.Image:

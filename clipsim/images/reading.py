@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import glob
 import hashlib
 import time
@@ -108,6 +109,18 @@ def read(source: Source, name: str, min_side: int | None = None) -> Picture:
     if image.mode == "CMYK":
         notes.append("converted from CMYK")
     return Picture(name, image if image.mode == "RGB" else image.convert("RGB"), tuple(notes))
+
+
+def encode_jpeg(image: Image.Image) -> bytes:
+    """Return a picture as a small JPEG, to be shown."""
+    data = BytesIO()
+    image.save(data, "JPEG", quality=80)
+    return data.getvalue()
+
+
+def to_address(jpeg: bytes) -> str:
+    """Return a JPEG as a data: address."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def _open(source: str | Path | bytes, name: str) -> Image.Image:

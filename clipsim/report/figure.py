@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,15 +13,16 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from clipsim.errors import ClipsimError, ImageError
-from clipsim.images import Source, read
+from clipsim.images import Source, encode_jpeg, read, to_address
 from clipsim.report.sentences import answer, figures, status, titled
 from clipsim.report.text import printable
-from clipsim.report.typesetting import Typesetter
 from clipsim.scoring import MATCH, NO_MATCH, WEAK, Result, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from clipsim.report.typesetting import Typesetter
 
 ENDINGS = (".png", ".pdf", ".svg")
 MOST_DRAWN = 400  # pictures in a figure: more make files of tens of megabytes that nobody looks through
@@ -86,22 +86,18 @@ def draw_grid(
 ) -> Figure:
     """Draw the pictures in a grid, best first, each above its rank, name, verdict, percentile and cosine.
 
-    The caption (or the reference image's name) is the heading, the answer in words the line below it. Of very
-    many pictures the best are drawn, and the heading says so. A picture that cannot be read any more is a
-    blank that says why. Pictures are decoded one at a time and kept no larger than they are drawn.
+    The caption (or the reference image's name) is the heading, the answer in words the line below it. Of more than
+    `most` pictures the best are drawn, and the heading says so. A picture that cannot be read any more is a blank that
+    says why. Pictures are decoded one at a time and kept no larger than they are drawn.
 
-    Args:
-        result: from `clipsim.score` or `clipsim.score_images`.
-        pictures: for the name of each score a path, bytes or PIL image.
-        columns: pictures in a row; chosen by their number where it is None.
-        most: pictures that are drawn at most.
-
-    Returns:
-        A figure of its own, which pyplot does not know of. A notebook shows it; `savefig` writes it.
+    `pictures` has for the name of each score a path, bytes or PIL image. A row has so many `columns`, chosen by the
+    number of pictures where it is None. pyplot does not know of the figure; a notebook shows it, `savefig` writes it.
 
     Raises:
         ClipsimError: there are fewer columns than one.
     """
+    from clipsim.report.typesetting import Typesetter  # loads matplotlib
+
     if columns is not None and columns < 1:
         raise ClipsimError(f"A grid cannot have {columns} columns: ask for 1 or more.")
     count = min(len(result.scores), most)
@@ -149,7 +145,7 @@ def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
     cells = []
     for score, title in zip(result.scores[:MOST_IN_HTML], _titles(result), strict=False):
         image, reason = _reduce(pictures, score.name, HTML_SIDE)
-        address = "" if image is None else "data:image/jpeg;base64," + _encode_jpeg(image)
+        address = "" if image is None else to_address(encode_jpeg(image))
         badge = BADGES.get(score.verdict or "")
         cells.append(
             {"score": score, "title": title, "name": printable(score.name), "address": address, "reason": reason}
@@ -194,12 +190,6 @@ def _reduce(pictures: Mapping[str, Source], name: str, side: int) -> tuple[Image
         return image, ""
     width, height = (max(1, round(scale * length)) for length in image.size)
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0), ""
-
-
-def _encode_jpeg(image: Image.Image) -> str:
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=80)
-    return base64.b64encode(data.getvalue()).decode("ascii")
 
 
 def _lay_out(

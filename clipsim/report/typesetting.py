@@ -5,8 +5,12 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cache
 from itertools import accumulate
 from typing import Any
+
+from matplotlib.font_manager import FontProperties, findfont, get_font, get_font_names
+from matplotlib.textpath import text_to_path
 
 LONGEST_TEXT = 600  # letters that are laid out, of captions and names without an end
 # The first comes with matplotlib; the others have what it lacks, where the system has them.
@@ -26,12 +30,10 @@ class Typesetter:
 
     def __init__(self) -> None:
         """Look up which of `FONTS` there are; the first always is."""
-        from matplotlib.font_manager import findfont, get_font, get_font_names
-
         installed = set(get_font_names())
         self._families = [family for family in FONTS if family in installed]
         self._fonts = [get_font(findfont(family)) for family in self._families]
-        self._advances: dict[tuple[str, bool], float] = {}
+        self._advance = cache(self._measure)  # which takes a millisecond
 
     def style(self, lines: Sequence[str], size: float, *, bold: bool = False, colour: str = "black") -> dict[str, Any]:
         """Return what makes matplotlib write lines as they were measured, and take them literally: "$" is a dollar."""
@@ -55,16 +57,9 @@ class Typesetter:
         """Return the width of a line in inches, a little generous: screens round letters to whole pixels."""
         return sum(self._advance(letter, False) for letter in text) * size
 
-    def _advance(self, letter: str, bold: bool) -> float:
-        """Return inches from a letter to the next at one point; each is measured once, as it takes a millisecond."""
-        if (letter, bold) not in self._advances:
-            self._advances[letter, bold] = self._measure(letter, bold and self._can_be_bold(letter))
-        return self._advances[letter, bold]
-
     def _measure(self, letter: str, bold: bool) -> float:
-        from matplotlib.font_manager import FontProperties
-        from matplotlib.textpath import text_to_path
-
+        """Return inches from a letter to the next at one point."""
+        bold = bold and self._can_be_bold(letter)
         font = FontProperties(family=self._families[: 1 if bold else None], size=1, weight="bold" if bold else "normal")
         ten, none = (  # between bars, as only ink is measured, of which a space has none
             text_to_path.get_text_width_height_descent(f"|{letters}|", font, ismath=False)[0]

@@ -43,10 +43,7 @@ THEME = gr.themes.Base(primary_hue="amber", neutral_hue="stone", font=FONT, font
 
 
 def build(service: Service | None = None) -> Checked:
-    """Lay the page out, ready for `launch`.
-
-    Args:
-        service: what answers its requests; without one, limits and upload folder come from the environment.
+    """Lay the page out, ready for `launch`; without a service, limits and upload folder come from the environment.
 
     Raises:
         ClipsimError: a limit makes no sense, or a collection of the server cannot be opened.
@@ -96,13 +93,10 @@ def build(service: Service | None = None) -> Checked:
 def launch(
     page: Checked | None = None, host: str | None = None, port: int | None = None, in_browser: bool = False
 ) -> None:
-    """Serve the page until it is interrupted.
+    """Serve a page, which is built unless it is given, until it is interrupted.
 
-    Args:
-        page: from `build`; without one it is built.
-        host: address to listen on; by default `GRADIO_SERVER_NAME` or 127.0.0.1.
-        port: by default `GRADIO_SERVER_PORT` or the first that is free from 7860 on.
-        in_browser: whether to open the page in the browser of this machine.
+    It listens on the address `host`, by default `GRADIO_SERVER_NAME` or 127.0.0.1, and on `port`, by default
+    `GRADIO_SERVER_PORT` or the first that is free from 7860 on; `in_browser` opens it in the browser of this machine.
     """
     page = page or build()
     service = page.service

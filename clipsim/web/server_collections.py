@@ -5,7 +5,6 @@ A visitor names a collection, never a path: a name is looked up, and one's own i
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import secrets
@@ -19,7 +18,7 @@ from typing import Any, Unpack
 from clipsim.collections import Collection, Filters, Hit, Manifest, index_folder
 from clipsim.embedding import Item, name_sources
 from clipsim.errors import CaptionError, ClipsimError, UsageError
-from clipsim.images import SUFFIXES, Location, locate
+from clipsim.images import SUFFIXES, Location, locate, to_address
 from clipsim.options import Precision
 from clipsim.web.service import Service
 
@@ -45,9 +44,7 @@ class SearchResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; thumbnails are data: addresses."""
-        encoded = [base64.b64encode(hit.thumbnail).decode("ascii") for hit in self.hits]
-        addresses = [{"thumbnail": f"data:image/jpeg;base64,{data}"} for data in encoded]
-        return {**vars(self), "hits": [vars(hit) | one for hit, one in zip(self.hits, addresses, strict=True)]}
+        return vars(self) | {"hits": [vars(hit) | {"thumbnail": to_address(hit.thumbnail)} for hit in self.hits]}
 
 
 def folders_from_environment() -> dict[str, Location]:

@@ -142,10 +142,8 @@ class Writer:
     ) -> None:
         """Make segments that were written part of the collection, and rows of older ones no longer part of it, at once.
 
-        Args:
-            segments: ids from `write_segment`.
-            removed: rows to remove by the segment's id, counted from 0.
-            failed: all pictures that could not be read, instead of those listed so far; None leaves these.
+        `segments` are ids from `write_segment`, `removed` rows by the segment's id, counted from 0, `failed` all
+        pictures that could not be read, instead of those listed so far; None leaves these.
         """
         added = [(name, len(Segment(self.folder, name))) for name in segments]
         total = self.manifest.rows + sum(rows for _, rows in added)
