@@ -5,15 +5,5 @@ from clipsim.collections.encoding import EncodedPart, Engine
 from clipsim.collections.indexing import Report, index_folder
 from clipsim.collections.store.manifest import KINDS, EmbeddingConfig, Manifest
 
-__all__ = [
-    "KINDS",
-    "Collection",
-    "EmbeddingConfig",
-    "EncodedPart",
-    "Engine",
-    "Filters",
-    "Hit",
-    "Manifest",
-    "Report",
-    "index_folder",
-]
+__all__ = ["KINDS", "Collection", "EmbeddingConfig", "EncodedPart", "Engine", "Filters", "Hit", "Manifest"]
+__all__ += ["Report", "index_folder"]

@@ -6,26 +6,6 @@ from clipsim.embedding.naming import Item, collect_sources, name_sources
 from clipsim.embedding.pipeline import Embedded, Gallery, PictureInfo, Progress, Rejected, embed, one_thread, stream
 from clipsim.embedding.prompts import encode_captions
 
-__all__ = [
-    "Embedded",
-    "Gallery",
-    "Item",
-    "PictureInfo",
-    "Progress",
-    "Rejected",
-    "VectorCache",
-    "View",
-    "clip_box",
-    "collect_sources",
-    "draw_thumbnail",
-    "embed",
-    "encode_captions",
-    "join_views",
-    "name_sources",
-    "one_thread",
-    "stream",
-    "transfer_box",
-    "unit_mean",
-    "use_cache",
-    "vector_key",
-]
+__all__ = ["Embedded", "Gallery", "Item", "PictureInfo", "Progress", "Rejected", "VectorCache", "View"]
+__all__ += ["clip_box", "collect_sources", "draw_thumbnail", "embed", "encode_captions", "join_views"]
+__all__ += ["name_sources", "one_thread", "stream", "transfer_box", "unit_mean", "use_cache", "vector_key"]

@@ -36,11 +36,7 @@ class VectorCache:
     """Arrays by key, in memory or in a file. One instance may be shared between threads, a file between processes."""
 
     def __init__(self, max_bytes: int, path: Path | str = ":memory:") -> None:
-        """Open the file, or create it if it is missing.
-
-        Raises:
-            UsageError: the file is not such a cache, or cannot be written.
-        """
+        """Open the file, or create it if it is missing; a `UsageError` if it is no such cache, or cannot be written."""
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         try:

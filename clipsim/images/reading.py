@@ -7,6 +7,7 @@ import glob
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -50,11 +51,7 @@ class Picture:
 
 
 def open_image(source: Source, name: str) -> Image.Image:
-    """Open a picture as far as its header; its pixels are not decoded yet.
-
-    Raises:
-        ImageError: as `read`, but for damage that only decoding shows.
-    """
+    """Open a picture as far as its header, and raise as `read`, but for damage that only decoding shows."""
     image = source if isinstance(source, Image.Image) else _open(source, name)
     width, height = image.size
     if width < 1 or height < 1:
@@ -141,13 +138,11 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
 
 def explain_missing(path: Path) -> str:
     """Return why a path does not name a picture, a clause that reads on from its name; "" if it is a file."""
-    try:
+    with suppress(OSError, ValueError):  # too long for a path, or with a zero byte in it
         if path.is_file():
             return ""
         if path.is_dir():
             return "is a folder without pictures, or cannot be listed: check the path"
-    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
-        pass
     return "matches no pictures: check the pattern" if glob.has_magic(str(path)) else NO_FILE
 
 

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
@@ -109,7 +110,7 @@ def _expand_path(path: str | Path) -> list[tuple[Path, str]]:
     """Return the pictures of a folder or a glob pattern by their paths from there, and any other path by its name."""
     whole = folder = Path(path)
     found: list[Path] = []
-    try:
+    with suppress(OSError, ValueError):  # too long for a path, or with a zero byte in it: reading it says what is wrong
         if whole.is_dir():
             found = list(_walk(whole, skip_errors=True))
         elif not whole.exists():
@@ -117,8 +118,6 @@ def _expand_path(path: str | Path) -> list[tuple[Path, str]]:
             pattern = str(whole.relative_to(folder))
             matches = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
             found = sorted(file for match in matches if _has_suffix(file := folder / match) and file.is_file())
-    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
-        pass  # reading it says what is wrong
     return [(file, file.relative_to(folder).as_posix()) for file in found] or [(whole, name_image(path, 0))]
 
 

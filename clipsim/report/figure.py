@@ -91,10 +91,8 @@ def draw_grid(
     says why. Pictures are decoded one at a time and kept no larger than they are drawn.
 
     `pictures` has for the name of each score a path, bytes or PIL image. A row has so many `columns`, chosen by the
-    number of pictures where it is None. pyplot does not know of the figure; a notebook shows it, `savefig` writes it.
-
-    Raises:
-        ClipsimError: there are fewer columns than one.
+    number of pictures where it is None; fewer than one are a `ClipsimError`. pyplot does not know of the figure; a
+    notebook shows it, `savefig` writes it.
     """
     from clipsim.report.typesetting import Typesetter  # loads matplotlib
 
@@ -121,11 +119,7 @@ def draw_grid(
 
 
 def save_grid(result: Result, pictures: Mapping[str, Source], path: str | Path) -> None:
-    """Draw the grid (see `draw_grid`) into a file: PNG, PDF or SVG by its ending.
-
-    Raises:
-        ClipsimError: the ending is none of `ENDINGS`, or the file cannot be written.
-    """
+    """Draw the grid into a file by its ending: a `ClipsimError` if it is none of `ENDINGS`, or cannot be written."""
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in ENDINGS:
@@ -143,14 +137,12 @@ def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
     Of more than `MOST_IN_HTML` pictures the best are shown, and how many there are more is said.
     """
     cells = []
-    for score, title in zip(result.scores[:MOST_IN_HTML], _titles(result), strict=False):
+    for score, title in titled(result)[:MOST_IN_HTML]:
         image, reason = _reduce(pictures, score.name, HTML_SIDE)
         address = "" if image is None else to_address(encode_jpeg(image))
-        badge = BADGES.get(score.verdict or "")
-        cells.append(
-            {"score": score, "title": title, "name": printable(score.name), "address": address, "reason": reason}
-            | {"badge": badge, "figures": _figures(score)}
-        )
+        head = {"title": f"{score.rank} · {printable(title)}", "name": printable(score.name), "address": address}
+        below = {"reason": reason, "badge": BADGES.get(score.verdict or ""), "figures": _figures(score)}
+        cells.append({"score": score, **head, **below})
     environment = Environment(
         loader=PackageLoader("clipsim.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -165,10 +157,6 @@ def _write_head(result: Result) -> tuple[str, str, str]:
     heading = (result.caption or "") if result.reference is None else f"Like {result.reference}"
     left_out = f" · {len(result.rejected)} could not be read" if result.rejected else ""
     return printable(heading), printable(answer(result)), status(result) + left_out
-
-
-def _titles(result: Result) -> list[str]:
-    return [f"{score.rank} · {printable(title)}" for score, title in titled(result)]
 
 
 def _figures(score: Score) -> list[str]:
@@ -196,10 +184,10 @@ def _lay_out(
     result: Result, pictures: Mapping[str, Source], count: int, width: float, letters: Typesetter
 ) -> list[_Cell]:
     cells = []
-    for score, title in zip(result.scores[:count], _titles(result), strict=False):
+    for score, title in titled(result)[:count]:
         image, reason = _reduce(pictures, score.name, round(width * IN_FILE))
         reasons = letters.wrap(f"This picture {reason}", width - GAP, SMALL, REASON_LINES)
-        name = letters.wrap(title, width, NAME, NAME_LINES, bold=True)
+        name = letters.wrap(f"{score.rank} · {printable(title)}", width, NAME, NAME_LINES, bold=True)
         line = " · ".join(_figures(score))
         lines = _figures(score) if letters.width(line, SMALL) > width else [line]
         across, down = (1.0, BLANK) if image is None else (size / max(image.size) for size in image.size)

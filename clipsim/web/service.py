@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +127,9 @@ class Service:
     def check_size(self, pictures: Sequence[Item], captions: Sequence[str]) -> None:
         """Raise a `LimitError` if there are more pictures or captions, or a longer caption, than the limits allow."""
         counts = {"images": len(pictures), "captions": len(captions), "caption": max(map(len, captions), default=0)}
-        limits = asdict(self.limits)
         for what, count in counts.items():
-            if count > limits[what]:
-                raise LimitError(what, count, limits[what])
+            if count > (limit := vars(self.limits)[what]):
+                raise LimitError(what, count, limit)
 
     def receive(self, sent: Any) -> Item:
         """Return what a client sent as a picture, checked: an uploaded file, or the bytes in a data: address.

@@ -59,12 +59,7 @@ class EmbeddingConfig:
         return {"model": self.model, "revision": self.revision, "width": self.width, **self.options.to_dict()}
 
     def load(self, device: str = "auto") -> Encoder:
-        """Load the encoder, and `check` it.
-
-        Raises:
-            UsageError: it was the caller's own.
-            EncoderError: it cannot be loaded.
-        """
+        """Load the encoder and `check` it: a `UsageError` if it was the caller's own, else raise as `clipsim.load`."""
         if not self.origin:
             raise UsageError(f"The collection's model {self.model} is not one that can be loaded: pass the encoder.")
         encoder = load(self.origin, device, self.options.precision)
@@ -139,11 +134,7 @@ class Manifest:
 
     @classmethod
     def find(cls, folder: Location) -> Manifest | None:
-        """Read the manifest of the collection in a folder, if there is one.
-
-        Raises:
-            ClipsimError: it cannot be read, is damaged, or of a later version.
-        """
+        """Read the manifest, if there is one; a `ClipsimError` if it is unreadable, damaged or of a later version."""
         path = folder / MANIFEST
         try:
             plain = json.loads(storage.read(path))
