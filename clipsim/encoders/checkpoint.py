@@ -151,15 +151,26 @@ class CheckpointEncoder(TorchEncoder):
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
-        self._prepare_images()
+        self._prepare_images(model.config.vision_config.image_size)
         self._prepare(model)
 
-    def _prepare_images(self) -> None:
-        """Take over the processor's framing, and its scaling of bytes as one product and one sum."""
+    def _prepare_images(self, side: int) -> None:
+        """Take over the processor's framing, and its scaling of bytes as one product and one sum.
+
+        Raises:
+            EncoderError: the processor does not make squares of the model's `side`.
+        """
         processor = self._processor
         self._edge: int | None = processor.size.shortest_edge if processor.do_center_crop else None
-        size = processor.crop_size if self._edge else processor.size
-        self._size = size.width, size.height
+        made = ([] if self._edge else [processor.size]) + ([processor.crop_size] if processor.do_center_crop else [])
+        for size in made:
+            if (size.width, size.height) != (side, side):
+                found = f"{size.width} x {size.height}" if size.width else "of any size"
+                raise EncoderError(
+                    f"{self.name} has a processor that makes pictures {found}, and a model that looks at {side} x "
+                    f"{side}: make size and crop_size in its preprocessor_config.json fit the model"
+                )
+        self._size = side, side
         scale = processor.rescale_factor if processor.do_rescale else 1.0
         mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0] * 3, [1.0] * 3)
         self._factor = (scale / torch.tensor(std)).view(3, 1, 1).to(self.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from support import paint
 from support.encoders import EVEN, Plain
 
 import clipsim
-from clipsim import Encoder
+from clipsim import Encoder, EncoderError
 from clipsim.encoders.preprocessing import compute_crop_box, crop_centre
 
 
@@ -86,6 +87,32 @@ def test_other_ways_of_framing_follow_transformers(tiny_clip: Path, tmp_path: Pa
     image = paint(80, 60)
     expected = Plain("clip", copy).image(image)
     assert clipsim.load(str(copy), "cpu").encode_images([image])[0] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "made"),
+    [
+        ({"size": {"shortest_edge": 32}, "do_center_crop": False}, "any size"),
+        ({"size": {"longest_edge": 32}, "do_center_crop": False}, "any size"),
+        ({"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}, "48 x 48"),
+        ({"size": {"height": 48, "width": 48}, "crop_size": {"height": 32, "width": 32}}, "48 x 48"),
+        ({"size": {"shortest_edge": 32}, "crop_size": {"height": 24, "width": 32}}, "32 x 24"),
+    ],
+)
+def test_a_processor_that_does_not_fit_its_model_is_an_error(
+    tiny_clip: Path, tmp_path: Path, settings: dict[str, Any], made: str
+) -> None:
+    copy = Path(shutil.copytree(tiny_clip, tmp_path / "checkpoint"))
+    transformers.CLIPImageProcessorPil(**settings).save_pretrained(copy)
+    with pytest.raises(EncoderError, match=rf"checkpoint .*{made}.* 32 x 32: .*preprocessor_config"):
+        clipsim.load(str(copy), "cpu").encode_images([paint(80, 60)])
+
+
+def test_siglips_processor_has_to_fit_too(tiny_siglip: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_siglip, tmp_path / "checkpoint"))
+    transformers.SiglipImageProcessorPil(size={"height": 48, "width": 48}).save_pretrained(copy)
+    with pytest.raises(EncoderError, match="48 x 48"):
+        clipsim.load(str(copy), "cpu").encode_images([paint(80, 60)])
 
 
 def test_the_part_of_a_picture_that_the_model_keeps_is_known(clip: Encoder, siglip: Encoder) -> None:
