@@ -8,11 +8,16 @@ that mixed them, and the unit vector c of a caption:
     E_l = mean over heads and queries of max(0, ds / dA)      one number for each key, that is for each token
     E = mean of E_l over the last layers
 
-CLIP: `pool` takes the class token and `head` is the final norm and projection, so that s is the model's own similarity
-at the last layer (the authors' released code takes the mean over all tokens); A is the layer's own self-attention, and
-the class token's number is dropped. SigLIP: `pool` is the final norm and the model's attention pooling, there is no
-`head`, and A is that pooling's attention to the tokens. What the authors' code adds for SigLIP, cells taken out that an
-empty prompt lights up, is left out here.
+CLIP: `pool` takes the class token and `head` is the final norm and projection; A is the layer's own self-attention, and
+the class token's number is dropped. SigLIP: `pool` is the model's attention pooling, of tokens that the final norm has
+not seen, there is no `head`, and A is that pooling's attention to the tokens.
+
+This follows the authors' released code (github.com/WalBouss/LeGrad, `legrad/wrapper.py`) but for this:
+
+- CLIP: they pool the mean over all tokens. With the class token s is the model's own similarity at the last layer.
+- SigLIP: they then set to zero the cells that the caption "a photo of a" lights up (above 0.8 of its range), here none.
+- They enlarge pictures (to 448 pixels in their examples), here the model's own size and framing stay.
+- They scale each map to [0, 1] and enlarge it bilinearly, which here is left to who draws it.
 """
 
 from __future__ import annotations
@@ -81,8 +86,8 @@ def run_siglip_layer(model: Any, layer: Any, tokens: torch.Tensor) -> tuple[torc
     """Return the attention of SigLIP's pooling behind a layer, the vector that it pools, and the layer's output."""
     after = layer(tokens, None)
     head = model.vision_model.head
-    block, normed = head.attention, model.vision_model.post_layernorm(after)
-    parts = zip((head.probe, normed, normed), block.in_proj_weight.chunk(3), block.in_proj_bias.chunk(3), strict=True)
+    block = head.attention
+    parts = zip((head.probe, after, after), block.in_proj_weight.chunk(3), block.in_proj_bias.chunk(3), strict=True)
     query, key, value = (split_heads(linear(x, weight, bias), block.num_heads) for x, weight, bias in parts)
     attention = (query @ key.mT * block.head_dim**-0.5).softmax(dim=-1).requires_grad_()
     with torch.enable_grad():

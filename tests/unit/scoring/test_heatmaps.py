@@ -57,7 +57,7 @@ class Reference:
                 if self.clip:
                     pooled = self.norm(tokens[0], "post_layernorm") @ self.weights["visual_projection.weight"].T
                 else:
-                    attention, pooled = self.pool(self.norm(tokens, "post_layernorm"))
+                    attention, pooled = self.pool(tokens)  # not normalised, as in the authors' released code
                 cosine = pooled @ target.to(self.dtype) / pooled.norm()
                 relevances.append(self.relevance(cosine, attention)[int(self.clip) :])
         side = pixels.shape[1] // self.config.patch_size
