@@ -18,8 +18,7 @@ Item = Source | tuple[Source, str]
 def collect_sources(items: Images) -> Iterable[tuple[Source, str]]:
     """Return all sources with their names: a list, or of an iterator another one.
 
-    Raises:
-        ClipsimError: there are none, or as `clipsim.images.collect_images`.
+    None at all are a `ClipsimError`; else raise as `clipsim.images.collect_images`.
     """
     pairs = name_sources(collect_images(items))
     ahead = iter(pairs)

@@ -117,10 +117,7 @@ def embed(
     keep_views: bool = False,
     pace: Pace = Pace(),
 ) -> Gallery:
-    """Read and encode pictures; those that cannot be read are listed and do not cost the others.
-
-    The arguments and what is raised are those of `stream`.
-    """
+    """Read and encode pictures as `stream` does; those that cannot be read are listed and do not cost the others."""
     pictures: list[PictureInfo] = []
     rejected: list[Rejected] = []
     counts = [0]

@@ -151,8 +151,7 @@ def abbreviate(names: Sequence[object], count: int = 5) -> str:
 def _walk(folder: Path, *, skip_errors: bool = False) -> Iterator[Path]:
     """Yield every picture below a folder, but for what is hidden, sorted by path.
 
-    Raises:
-        OSError: a folder cannot be listed, unless `skip_errors`; then that folder is yielded, to be rejected when read.
+    A folder that cannot be listed is an `OSError`; with `skip_errors` it is yielded, to be rejected when it is read.
     """
     try:
         with os.scandir(folder) as listing:
@@ -187,9 +186,8 @@ def list_files(source: Location, column: str | None = None) -> Iterator[File]:
     Raises:
         ClipsimError: the folder or the list cannot be read; its pictures would count as removed.
     """
-    local = isinstance(source, Path)
     try:
-        if source.name.lower().endswith(LISTS) and not (local and source.is_dir()):
+        if source.name.lower().endswith(LISTS) and not (isinstance(source, Path) and source.is_dir()):
             entries = _read_column(source, column) if source.suffix.lower() == ".parquet" else _read_lines(source)
             unique = dict.fromkeys(entry.strip() for entry in entries)
             yield from (_resolve(source.parent, entry) for entry in unique if entry)

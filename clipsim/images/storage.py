@@ -32,10 +32,8 @@ UNKNOWN = -1  # bytes of what tells no size
 def locate(address: str | Location) -> Location:
     """Return a `Path` on this machine, else a `UPath`, which is used like one.
 
-    Credentials are those that the address's own package finds, such as AWS_PROFILE for s3://.
-
-    Raises:
-        ClipsimError: nothing that is installed reads such addresses.
+    Credentials are those that the address's own package finds, such as AWS_PROFILE for s3://. An address that nothing
+    installed reads is a `ClipsimError`.
     """
     if not isinstance(address, str):
         return address

@@ -143,9 +143,8 @@ def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
         head = {"title": f"{score.rank} · {printable(title)}", "name": printable(score.name), "address": address}
         below = {"reason": reason, "badge": BADGES.get(score.verdict or ""), "figures": _figures(score)}
         cells.append({"score": score, **head, **below})
-    environment = Environment(
-        loader=PackageLoader("clipsim.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = PackageLoader("clipsim.report")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     heading, answered, model = _write_head(result)
     more = len(result.scores) - len(cells)
     template = environment.get_template("grid.html.j2")

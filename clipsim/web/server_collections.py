@@ -113,8 +113,7 @@ class ServerCollections:
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
         """Make a collection of a visitor's own pictures, and return the name under which alone it is found.
 
-        Raises:
-            ClipsimError: none of the pictures can be read, or there are too many.
+        Too many pictures, or none that can be read, are a `ClipsimError`.
         """
         self._service.check_size(pictures, [])
         name = f"own-{secrets.token_hex(16)}"
