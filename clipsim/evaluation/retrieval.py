@@ -7,10 +7,10 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import scipy  # its parts load when they are used
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 CUTOFFS = (1, 5, 10)
 BLOCK = (1_024, 4_096)  # captions, pictures: a block of cosines takes 32 MB in double and 16 MB in single
 RESAMPLES, SEED = 1_000, 0
-DRAWN_AT_ONCE = 2_000_000  # values of resamples that are held at once: 16 MB, and as much for their numbers
+DRAWN_AT_ONCE = 1_000_000  # values of resamples that are held at once: 8 MB each time that they are
+Statistic: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
 ENCODED_AT_ONCE = 256  # captions between two steps of the progress bar
 
 
@@ -114,7 +115,7 @@ def evaluate(
     return Evaluation(
         model=encoder.name,
         prompt=prompt,
-        text_to_image=summarize_ranks(of_captions, len(paths)),
+        text_to_image=summarize_ranks(of_captions, len(paths), own),
         image_to_text=summarize_ranks(of_pictures, len(kept)),
         missing=tuple(missing),
         left_out=len(written) - len(kept),
@@ -186,39 +187,86 @@ def _split(length: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def summarize_ranks(ranks: np.ndarray, among: int) -> Retrieval:
-    """Compute the metrics of ranks from 1, shape (q,), with 95 % confidence intervals.
+def summarize_ranks(ranks: np.ndarray, among: int, pictures: np.ndarray | None = None) -> Retrieval:
+    """Compute the metrics of ranks from 1, shape (q,), with 95 % confidence intervals over pictures.
 
-    Recalls have Wilson's score interval, median rank and mean reciprocal rank the percentile interval of a bootstrap
-    over queries with a fixed seed. Queries count as independent: where a picture has several captions, the intervals of
-    text to image are somewhat too narrow.
+    Captions of one picture are found or missed together, so that five of them say less than five pictures would.
+    Recalls have Wilson's score interval with as many trials as the captions are worth, median rank and mean reciprocal
+    rank the percentile interval of a bootstrap over pictures with a fixed seed.
+
+    Args:
+        ranks: of the queries, shape (q,).
+        among: how many each was ranked among.
+        pictures: of which picture each query is, shape (q,); None where each is of another.
     """
+    pictures = np.arange(len(ranks)) if pictures is None else np.unique(pictures, return_inverse=True)[1]
     return Retrieval(
         queries=len(ranks),
         among=among,
-        recall={k: wilson(int((ranks <= k).sum()), len(ranks)) for k in CUTOFFS},
-        median_rank=bootstrap(ranks, np.median),
-        mean_reciprocal_rank=bootstrap(1 / ranks, np.mean),
+        recall={k: wilson(float((ranks <= k).mean()), count_independent(ranks <= k, pictures)) for k in CUTOFFS},
+        median_rank=bootstrap(ranks, pictures, weighted_median),
+        mean_reciprocal_rank=bootstrap(1 / ranks, pictures, weighted_mean),
     )
 
 
-def wilson(successes: int, trials: int) -> Estimate:
-    """A share and its score interval at 95 % (Wilson 1927, J. Am. Stat. Assoc. 22, 209-212); `trials` at least 1."""
-    ends = scipy.stats.binomtest(successes, trials).proportion_ci(method="wilson")
-    return Estimate(successes / trials, float(ends.low), float(ends.high))
+def wilson(share: float, trials: float) -> Estimate:
+    """Return a share, 0 to 1, and its score interval at 95 % (Wilson 1927, J. Am. Stat. Assoc. 22, 209-212)."""
+    z = float(scipy.special.ndtri(0.975))
+    centre = share + z**2 / (2 * trials)
+    reach = z * (share * (1 - share) / trials + (z / (2 * trials)) ** 2) ** 0.5
+    low, high = ((centre + sign * reach) / (1 + z**2 / trials) for sign in (-1, 1))
+    return Estimate(share, max(low, 0.0), min(high, 1.0))
 
 
-def bootstrap(values: np.ndarray, statistic: Any) -> Estimate:
+def count_independent(successes: np.ndarray, pictures: np.ndarray) -> float:
+    """Return how many independent queries tell as much about their share of successes (Kish 1965, Survey Sampling).
+
+    That is its variance if queries were independent, for one query, over its variance between pictures. Never more than
+    there are queries, nor fewer than pictures; where all succeed or fail, and nothing tells, as many as pictures.
+
+    Args:
+        successes: of the queries, shape (q,), bool.
+        pictures: of which picture each is, 0 to n - 1, shape (q,).
+    """
+    share, count = successes.mean(), int(pictures.max()) + 1
+    deviation = np.bincount(pictures, successes - share)
+    variance = float((deviation**2).sum()) / len(successes) ** 2
+    if not 0 < share < 1 or not variance:
+        return float(count)
+    return float(np.clip(share * (1 - share) / variance, min(count, len(successes)), len(successes)))
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean of values, shape (q,), by each row of weights, shape (b, q)."""
+    means: np.ndarray = weights @ values / weights.sum(axis=1)
+    return means
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the median of values, shape (q,), each repeated as a row of weights says, shape (b, q) and whole."""
+    order = np.argsort(values)
+    before = weights[:, order].cumsum(axis=1)  # and with it
+    total = before[:, -1:]
+    lower, upper = ((before <= middle).sum(axis=1) for middle in ((total - 1) // 2, total // 2))
+    medians: np.ndarray = (values[order[lower]] + values[order[upper]]) / 2
+    return medians
+
+
+def bootstrap(values: np.ndarray, pictures: np.ndarray, statistic: Statistic) -> Estimate:
     """Estimate a statistic of values and its percentile interval at 95 % (Efron 1979, Ann. Stat. 7, 1-26).
 
-    There is at least one value, of which alone the ends are the value itself; `statistic` is called as `numpy.mean`.
+    Pictures are drawn, each with all its values (Davison and Hinkley 1997, Bootstrap Methods, section 3.8).
+
+    Args:
+        values: at least one, shape (q,).
+        pictures: of which picture each is, 0 to n - 1, shape (q,).
+        statistic: of values by how often each is there, shape (b, q): `weighted_mean` or `weighted_median`.
     """
-    value = float(statistic(values, axis=0))
-    if len(values) < 2:
-        return Estimate(value, value, value)
-    at_once = max(1, DRAWN_AT_ONCE // len(values))
-    drawn = scipy.stats.bootstrap(
-        (values,), statistic, n_resamples=RESAMPLES, batch=at_once, vectorized=True, method="percentile", rng=SEED
-    )
-    ends = drawn.confidence_interval
-    return Estimate(value, float(ends.low), float(ends.high))
+    draw, count = np.random.default_rng(SEED), int(pictures.max()) + 1
+    drawn = []
+    for part in _split(RESAMPLES, max(1, DRAWN_AT_ONCE // len(values))):
+        times = [np.bincount(draw.integers(count, size=count), minlength=count) for _ in range(part.start, part.stop)]
+        drawn.append(statistic(values, np.stack(times)[:, pictures]))
+    low, high = np.percentile(np.concatenate(drawn), (2.5, 97.5))
+    whole = statistic(values, np.ones((1, len(values)), np.int64))
+    return Estimate(float(whole[0]), float(low), float(high))

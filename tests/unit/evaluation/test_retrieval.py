@@ -16,7 +16,17 @@ from clipsim import Encoder
 from clipsim.cli.main import main
 from clipsim.collections import Collection
 from clipsim.collections.indexing import index_folder
-from clipsim.evaluation.retrieval import bootstrap, compute_ranks, match_paths, summarize_ranks, wilson
+from clipsim.evaluation import CUTOFFS, Estimate, Retrieval
+from clipsim.evaluation.retrieval import (
+    bootstrap,
+    compute_ranks,
+    count_independent,
+    match_paths,
+    summarize_ranks,
+    weighted_mean,
+    weighted_median,
+    wilson,
+)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -100,30 +110,82 @@ def test_metrics_of_ranks_worked_by_hand() -> None:
 def test_wilson_interval_is_that_of_the_literature() -> None:
     # Newcombe 1998, Stat. Med. 17, 857-872, table I, method 3
     for successes, trials, low, high in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611)]:
-        found = wilson(successes, trials)
+        found = wilson(successes / trials, trials)
         assert [found.low, found.high] == pytest.approx([low, high], abs=1e-4)
-    assert wilson(29, 29).high == 1
+    assert wilson(1.0, 29).high == 1
+
+
+@pytest.mark.parametrize(
+    ("successes", "pictures", "expected"),
+    [
+        ([1, 0, 1, 0], [0, 1, 2, 3], 4),  # a caption each: as many as there are
+        ([1, 1, 0, 0, 1, 1, 0, 0], [0, 0, 1, 1, 2, 2, 3, 3], 4),  # captions of a picture say the same
+        ([1, 0, 1, 0, 1, 0, 1, 0], [0, 0, 1, 1, 2, 2, 3, 3], 4),  # nothing varies between pictures, and nothing tells
+        ([1, 1, 1, 1], [0, 0, 1, 1], 2),
+        ([1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 2], 3.0),
+    ],
+)
+def test_captions_count_as_what_they_are_worth(successes: list[int], pictures: list[int], expected: float) -> None:
+    assert count_independent(np.array(successes, bool), np.array(pictures)) == pytest.approx(expected)
 
 
 def test_bootstrap_interval_is_repeatable_and_as_wide_as_theory_says() -> None:
     values = np.random.default_rng(3).normal(10, 2, 400)
-    found = bootstrap(values, np.mean)
-    assert found == bootstrap(values, np.mean)
+    found = bootstrap(values, np.arange(400), weighted_mean)
+    assert found == bootstrap(values, np.arange(400), weighted_mean)
     assert found.low < found.value < found.high
     assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 3)), min_size=1, max_size=9))
+def test_weighted_statistics_are_those_of_repeated_values(pairs: list[tuple[int, int]]) -> None:
+    values, weights = np.array([*pairs, (5, 1)]).T  # of one at least
+    repeated = np.repeat(values, weights)
+    assert weighted_median(values, weights[None])[0] == np.median(repeated)
+    assert weighted_mean(values, weights[None])[0] == pytest.approx(np.mean(repeated))
+
+
+def draw_ranks(pictures: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of five captions for each picture, some pictures being hard to find by any of them; and the pictures."""
+    draw = np.random.default_rng(seed)
+    ease = np.repeat(draw.beta(0.5, 1.5, pictures), 5)
+    return draw.geometric(np.maximum(ease, 0.01)), np.repeat(np.arange(pictures), 5)
+
+
+def test_intervals_hold_the_truth_in_95_of_100_where_pictures_have_several_captions() -> None:
+    truth = summarize(*draw_ranks(200_000, 10**6))
+    covers, narrow = np.zeros(len(truth)), 0
+    for seed in range(150):
+        ranks, pictures = draw_ranks(60, seed)
+        found = figures(summarize_ranks(ranks, 999, pictures))
+        covers += [one.low <= value <= one.high for one, value in zip(found, truth, strict=True)]
+        alone = wilson(float((ranks <= 1).mean()), len(ranks))
+        narrow += alone.low <= truth[0] <= alone.high
+    assert (covers / 150 > 0.92).all() and covers.mean() / 150 < 0.985  # a median rank is whole, and its ends are wide
+    assert narrow / 150 < 0.88  # as if captions were independent
+
+
+def figures(found: Retrieval) -> list[Estimate]:
+    return [*found.recall.values(), found.median_rank, found.mean_reciprocal_rank]
+
+
+def summarize(ranks: np.ndarray, _: np.ndarray) -> list[float]:
+    """The metrics themselves."""
+    return [*((ranks <= k).mean() for k in CUTOFFS), float(np.median(ranks)), float((1 / ranks).mean())]
+
+
 @pytest.mark.parametrize("values", [[3], [2, 2, 2], [0.5]])
 def test_where_nothing_varies_the_interval_is_the_value(values: list[float]) -> None:
-    for statistic in (np.mean, np.median):
-        found = bootstrap(np.array(values), statistic)
+    for statistic in (weighted_mean, weighted_median):
+        found = bootstrap(np.array(values), np.arange(len(values)), statistic)
         assert (found.value, found.low, found.high) == (values[0],) * 3
 
 
 def test_a_bootstrap_holds_few_resamples_at_once() -> None:
     values = np.random.default_rng(0).integers(1, 100, 20_000)
     tracemalloc.start()
-    bootstrap(values, np.median)
+    bootstrap(values, np.arange(20_000), weighted_median)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6 < 8 * 20_000 * 1_000
