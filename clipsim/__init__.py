@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from clipsim.options import Options
-    from clipsim.scoring import CaptionTable, Comparison, Result, Score, compare_models, score_captions
+    from clipsim.scoring import CaptionTable, Comparison, Result, Score, compare_models, refclipscore, score_captions
     from clipsim.scoring.score import score, score_each, score_images
 else:  # so that a type checker still finds a name that is not there
 
@@ -57,6 +57,7 @@ __all__ = [
     "compare_models",
     "index_folder",
     "load",
+    "refclipscore",
     "score",
     "score_captions",
     "score_each",

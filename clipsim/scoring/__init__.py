@@ -4,6 +4,7 @@
 """
 
 from clipsim.scoring.calibration import MATCH, NO_MATCH, NOTHING, WEAK, Calibration, encode_background, find_calibration
+from clipsim.scoring.clipscore import refclipscore
 from clipsim.scoring.compare import compare_models, score_captions
 from clipsim.scoring.heatmaps import Heatmap, overlay
 from clipsim.scoring.judge import judge
@@ -28,6 +29,7 @@ __all__ = [
     "judge",
     "note_truncation",
     "overlay",
+    "refclipscore",
     "resolve_precision",
     "score_captions",
     "score_each",

@@ -27,7 +27,8 @@ class Score:
         name: the picture.
         rank: 1 is the best; equal cosines keep the order in which the pictures were given. 0 from `score_each`.
         cosine: cosine of the picture's vector and the caption's (or the reference image's), -1 to 1.
-        clipscore: `clipscore(cosine)`, 0 to 2.5; None outside the CLIP family and for image-image scores.
+        clipscore: as published, 0 to 2.5: `2.5 * max(cosine, 0)` of the caption behind "A photo depicts ", whatever
+            the prompt; None outside the CLIP family and for image-image scores.
         share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture, and
             from `score_each`.
         notes: what was done to the picture before the model saw it, in words.

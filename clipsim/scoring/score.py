@@ -22,7 +22,6 @@ from clipsim.embedding import (
     collect_sources,
     draw_thumbnail,
     embed,
-    encode_captions,
     name_sources,
     stream,
     unit_mean,
@@ -31,6 +30,7 @@ from clipsim.encoders import Encoder, load
 from clipsim.errors import CaptionError, ImageError, UsageError
 from clipsim.images import SUFFIXES, ImageInput, Images, Source
 from clipsim.options import PROMPTS, Choices, Options, Precision, Prompt
+from clipsim.scoring.clipscore import clipscore, encode_for_scores
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
 from clipsim.scoring.results import Result, Score
@@ -156,11 +156,6 @@ def resolve_precision(options: Options, encoder: Encoder) -> Options:
     return options.replace(precision="half" if encoder.precision == "half" else "full")
 
 
-def clipscore(cosine: float) -> float:
-    """`2.5 * max(cosine, 0)`, in [0, 2.5] (Hessel et al. 2021, arXiv:2104.08718)."""
-    return 2.5 * max(cosine, 0.0)
-
-
 def softmax_share(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     """Softmax of `logit_scale * cosine` over the pictures of one request: shape (n,), positive, sums to 1."""
     share: np.ndarray = scipy.special.softmax(logit_scale * cosine.astype(np.float64))
@@ -219,12 +214,16 @@ def note_truncation(caption: str, encoder: Encoder, prompt: Prompt = "as-written
 
 @dataclass(frozen=True)
 class _Query:
-    """What the pictures are compared with: a caption or the name of a reference image, its vectors, and notes on it."""
+    """What the pictures are compared with: a caption or the name of a reference image, its vectors, and notes on it.
+
+    `for_clipscore` is the caption's vector as CLIPScore reads it, shape (1, d); None where that is not defined.
+    """
 
     caption: str | None
     reference: str | None
     targets: np.ndarray
     notes: tuple[str, ...] = ()
+    for_clipscore: np.ndarray | None = None
 
 
 def _encode_query(caption: str | None, reference: ImageInput | None, encoder: Encoder, options: Options) -> _Query:
@@ -233,7 +232,8 @@ def _encode_query(caption: str | None, reference: ImageInput | None, encoder: En
     caption = check_query(caption, reference)
     if caption is not None:
         notes = note_truncation(caption, encoder, options.prompt)
-        return _Query(caption, None, encode_captions([caption], encoder, options.prompt), tuple(notes))
+        targets, for_clipscore = encode_for_scores(caption, encoder, options.prompt)
+        return _Query(caption, None, targets, tuple(notes), for_clipscore)
     assert reference is not None  # or there is a caption
     gallery = embed(name_sources([reference]), encoder, options)  # treated as the others are
     for rejected in gallery.rejected:
@@ -297,19 +297,22 @@ def _score(
     blank = [None] * len(cosines)
     percentiles = judged.percentiles[:, 0].tolist() if judged else blank
     verdicts = judged.verdicts[0] if judged and judged.verdicts else blank
+    clipscores: Iterable[float | None] = blank
+    if query.for_clipscore is not None:
+        clipscores = map(clipscore, gallery.cosines(query.for_clipscore)[:, 0].tolist())
     scores = [
         Score(
             name=picture.name,
             rank=0,
             cosine=cosine,
-            clipscore=clipscore(cosine) if judged and encoder.family == "clip" else None,
+            clipscore=by_clip,
             notes=picture.notes,
             percentile=percentile,
             verdict=verdict,
             seen=picture.coverage,
         )
-        for picture, cosine, percentile, verdict in zip(
-            gallery.pictures, cosines.tolist(), percentiles, verdicts, strict=True
+        for picture, cosine, by_clip, percentile, verdict in zip(
+            gallery.pictures, cosines.tolist(), clipscores, percentiles, verdicts, strict=True
         )
     ]
     return scores, judged

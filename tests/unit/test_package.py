@@ -39,6 +39,7 @@ def test_the_public_names_are_these() -> None:
         "compare_models",
         "index_folder",
         "load",
+        "refclipscore",
         "score",
         "score_captions",
         "score_each",

@@ -29,7 +29,7 @@ from clipsim import (
 from clipsim.embedding import Item, Rejected, embed, encode_captions
 from clipsim.options import Framing, Precision
 from clipsim.scoring import judge
-from clipsim.scoring.score import clipscore, softmax_share
+from clipsim.scoring.score import softmax_share
 
 Colour = tuple[int, int, int]
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
@@ -95,11 +95,6 @@ def test_shares_survive_any_logit_scale() -> None:
     share = softmax_share(np.asarray([0.3, 0.2, -1.0], np.float32), 1e5)
     assert share == pytest.approx([1, 0, 0])
     assert softmax_share(np.asarray([0.3, 0.2], np.float32), 0.0) == pytest.approx([0.5, 0.5])
-
-
-@pytest.mark.parametrize(("cosine", "expected"), [(1, 2.5), (0.312, 0.78), (0, 0), (-0.4, 0), (-1, 0)])
-def test_clipscore_is_two_and_a_half_times_the_cosine_above_zero(cosine: float, expected: float) -> None:
-    assert clipscore(cosine) == pytest.approx(expected)
 
 
 def test_clipscore_is_given_for_the_clip_family_only() -> None:
