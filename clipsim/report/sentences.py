@@ -100,6 +100,10 @@ def trust(result: Result, known: Calibration | None) -> str:
         return ""
     if known is None:
         return "There are no cut-offs for this model yet: only the percentile counts."
+    if not known.rates:
+        return (
+            "These cut-offs were chosen for 1 % false alarms; how many true pairs they miss is unknown for this model."
+        )
     rates = known.rates.get(" ".join(result.options.to_dict()[name] for name in TREATMENT))
     if rates is None:
         return (

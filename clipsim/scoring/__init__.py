@@ -3,9 +3,10 @@
 `score`, which loads a model too, is in `clipsim.scoring.score`, and at the door: `clipsim.score`.
 """
 
-from clipsim.scoring.calibration import MATCH, NO_MATCH, NOTHING, WEAK, Calibration, encode_background, find_calibration
+from clipsim.scoring.calibration import MATCH, NO_MATCH, NOTHING, WEAK, Calibration, encode_background
 from clipsim.scoring.clipscore import refclipscore
 from clipsim.scoring.compare import compare_models, score_captions
+from clipsim.scoring.first_use import find_calibration
 from clipsim.scoring.heatmaps import Heatmap, overlay
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison, Result, Score

@@ -9,7 +9,8 @@ A cosine is high for a caption that fits everything and for a picture that every
    The captions are weighted so that their mean vector is as short as it can be. A plain mean would hold the subjects
    that are common among them against the pictures that show them.
 3. The percentile is the share of unrelated pairs whose t is lower: pairs of the calibration's pictures and background
-   captions where the model is calibrated, else the background captions with this picture. Beyond the upper tenth,
+   captions where the model is calibrated with captioned pictures; this caption with views of unrelated pictures where
+   that was learned at first use; else the background captions with this picture. Beyond the upper tenth,
    where single captions would count, the tail is exponential with the mean excess seen there (after Knijnenburg et
    al. 2009, doi:10.1093/bioinformatics/btp211, who fit the generalised Pareto distribution; this is its case of
    shape 0).
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -114,17 +116,20 @@ class Cutoffs:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `tools/calibrate.py` learned about a model from captioned pictures.
+    """What is known of a model: by `tools/calibrate.py` from captioned pictures, or from unlabelled ones at first use.
 
     Attributes:
         cutoffs: of its verdicts.
         rates: for framing, contrast and prompt, joined by spaces, how often these cut-offs were right and wrong on
             pictures that they were not learned from.
         origin: on which pictures and captions.
-        null: distribution of t over unrelated pairs.
+        null: distribution of t over unrelated pairs, with `views` of its rarity.
         mean: mean vector of the pictures, shape (d,).
         directions: their principal directions, each as long as its standard deviation, shape (r, d).
         rest: variance along every other direction.
+        views: unit vectors of unlabelled pictures, shape (v, d), where the model was not calibrated with labelled ones
+            (see `clipsim.scoring.first_use`): each caption's t with these is its null distribution.
+        ceiling: percentile beyond which the data say no more than that it is higher, 0 to 100.
     """
 
     cutoffs: Cutoffs
@@ -134,6 +139,8 @@ class Calibration:
     mean: np.ndarray
     directions: np.ndarray
     rest: float
+    views: np.ndarray | None = None
+    ceiling: float = 100.0
 
 
 @cache
@@ -147,26 +154,31 @@ def encode_background(encoder: Encoder, prompt: Prompt = "as-written") -> Backgr
     """Encode the background captions once for each encoder and prompt; those of hub models are kept on disk too."""
     if ("background", prompt) not in encoder.derived:
         vectors = encoder.background(prompt)
-        vectors = _encode_or_load(encoder, prompt) if vectors is None else vectors
+        if vectors is None:
+            captions = list(read_background_captions())
+            parts = ["background", *PROMPTS[prompt], *captions]
+            vectors = load_or_encode(encoder, parts, lambda: encode_captions(captions, encoder, prompt))
         encoder.derived["background", prompt] = BackgroundCaptions(vectors, neutral_weights(vectors))
     background: BackgroundCaptions = encoder.derived["background", prompt]
     return background
 
 
-def _encode_or_load(encoder: Encoder, prompt: Prompt) -> np.ndarray:
-    """Keep the vectors on disk where the weights have a revision, without which those of others could be met."""
-    captions = list(read_background_captions())
+def load_or_encode(encoder: Encoder, parts: list[str], encode: Callable[[], np.ndarray]) -> np.ndarray:
+    """Return the vectors of what `parts` names, shape (n, d): from the disk, else as `encode` makes them.
+
+    They are kept on disk where the weights have a revision, without which those of others could be met.
+    """
     vectors: np.ndarray | None = None
     if encoder.revision:
         with suppress(ClipsimError, OSError, sqlite3.Error):  # a disk that is full or read-only costs time, no more
             path = Path(cached_assets_path("clipsim", "background")) / "vectors.sqlite"
-            key = vector_key(encoder, ["background", *PROMPTS[prompt], *captions])
+            key = vector_key(encoder, parts)
             with closing(VectorCache(DISK_BYTES, path)) as disk:
                 entry = disk.get(key)
-                vectors = entry[0] if entry else encode_captions(captions, encoder, prompt)
+                vectors = entry[0] if entry else encode()
                 if not entry:
                     disk.put(key, vectors)
-    return encode_captions(captions, encoder, prompt) if vectors is None else vectors
+    return encode() if vectors is None else vectors
 
 
 def neutral_weights(vectors: np.ndarray) -> np.ndarray:
@@ -200,8 +212,11 @@ def compute_strengths(
     """
     x = _standardize(cosines, vectors, calibration)
     of_background = _standardize(unrelated, background.vectors, calibration)
-    middle = (of_background @ background.weights)[:, None]
-    spread = np.sqrt((of_background - middle) ** 2 @ background.weights)[:, None]
+    # over views every caption counts alike: subjects that are common among the captions stand in each one's own null
+    over_views = calibration is not None and calibration.views is not None
+    weights = np.full(len(background.weights), 1 / len(background.weights)) if over_views else background.weights
+    middle = (of_background @ weights)[:, None]
+    spread = np.sqrt((of_background - middle) ** 2 @ weights)[:, None]
     # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
     spread = np.maximum(np.maximum(spread, MIN_SPREAD * of_background.std(axis=1, keepdims=True)), 1e-6)
     return (x - middle) / spread, (of_background - middle) / spread
@@ -212,7 +227,7 @@ def _standardize(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibrat
     if calibration is None:
         return cosines
     variance = ((vectors @ calibration.directions.T) ** 2).sum(axis=1) + calibration.rest * (vectors**2).sum(axis=1)
-    standard: np.ndarray = (cosines - vectors @ calibration.mean) / variance**0.25
+    standard: np.ndarray = (cosines - vectors @ calibration.mean) / np.maximum(variance, 1e-12) ** 0.25
     return standard
 
 
@@ -228,16 +243,27 @@ def compute_percentiles(
     The arguments are those of `compute_strengths`.
     """
     t, of_background = compute_strengths(cosines, vectors, unrelated, background, calibration)
-    if calibration is not None:
-        return calibration.null.percentile(t)
-    rows = [NullDistribution.fit(row).percentile(ours) for row, ours in zip(of_background, t, strict=True)]
-    return np.array(rows).reshape(t.shape)
+    if calibration is None:
+        rows = [NullDistribution.fit(row).percentile(ours) for row, ours in zip(of_background, t, strict=True)]
+        return np.array(rows).reshape(t.shape)
+    if calibration.views is not None:
+        views = calibration.views
+        by_chance, _ = compute_strengths(
+            views @ vectors.T, vectors, views @ background.vectors.T, background, calibration
+        )
+        t = compute_rarity(t, by_chance)
+    return calibration.null.percentile(t)
 
 
-def find_calibration(encoder: Encoder) -> Calibration | None:
-    """Return what is known of the encoder's model, or None."""
-    known = read_calibration(encoder.name)
-    return known if known and known.mean.shape == (encoder.width,) else None  # a folder may bear any model's name
+def compute_rarity(t: np.ndarray, by_chance: np.ndarray) -> np.ndarray:
+    """Compute how rare each caption's t are among its own by chance: minus the logarithm of the share above, >= 0.
+
+    `t` is of shape (n, k), `by_chance` of shape (v, k).
+    """
+    columns = [NullDistribution.fit(null).percentile(ours) for null, ours in zip(by_chance.T, t.T, strict=True)]
+    above = 1 - np.array(columns).reshape(t.shape[::-1]).T / 100
+    rarity: np.ndarray = -np.log(np.maximum(above, 1e-15))
+    return rarity
 
 
 @cache

@@ -9,7 +9,8 @@ import numpy as np
 from clipsim.embedding import Gallery, one_thread
 from clipsim.encoders import Encoder
 from clipsim.options import Prompt
-from clipsim.scoring.calibration import compute_percentiles, encode_background, find_calibration
+from clipsim.scoring.calibration import compute_percentiles, encode_background
+from clipsim.scoring.first_use import find_calibration
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def judge(
         pictures_at_once: whose cosines with all background captions are held, however many pictures there are.
     """
     percentiles, typical = np.zeros(cosines.shape), np.zeros(len(cosines))
-    background, known = encode_background(encoder, prompt), find_calibration(encoder)
+    background, known = encode_background(encoder, prompt), find_calibration(encoder, prompt)
     with one_thread():
         for part, rows in gallery.parts(pictures_at_once):
             unrelated = part.cosines(background.vectors)

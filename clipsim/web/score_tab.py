@@ -153,7 +153,8 @@ class ScoreTab:
             comparison = self._service.answer_models(question, second, counted) if second else None
             result = comparison.results[0] if comparison else self._service.answer(question, counted)
             table = self._service.answer_captions(question, [caption, *lines], counted) if lines else None
-            known = find_calibration(self._service.encoder(model, question.options.precision))
+            encoder = self._service.encoder(model, question.options.precision)
+            known = find_calibration(encoder, result.options.prompt) if result.reference is None else None
             maps = _overlay_heatmaps(result)
             return {
                 self._status: render.status(result),

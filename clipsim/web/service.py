@@ -72,6 +72,7 @@ class Service:
                 encoder = self.encoder("auto")
                 encoder.encode_texts(["a photo"])
                 scoring.encode_background(encoder)
+                scoring.find_calibration(encoder)
 
         threading.Thread(target=read_weights, daemon=True, name="preload").start()
 

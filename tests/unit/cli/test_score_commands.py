@@ -44,8 +44,8 @@ def test_the_table_is_the_default(score: Command, picture_file: PictureFile) -> 
     assert (done.code, done.err) == (0, "")
     assert "the dog" in lines[0]
     assert "tiny-clip" in lines[1]
-    assert lines[2].startswith("answer ") and "no cut-offs yet" in lines[2]
-    assert lines[4].split() == ["rank", "cosine", "better", "than", "CLIPScore", "share", "seen", "picture"]
+    assert lines[2].startswith("answer ") and "unrelated captions" in lines[2]
+    assert lines[4].split() == ["rank", "cosine", "better", "than", "verdict", "CLIPScore", "share", "seen", "picture"]
     assert [line.split()[0] for line in lines[5:]] == ["1", "2"]
 
 
@@ -377,10 +377,11 @@ def test_captions_are_read_from_the_standard_input(
 def test_a_table_has_a_line_for_each_caption(table: Command, picture_file: PictureFile) -> None:
     done = table(picture_file("dog.png", 1), "--caption", "the dog", "--caption", "the cat")
     assert done.code == 0
-    assert [line.split() for line in done.out.splitlines()[2:5]] == [
-        ["best", "picture", "caption"],
-        ["1", "dog.png", "the", "dog"],
-        ["2", "dog.png", "the", "cat"],
+    head, *lines = (line.split() for line in done.out.splitlines()[2:5])
+    assert head == ["answer", "best", "picture", "caption"]
+    assert [(line[0], line[-3:]) for line in lines] == [
+        ("1", ["dog.png", "the", "dog"]),
+        ("2", ["dog.png", "the", "cat"]),
     ]
 
 

@@ -107,8 +107,8 @@ def test_no_pictures_and_unknown_choices_are_errors() -> None:
         score_captions(PICTURES, ["a dog"], Bright("a"), prompt="poem")  # type: ignore[arg-type]
 
 
-def test_a_model_without_cut_offs_gives_no_verdicts(clip: Encoder) -> None:
-    table = score_captions(PICTURES, ["the dog", "the cat"], clip)
+def test_a_model_that_tells_no_captions_apart_gives_no_verdicts() -> None:
+    table = score_captions(PICTURES, ["the dog", "the cat"], Bright("a"))
     assert (table.verdicts, table.answers) == (None, None)
     assert np.shape(table.percentiles) == (2, 5)
 
