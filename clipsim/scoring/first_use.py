@@ -48,7 +48,7 @@ PHOTOGRAPHS = {  # by package
     ),
     "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
 }
-VIEWS = 120  # with 48 a caption's upper hundredth is off by twice as much
+VIEWS = 120  # with 48 false alarms differ half as much again between forms of sentences
 CROP = (0.6, 1.0)  # of the shorter side
 DRAWING = "1"  # of how views are drawn: a change of it needs another one
 MATCH_AT, WEAK_AT = 99.0, 95.0  # 1 and 5 false alarms in a hundred
