@@ -77,6 +77,7 @@ def models(format: TableOrJson = "table") -> None:
         last = ["yes" if calibrated else "-", model.hub_id or "(installs with the requirements)"]
         rows.append([model.name, model.family, model.licence, str(model.width), *figures, *last])
     show_table(head, rows, "<<<>>><<")
+    say("OpenAI's CLIP models are for research in English: their model card puts any deployed use out of scope.")
 
 
 @app.command("app")

@@ -42,7 +42,9 @@ class Model:
     coco: float | None = None
 
 
-# Accuracies: SigLIP 2 (Tschannen et al. 2025, arXiv:2502.14786), table 1, and the authors' own tables.
+# Accuracies of CLIP: github.com/mlfoundations/open_clip, docs/openclip_results.csv (ImageNet) and
+# docs/openclip_retrieval_results.csv (COCO image retrieval); of SigLIP 2: Tschannen et al. 2025, arXiv:2502.14786,
+# table 1. OpenAI's model card: for research, English only, any deployed use out of scope.
 MODELS = (
     Model("clip-vit-b-32", "openai/clip-vit-base-patch32", "clip", "MIT", 512, 63.3, 30.4),
     Model("clip-vit-b-16", "openai/clip-vit-base-patch16", "clip", "MIT", 512, 68.3, 33.1),
@@ -61,7 +63,7 @@ def load(name: str = "auto", device: str = "auto", precision: Precision = "auto"
         name: "auto", a short name from `MODELS`, any hub id ("owner/name"), or a folder with a checkpoint. "auto" is
             the default CLIP where its files are on disk or can be had, else the stand-in, with the reason in `notes`.
         device: "auto" (CUDA, else Apple MPS, else CPU), "cpu", "cuda", "cuda:N" or "mps".
-        precision: "full" is float32, and a picture's vector has the same bits whatever else is scored with it. "half"
+        precision: "full" is float32: what else is scored with a picture changes its vector by rounding at most. "half"
             is float16 on a GPU, and on a CPU bfloat16 where it calculates in that (AMX, AVX512-BF16), for the network
             that looks at pictures; large JPEGs are decoded at a smaller size. "auto" is half on CUDA, else full.
 

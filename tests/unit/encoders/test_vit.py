@@ -1,4 +1,4 @@
-"""The towers arranged for speed: the same vectors as transformers' own forward, the same bits in every batch."""
+"""The towers arranged for speed: transformers' own vectors, on one thread with the same bits in every batch."""
 
 from __future__ import annotations
 
@@ -60,6 +60,20 @@ def test_vectors_are_those_of_transformers(family: str, hidden_act: str) -> None
             ours, theirs = (normalize(vectors, dim=-1) for vectors in pair)
             assert (ours - theirs).abs().max() < 1e-5
             assert (theirs[0] - theirs[1]).abs().max() > 1e-3  # they could have been told apart
+
+
+@pytest.mark.parametrize("threads", [3, 5])
+def test_on_more_threads_a_batch_changes_a_vector_by_rounding_at_most(threads: int) -> None:
+    arranged, before = model("clip"), torch.get_num_threads()
+    vit.arrange(arranged)
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            whole = normalize(FAMILIES["clip"].image_vectors(arranged, pixels(4)), dim=-1)
+            alone = [FAMILIES["clip"].image_vectors(arranged, one[None]) for one in pixels(4)]
+    finally:
+        torch.set_num_threads(before)
+    assert (normalize(torch.cat(alone), dim=-1) - whole).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(("family", "hidden_act"), KINDS)
