@@ -112,8 +112,10 @@ def search(
     if duplicates is not None:
         _print_groups(collection.duplicates(duplicates), format)
         return
+    from clipsim.scoring import note_caption
+
     encoder = collection.manifest.embedding.load(device)
-    for note in encoder.notes:
+    for note in (*encoder.notes, *(note_caption(caption, encoder) if caption and caption.strip() else ())):
         say(note)
     query = collection.vector_of(Path(image), encoder) if image is not None else caption or ""
     hits = collection.search(query, encoder, top, path=path, after=after, before=before, exact=exact)

@@ -45,7 +45,7 @@ def score(
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
     from clipsim.cli import steps
-    from clipsim.scoring import note_truncation
+    from clipsim.scoring import note_caption
 
     if reference is not None and (words or prompt != "as-written"):
         raise UsageError("With --reference there is no caption: leave out --words and --prompt.")
@@ -59,7 +59,7 @@ def score(
     (encoder,) = steps.load_encoders([model], device, precision, cache)
     with show_progress(len(gallery)) as bar:
         if format == "jsonl":
-            for note in (*encoder.notes, *(note_truncation(query, encoder, prompt) if query else ())):
+            for note in (*encoder.notes, *(note_caption(query, encoder, prompt) if query else ())):
                 say(note)
             lines = clipsim.score_each(gallery, query, encoder, reference=reference, options=options, progress=bar)
             steps.print_lines(lines, encoder.name)

@@ -39,6 +39,7 @@ class Encoder(ABC):
         input_size: width and height, in pixels, of what the network looks at.
         reads_ahead: whether pictures may be read while earlier ones are encoded, which gains something on a GPU.
         map_method: what made `maps`, as heatmaps name it.
+        english_only: whether it was trained on English, so that it does not understand other languages.
         ready: whether the weights are in memory.
     """
 
@@ -54,6 +55,7 @@ class Encoder(ABC):
     input_size: tuple[int, int] = (224, 224)
     reads_ahead: bool = False
     map_method: str = "windows"
+    english_only: bool = False
     ready: bool = True
 
     @abstractmethod
@@ -112,6 +114,10 @@ class Encoder(ABC):
     def truncated_text(self, caption: str) -> str:  # noqa: ARG002  # the default reads everything
         """Return the end of `caption` that the model does not read; "" if it reads all of it."""
         return ""
+
+    def count_tokens(self, words: list[str]) -> list[int]:
+        """Return in how many pieces the model reads each word; 1 for each where it does not tell."""
+        return [1] * len(words)
 
     def background(self, prompt: Prompt) -> np.ndarray | None:  # noqa: ARG002  # the default keeps none
         """Return the background captions' vectors if they come with the model, shape (m, width); else None."""

@@ -32,6 +32,11 @@ def clean_web_text(text: str) -> str:
     return html.unescape(html.unescape(ftfy.fix_text(text)))
 
 
+# Tokens. OpenAI's and LAION's CLIP have 49,408, SigLIP 32,000 for English and 250,000 for other languages, SigLIP 2
+# 256,000, MetaCLIP 2 901,629.
+MULTILINGUAL = 100_000
+
+
 @dataclass(frozen=True)
 class Family:
     """What one family of models needs; a new family is a new entry of `FAMILIES`."""
@@ -113,6 +118,12 @@ class CheckpointEncoder(TorchEncoder):
         """Width and height, in pixels, that the checkpoint's processor makes."""
         self.ensure_loaded()
         return self._size
+
+    @property
+    def english_only(self) -> bool:  # type: ignore[override]
+        """Tell by the tokenizer: those of English have some ten thousand tokens, of many languages some hundred."""
+        self.ensure_loaded()
+        return len(self._tokenizer) < MULTILINGUAL
 
     def crop_box(self, size: tuple[int, int]) -> Box:
         """Return what is kept of a picture of `size`: the middle if the processor crops, else all of it."""

@@ -53,6 +53,7 @@ class ConseEncoder(TorchEncoder):
     logit_scale = LOGIT_SCALE
     input_size = (CROP, CROP)
     map_method = "feature grid"
+    english_only = True
     revision = f"{IMAGE_WEIGHTS}-{TEXT_WEIGHTS[:8]}"
 
     def __init__(self, name: str, device: str = "auto", notes: tuple[str, ...] = ()) -> None:

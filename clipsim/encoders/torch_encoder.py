@@ -25,6 +25,8 @@ from clipsim.errors import EncoderError
 GPU_BATCH = 64  # pictures, so that a GPU is not kept waiting for the next pass
 # Captions are padded to a multiple of this, each by its own length: its vector must not depend on what else is encoded.
 TEXT_STEP = 16
+# Smaller vocabularies are of letters and syllables: words in pieces are no sign of anything there.
+WORD_VOCABULARY = 10_000
 
 _LOADING = threading.Lock()  # one for all: transformers cannot be imported by two threads at once
 # On a ZeroGPU Space the borrowed GPU belongs to another process, a fork of this one: an encoder goes there by its id.
@@ -151,6 +153,15 @@ class TorchEncoder(Encoder):
     def _count_tokens(self, text: str) -> int:
         with self._tokenizing:
             return len(self._tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+    def count_tokens(self, words: list[str]) -> list[int]:
+        """Return in how many pieces the tokenizer reads each word; 1 for each where its vocabulary is not of words."""
+        self.ensure_loaded()
+        if not words or len(self._tokenizer) < WORD_VOCABULARY:
+            return super().count_tokens(words)
+        with self._tokenizing:
+            tokens = self._tokenizer(words, add_special_tokens=False, truncation=False)["input_ids"]
+        return [len(ids) for ids in tokens]
 
     def _clean(self, text: str) -> str:
         return text

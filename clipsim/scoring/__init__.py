@@ -10,7 +10,7 @@ from clipsim.scoring.first_use import find_calibration
 from clipsim.scoring.heatmaps import Heatmap, overlay
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison, Result, Score
-from clipsim.scoring.score import clean_caption, note_truncation, resolve_precision, score_each, score_images
+from clipsim.scoring.score import clean_caption, note_caption, resolve_precision, score_each, score_images
 
 __all__ = [
     "MATCH",
@@ -28,7 +28,7 @@ __all__ = [
     "encode_background",
     "find_calibration",
     "judge",
-    "note_truncation",
+    "note_caption",
     "overlay",
     "refclipscore",
     "resolve_precision",

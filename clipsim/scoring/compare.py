@@ -15,7 +15,7 @@ from clipsim.images import Images
 from clipsim.options import Choices, Options
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison
-from clipsim.scoring.score import ScoreKeywords, clean_caption, note_truncation, resolve_precision, score_images
+from clipsim.scoring.score import ScoreKeywords, clean_caption, note_caption, resolve_precision, score_images
 
 
 def score_captions(
@@ -57,7 +57,10 @@ def score_captions(
         model=encoder.name,
         device=encoder.device,
         rejected=gallery.rejected,
-        notes=(*encoder.notes, *(note for one in unique for note in note_truncation(one, encoder, options.prompt))),
+        notes=(
+            *encoder.notes,
+            *dict.fromkeys(note for one in unique for note in note_caption(one, encoder, options.prompt)),
+        ),
         seconds=time.perf_counter() - start,
         options=resolve_precision(options, encoder),
     )

@@ -33,6 +33,7 @@ from clipsim.options import PROMPTS, Choices, Options, Precision, Prompt
 from clipsim.scoring.clipscore import clipscore, encode_for_scores
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
+from clipsim.scoring.remarks import find_remarks
 from clipsim.scoring.results import Result, Score
 from clipsim.scoring.words import measure_words
 
@@ -205,8 +206,12 @@ def clean_caption(caption: str | None) -> str:
     return caption
 
 
-def note_truncation(caption: str, encoder: Encoder, prompt: Prompt = "as-written") -> list[str]:
-    """Return a note that names the words at the caption's end that the model does not read, if there are any."""
+def note_caption(caption: str, encoder: Encoder, prompt: Prompt = "as-written") -> list[str]:
+    """Return what of a caption the model does not read, or does not see: mostly nothing."""
+    return [*(one.text for one in find_remarks(caption, encoder)), *_note_truncation(caption, encoder, prompt)]
+
+
+def _note_truncation(caption: str, encoder: Encoder, prompt: Prompt) -> list[str]:
     sentence = max(PROMPTS[prompt], key=len).replace("{}", caption)
     left_out = encoder.truncated_text(sentence)
     return [f"The caption is longer than the model reads; these words were left out: “{left_out}”"] if left_out else []
@@ -231,7 +236,7 @@ def _encode_query(caption: str | None, reference: ImageInput | None, encoder: En
         raise UsageError(f"The encoder is {encoder!r}: pass what clipsim.load returns, or use clipsim.score.")
     caption = check_query(caption, reference)
     if caption is not None:
-        notes = note_truncation(caption, encoder, options.prompt)
+        notes = note_caption(caption, encoder, options.prompt)
         targets, for_clipscore = encode_for_scores(caption, encoder, options.prompt)
         return _Query(caption, None, targets, tuple(notes), for_clipscore)
     assert reference is not None  # or there is a caption

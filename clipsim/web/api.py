@@ -175,7 +175,7 @@ class Api:
 
         Returns:
             collection, pictures (how many it has), caption, like, model, hits (path, rank, cosine, percentile, verdict,
-            notes, seen, size, file_size, mtime, and thumbnail, a JPEG in a data: address).
+            notes, seen, size, file_size, mtime, and thumbnail, a JPEG in a data: address), notes.
         """
         texts = [collection, caption, like, path, after, before]
         if not all(isinstance(text, str | None) for text in texts) or not isinstance(top, int | float):

@@ -125,7 +125,7 @@ def hits(answer: SearchResult) -> str:
         {"Rank": str(hit.rank), "Picture": hit.path, **{column.title: column.cell(hit) for column in columns}}
         for hit in answer.hits
     ]
-    return fill("hits.html", table=_table(f"Found by {answer.model}", rows), answer=answer)
+    return fill("hits.html", table=_table(f"Found by {answer.model}", rows), answer=answer, notes=answer.notes)
 
 
 def _table(caption: str, rows: Sequence[Mapping[str, str]], head_column: str = "Picture") -> dict[str, Any]:

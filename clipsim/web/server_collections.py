@@ -20,6 +20,7 @@ from clipsim.embedding import Item, name_sources
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images import SUFFIXES, Location, locate, to_address
 from clipsim.options import Precision
+from clipsim.scoring import note_caption
 from clipsim.web.service import Service
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
@@ -32,7 +33,8 @@ _OWN = re.compile(r"own-[0-9a-f]{32}")
 class SearchResult:
     """What a search of a collection of so many `pictures` came to: `hits`, best first.
 
-    It was for a caption, or for more like the picture of that path in the collection; the other is None.
+    It was for a caption, or for more like the picture of that path in the collection; the other is None. `notes` say
+    what the model does not read or see of the caption.
     """
 
     collection: str
@@ -41,6 +43,7 @@ class SearchResult:
     like: str | None
     model: str
     hits: list[Hit]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; thumbnails are data: addresses."""
@@ -99,16 +102,17 @@ class ServerCollections:
         if not 1 <= top <= MOST:
             raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
         collection = self.open(name)
+        notes: tuple[str, ...]
         keywords: dict[str, Any] = {what: value or None for what, value in only.items()} | {"thumbnails": True}
         config = collection.manifest.embedding
         if caption is None:
-            hits = collection.similar(str(like), top, **keywords)
+            hits, notes = collection.similar(str(like), top, **keywords), ()
         else:
             encoder, precision = self._service.encoder("auto"), config.options.precision
             if (encoder.name, encoder.precision) != (config.model, precision):  # what the page runs on is loaded once
                 encoder = self._service.encoder(config.origin, precision)
-            hits = collection.search(caption, encoder, top, **keywords)
-        return SearchResult(name, len(collection), caption, like or None, config.model, hits)
+            hits, notes = collection.search(caption, encoder, top, **keywords), tuple(note_caption(caption, encoder))
+        return SearchResult(name, len(collection), caption, like or None, config.model, hits, notes)
 
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
         """Make a collection of a visitor's own pictures, and return the name under which alone it is found.
