@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 import clipsim
 from clipsim.embedding import embed, encode_captions
-from clipsim.scoring.judge import judge
+from clipsim.images import SUFFIXES
+from clipsim.scoring import judge
 from tools.calibrate import SENTENCES
+from tools.stand_in_data import read_class_names
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,10 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     encoder, chance = clipsim.load(arguments.model), np.random.default_rng(arguments.seed)
-    paths = [path for path in sorted(arguments.pictures.iterdir()) if path.suffix.lower() in {".jpg", ".jpeg", ".png"}]
+    paths = [path for path in sorted(arguments.pictures.iterdir()) if path.suffix.lower() in SUFFIXES]
     gallery = embed([paths[i] for i in chance.permutation(len(paths))[: arguments.at_most]], encoder)
-    lines = files("clipsim.data").joinpath("imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
-    names = chance.choice([line for line in lines if line and not line.startswith("#")], arguments.names, False)
+    names = chance.choice(read_class_names(), arguments.names, False)
     print(" > 99 %  > 95 %  form")
     for sentence in SENTENCES:
         vectors = encode_captions([sentence.format(name) for name in names], encoder)
