@@ -6,7 +6,8 @@ PICTURES is a folder with pictures and a `captions.csv` (columns file, caption) 
 a label is put into several sentences. What is learned goes to `clipsim/data/calibration-MODEL.json` and `.npz` (`--to`
 takes another folder): no picture and no caption, but moments of the pictures' vectors, the spread of unrelated pairs,
 and the cut-offs with their error rates. Every rate is cross-validated over pictures: moments, spread and cut-offs from
-four fifths, errors from the last fifth.
+four fifths, errors from the last fifth. The stand-in's head was learned from such pictures itself: each of them is
+encoded by a head that was learned without it, so that PICTURES must be those of `tools.stand_in_data`.
 
 A random pair is a picture with another picture's caption, also where that happens to fit.
 """
@@ -28,16 +29,20 @@ from scipy.stats import mannwhitneyu
 import clipsim
 from clipsim.embedding import Gallery, embed, encode_captions
 from clipsim.encoders import Encoder
+from clipsim.encoders.conse import ConseEncoder
 from clipsim.evaluation.caption_files import read_captions
 from clipsim.options import Framing, Options, Prompt
 from clipsim.scoring import NOTHING, Calibration, encode_background
 from clipsim.scoring.calibration import (
+    MATCH,
+    NOT_SURE,
     BackgroundCaptions,
     Cutoffs,
     NullDistribution,
     compute_percentiles,
     compute_strengths,
 )
+from tools.stand_in_data import encode_captioned, learn_head
 
 SENTENCES = (
     "{}",
@@ -49,8 +54,10 @@ SENTENCES = (
 )
 FOLDS = 5
 DIRECTIONS = 32  # of the pictures' vectors; with more the percentile separates no better
-FALSE_MATCHES, FALSE_WEAK = 0.01, 0.05  # shares of random pairs that the cut-offs let through
-FALSE_GALLERIES = 0.08  # share of galleries without a fitting picture in which something matches
+HEADS = 10  # parts of the pictures, each of which is encoded by a head that was learned from the others
+OTHERS = 200  # pictures for every treatment but the first
+FALSE_MATCHES, FALSE_WEAK = 0.0135, 0.052  # shares of random pairs that the cut-offs let through
+FALSE_GALLERIES, UNSURE_GALLERIES = 0.05, 0.35  # of galleries without a fitting picture: a match, or more than nothing
 GALLERIES = (2, 4, 8, 16, 32)  # pictures in a gallery
 DRAWS = 2000  # galleries of each size
 QUANTILES = 400  # kept of the spread of unrelated pairs
@@ -74,25 +81,50 @@ def main(argv: Sequence[str] | None = None) -> None:
     encoder = clipsim.load(arguments.model)
     files, captions, owner = captioned(arguments.pictures)
     origin = arguments.origin or f"{len(files)} captioned pictures ({arguments.pictures.name})"
+    encoders = unseeing_encoders(encoder, files, captions, owner)
     rates: dict[str, dict[str, float]] = {}
     for options in TREATMENTS:
-        gallery = embed(files, encoder, options)
+        count = min(OTHERS, len(files)) if rates else len(files)
+        own = [i for i, one in enumerate(owner) if one < count]
+        gallery = embed_unseen(files[:count], encoders, options)
+        texts = [captions[i] for i in own]
+        data = Pairs(gallery, texts, owner[own], encoder, options.prompt, arguments.draws)
+        if not rates:
+            folds = data.learn_folds()
+            everything = np.arange(len(files))
+            cutoffs = data.cuts(data.percentiles_by_fold(folds), everything)
+            learned = replace(data.calibration(everything), cutoffs=cutoffs, origin=origin)
+        treatment = f"{options.framing} {options.contrast} {options.prompt}"
+        rates[treatment] = data.rates(folds)
+        print(f"{treatment}: {json.dumps(rates[treatment])}", flush=True)
+        save(arguments.to, encoder.name, replace(learned, rates=rates))  # each time, or an interruption costs all
+
+
+def unseeing_encoders(encoder: Encoder, files: list[Path], captions: list[str], owner: np.ndarray) -> list[Encoder]:
+    """Return the encoder of every picture: one that was not learned from it."""
+    if not isinstance(encoder, ConseEncoder):
+        return [encoder] * len(files)
+    photographs = encode_captioned(files, captions, owner)
+    part = np.random.default_rng(1).permutation(len(files)) % HEADS
+    heads = [learn_head(photographs, np.flatnonzero(part != i)) for i in range(HEADS)]
+    encoders = [ConseEncoder(encoder.name, encoder.device, head=head) for head in heads]
+    return [encoders[i] for i in part]
+
+
+def embed_unseen(files: list[Path], encoders: list[Encoder], options: Options) -> Gallery:
+    """Embed every picture with its own encoder."""
+    parts: list[Gallery | None] = [None] * len(files)
+    for encoder in dict.fromkeys(encoders[: len(files)]):
+        places = [i for i in range(len(files)) if encoders[i] is encoder]
+        gallery = embed([files[i] for i in places], encoder, options)
         if gallery.rejected:
             raise SystemExit(f"{gallery.rejected[0].name} {gallery.rejected[0].reason}")
-        data = Pairs(gallery, captions, owner, encoder, options.prompt, arguments.draws)
-        if not rates:
-            first = data
-            percent, cuts = data.cross_validated()
-        treatment = f"{options.framing} {options.contrast} {options.prompt}"
-        rates[treatment] = data.rates(*data.cross_validated(cuts))
-        print(f"{treatment}: {json.dumps(rates[treatment])}", flush=True)
-    everything = np.arange(len(files))
-    learned = first.calibration(everything)
-    save(
-        arguments.to,
-        encoder.name,
-        replace(learned, cutoffs=first.cuts(percent, everything), rates=rates, origin=origin),
-    )
+        for i, (part, _) in zip(places, gallery.parts(1), strict=True):
+            parts[i] = part
+    whole = [part for part in parts if part]
+    starts = np.cumsum([0, *(len(part.vectors) for part in whole)])[:-1]
+    pictures = tuple(part.pictures[0] for part in whole)
+    return Gallery(pictures, np.concatenate([part.vectors for part in whole]), starts, ())
 
 
 def captioned(folder: Path) -> tuple[list[Path], list[str], np.ndarray]:
@@ -128,6 +160,7 @@ class Pairs:
         self.unrelated = gallery.cosines(self.background.vectors).astype(np.float64)
         self.pictures = gallery.vectors[gallery.starts].astype(np.float64)
         self.true = owner[None, :] == np.arange(len(self.pictures))[:, None]
+        self.fold = np.random.default_rng(0).permutation(len(self.pictures)) % FOLDS
 
     def calibration(self, learn: np.ndarray) -> Calibration:
         """Moments and spread from the pictures `learn`; cut-offs are still to come."""
@@ -135,7 +168,7 @@ class Pairs:
         _, lengths, directions = np.linalg.svd((self.pictures[learn] - mean) / np.sqrt(len(learn)), full_matrices=False)
         kept = min(DIRECTIONS, len(lengths))
         moments = Calibration(
-            cutoffs=Cutoffs(100, 100, 0),
+            cutoffs=Cutoffs(100, 100, 0, 0),
             rates={},
             origin="",
             null=NullDistribution.fit(np.array([0.0, 1.0])),
@@ -150,20 +183,21 @@ class Pairs:
         places = np.linspace(0, len(null.t) - 1, QUANTILES).round().astype(int)
         return replace(moments, null=NullDistribution(null.t[places], null.below[places], null.excess))
 
-    def percentiles(self, learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
-        """Of the pictures `judge` with every caption, by what was learned from the pictures `learn`."""
-        known = self.calibration(learn)
-        return compute_percentiles(self.cosines[judge], self.vectors, self.unrelated[judge], self.background, known)
+    def learn_folds(self) -> list[Calibration]:
+        """Learn a calibration for each fold, from the others."""
+        known = [self.calibration(np.flatnonzero(self.fold != i)) for i in range(FOLDS)]
+        percent = self.percentiles_by_fold(known)
+        return [replace(one, cutoffs=self.cuts(percent, np.flatnonzero(self.fold != i))) for i, one in enumerate(known)]
 
-    def cross_validated(self, cuts: list[Cutoffs] | None = None) -> tuple[np.ndarray, list[Cutoffs]]:
-        """Percentiles of every pair, and the cut-offs of each fold: learned from the others, unless they are given."""
-        count = len(self.pictures)
-        fold = np.random.default_rng(0).permutation(count) % FOLDS
+    def percentiles_by_fold(self, known: list[Calibration]) -> np.ndarray:
+        """Return the percentile of every picture with every caption, by the calibration of the picture's fold."""
         percent = np.zeros_like(self.cosines)
-        for i in range(FOLDS):
-            percent[fold == i] = self.percentiles(np.flatnonzero(fold != i), np.flatnonzero(fold == i))
-        self.fold = fold
-        return percent, cuts or [self.cuts(percent, np.flatnonzero(fold != i)) for i in range(FOLDS)]
+        for i, one in enumerate(known):
+            rows = self.fold == i
+            percent[rows] = compute_percentiles(
+                self.cosines[rows], self.vectors, self.unrelated[rows], self.background, one
+            )
+        return percent
 
     def cuts(self, percent: np.ndarray, learn: np.ndarray) -> Cutoffs:
         """Cut-offs that let the wanted shares of random pairs and of galleries through."""
@@ -173,8 +207,9 @@ class Pairs:
         for size in GALLERIES:
             best = np.array([percent[drawn, caption].max() for drawn, caption in self.galleries(size, learn, False)])
             chance = 1 - (best / 100) ** size
-            chances.append(float(np.quantile(chance, FALSE_GALLERIES)))
-        return Cutoffs(match, weak, min(chances))
+            chances.append(np.quantile(chance, [FALSE_GALLERIES, UNSURE_GALLERIES]))
+        gallery, unsure = np.min(chances, axis=0).tolist()
+        return Cutoffs(match, weak, gallery, unsure)
 
     def galleries(self, size: int, pictures: np.ndarray, fitting: bool) -> list[tuple[np.ndarray, int]]:
         """Pictures and a caption, drawn at random: with or without one that the caption belongs to."""
@@ -188,8 +223,9 @@ class Pairs:
             drawn.append((np.concatenate([others, own]).astype(int), caption))
         return drawn
 
-    def rates(self, percent: np.ndarray, cuts: list[Cutoffs]) -> dict[str, float]:
+    def rates(self, known: list[Calibration]) -> dict[str, float]:
         """How often the cut-offs are right and wrong, each fold judged by its own."""
+        percent, cuts = self.percentiles_by_fold(known), [one.cutoffs for one in known]
         match, weak = (np.array([getattr(cut, which) for cut in cuts])[self.fold] for which in ("match", "weak"))
         is_match, is_weak = percent >= match[:, None], percent >= weak[:, None]
         rates = {
@@ -201,13 +237,18 @@ class Pairs:
             "area under the ROC curve, cosine": area(self.cosines, self.true),
         }
         for size, fitting in product(GALLERIES, (False, True)):
-            nothing = []
+            answers, found = [], []
             for drawn, caption in self.galleries(size, np.arange(len(percent)), fitting):
                 best = drawn[percent[drawn, caption].argmax()]
-                judge = cuts[self.fold[best]]
-                nothing.append(judge.verdicts(percent[drawn, caption])[0] == NOTHING)
+                answers.append(cuts[self.fold[best]].verdicts(percent[drawn, caption])[0])
+                found.append(self.true[best, caption] and answers[-1] != NOTHING)
             which = "with a fitting picture" if fitting else "without a fitting picture"
-            rates[f"galleries of {size} {which} called {NOTHING}"] = float(np.mean(nothing))
+            for answer in (MATCH, NOT_SURE, NOTHING):
+                rates[f"galleries of {size} {which} called {answer}"] = float(
+                    np.mean([one == answer for one in answers])
+                )
+            if fitting:
+                rates[f"galleries of {size} in which the fitting picture is named"] = float(np.mean(found))
         return {name: round(float(rate), 4) for name, rate in rates.items()}
 
 
@@ -230,6 +271,7 @@ def save(folder: Path, model: str, learned: Calibration) -> None:
         "match": round(learned.cutoffs.match, 3),
         "weak": round(learned.cutoffs.weak, 3),
         "gallery": round(learned.cutoffs.gallery, 4),
+        "unsure": round(learned.cutoffs.unsure, 4),
         "excess": learned.null.excess,
         "rest": learned.rest,
         "rates": learned.rates,

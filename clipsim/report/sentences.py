@@ -12,11 +12,13 @@ from clipsim.encoders import STAND_IN
 from clipsim.images import SUFFIXES
 from clipsim.options import Options
 from clipsim.report.numbers import percent, percentile
-from clipsim.scoring import MATCH, WEAK, Calibration, CaptionTable, Comparison, Result, Score
+from clipsim.scoring import MATCH, NOT_SURE, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
 TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
-_GALLERIES = "galleries of {} {} a fitting picture called nothing here matches"  # as calibration files name the rates
+# as calibration files name the rates
+_NOTHING = "galleries of {} {} a fitting picture called nothing here matches"
+_NAMED = "galleries of {} in which the fitting picture is named"
 
 
 def titles(names: Sequence[str]) -> list[str]:
@@ -81,8 +83,11 @@ def answer(result: Result) -> str:
 def _count_matches(result: Result, best: Score, title: str) -> str:
     count, total = sum(score.verdict == MATCH for score in result.scores), len(result.scores)
     if total == 1:
-        weak = " is weak" if best.verdict == WEAK else ""
-        return f"It matches: {title}" if count else f"It does not match: {title}{weak}"
+        if best.verdict == WEAK:
+            return f"{'Not sure' if result.verdict == NOT_SURE else 'It does not match'}: {title} is weak"
+        return f"It matches: {title}" if count else f"It does not match: {title}"
+    if result.verdict == NOT_SURE:
+        return f"Not sure: the closest is {title}"
     if result.verdict != MATCH:
         return f"Nothing here matches: the best, {title}, is {best.verdict}"
     if count == 1:
@@ -123,14 +128,15 @@ def trust(result: Result, known: Calibration | None) -> str:
 
 def _describe_galleries(rates: Mapping[str, float], pictures: int) -> str:
     """Return the sentence on galleries of about that size; "" for a single picture, or if there are no such rates."""
-    sizes = [int(size) for name in rates for size in re.findall(_GALLERIES.format(r"(\d+)", "without"), name)]
+    sizes = [int(size) for name in rates for size in re.findall(_NOTHING.format(r"(\d+)", "without"), name)]
     if pictures < 2 or not sizes:
         return ""
     size = min(sizes, key=lambda size: abs(size - pictures))
-    right, wrong = (percentile(100 * rates[_GALLERIES.format(size, kind)]) for kind in ("without", "with"))
+    right, wrong = (percentile(100 * rates[_NOTHING.format(size, kind)]) for kind in ("without", "with"))
+    named = percentile(100 * rates[_NAMED.format(size)])
     return (
-        f" Of galleries of {size} pictures without a fitting one {right} were rightly said to hold no match, of those "
-        f"with one {wrong} wrongly."
+        f" Of galleries of {size} pictures without a fitting one {right} were rightly said to hold no match; of those "
+        f"with one {wrong} wrongly, and in {named} it was named."
     )
 
 

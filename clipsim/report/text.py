@@ -13,14 +13,14 @@ from clipsim.images import abbreviate
 from clipsim.report.export import SCORE_COLUMNS
 from clipsim.report.numbers import percent, percentile
 from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, status, treatment
-from clipsim.scoring import MATCH, NO_MATCH, WEAK, CaptionTable, Comparison, Result
+from clipsim.scoring import MATCH, NO_MATCH, NOT_SURE, WEAK, CaptionTable, Comparison, Result
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
     from clipsim.evaluation import Evaluation
 
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
 MOST_COLOURED = 1000  # rows: rich takes about a millisecond for each
-TONES = {MATCH: "green", WEAK: "yellow", NO_MATCH: "dim"}
+TONES = {MATCH: "green", WEAK: "yellow", NOT_SURE: "yellow", NO_MATCH: "dim"}
 
 
 class TextTable:

@@ -2,9 +2,8 @@
 
 A cosine is high for a caption that fits everything and for a picture that everything fits. Both are corrected:
 
-1. The caption: its cosine becomes `x = (cosine - mean) / sqrt(spread)`, where mean and spread (standard deviation) are
-   those of that caption over background pictures, known from their moments if the model is calibrated. The root is
-   half the correction on a logarithmic scale: a caption that spreads wide is partly one that fits something well.
+1. The caption: its cosine becomes `x = (cosine - mean) / spread`, where mean and spread (standard deviation) are those
+   of that caption over background pictures, known from their moments if the model is calibrated.
 2. The picture: `t = (x - m) / s`, m and s being mean and spread of x over the background captions, for that picture.
    The captions are weighted so that their mean vector is as short as it can be. A plain mean would hold the subjects
    that are common among them against the pictures that show them.
@@ -30,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 from huggingface_hub import cached_assets_path
+from scipy.optimize import nnls
 
 from clipsim.embedding import VectorCache, encode_captions, vector_key
 from clipsim.encoders import Encoder
@@ -37,7 +37,7 @@ from clipsim.errors import ClipsimError
 from clipsim.options import PROMPTS, Prompt
 
 VERDICTS = MATCH, WEAK, NO_MATCH = "match", "weak", "no match"  # best first
-NOTHING = "nothing here matches"
+ANSWERS = MATCH, NOT_SURE, NOTHING = "match", "not sure", "nothing here matches"  # on a gallery, best first
 RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
 MIN_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
@@ -91,27 +91,32 @@ class Cutoffs:
         match: percentile from which a picture is called a match.
         weak: percentile from which it is called weak.
         gallery: the best picture counts if an unrelated caption finds one as good with this chance at most, 0 to 1.
+        unsure: and up to this chance, `gallery` or more, it may be one: a caption that people write fits a picture of
+            several in so many ways that two answers would often be wrong.
     """
 
     match: float
     weak: float
     gallery: float
+    unsure: float
 
     def verdict(self, percentile: float) -> str:
         """Return `MATCH`, `WEAK` or `NO_MATCH`."""
         return MATCH if percentile >= self.match else WEAK if percentile >= self.weak else NO_MATCH
 
     def verdicts(self, percentiles: np.ndarray, among: int = 0) -> tuple[str, list[str]]:
-        """Return the verdict on one caption with a gallery (`MATCH` or `NOTHING`), and that on each picture.
+        """Return the verdict on one caption with a gallery, of `ANSWERS`, and that on each picture.
 
         Of many pictures some look good by chance, so that the best has to be better (Šidák's correction); where it is
-        not, none is called a match. If these are the best of more pictures, `among` says of how many.
+        not, none is called a match, and the chance of an unrelated caption's best decides between the other answers. If
+        these are the best of more pictures, `among` says of how many.
         """
         each = [self.verdict(float(one)) for one in percentiles]
         by_chance = 1 - (float(max(percentiles)) / 100) ** max(len(percentiles), among)
         if MATCH in each and by_chance <= self.gallery:
             return MATCH, each
-        return NOTHING, [WEAK if one == MATCH else one for one in each]
+        each = [WEAK if one == MATCH else one for one in each]
+        return NOT_SURE if WEAK in each and by_chance <= self.unsure else NOTHING, each
 
 
 @dataclass(frozen=True)
@@ -184,18 +189,14 @@ def load_or_encode(encoder: Encoder, parts: list[str], encode: Callable[[], np.n
 def neutral_weights(vectors: np.ndarray) -> np.ndarray:
     """Weights that make the weighted mean of `vectors`, shape (m, d), short: not negative, adding up to 1.
 
-    They minimise `|mean|² + RIDGE * |weights|²` over the captions that are kept. Those that would need a negative
-    weight are left out one round after the other, which is close to the best choice and not always it.
+    They minimise `|mean|² + RIDGE * |weights|²`.
     """
-    gram = vectors.astype(np.float64) @ vectors.T.astype(np.float64) + RIDGE * np.eye(len(vectors))
-    used = np.ones(len(vectors), bool)
-    while True:
-        weights = np.zeros(len(vectors))
-        weights[used] = np.linalg.solve(gram[np.ix_(used, used)], np.ones(used.sum()))
-        if (weights[used] > 0).all():
-            share: np.ndarray = weights / weights.sum()
-            return share
-        used &= weights > 0
+    count = len(vectors)
+    # the last row asks for the sum; as a soft one it only scales the weights, which are scaled afterwards
+    rows = np.concatenate([vectors.T, np.sqrt(RIDGE) * np.eye(count), np.ones((1, count))]).astype(np.float64)
+    weights, _ = nnls(rows, np.append(np.zeros(len(rows) - 1), 1.0))
+    share: np.ndarray = weights / weights.sum()
+    return share
 
 
 def compute_strengths(
@@ -227,7 +228,7 @@ def _standardize(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibrat
     if calibration is None:
         return cosines
     variance = ((vectors @ calibration.directions.T) ** 2).sum(axis=1) + calibration.rest * (vectors**2).sum(axis=1)
-    standard: np.ndarray = (cosines - vectors @ calibration.mean) / np.maximum(variance, 1e-12) ** 0.25
+    standard: np.ndarray = (cosines - vectors @ calibration.mean) / np.maximum(variance, 1e-12) ** 0.5
     return standard
 
 
@@ -277,7 +278,7 @@ def read_calibration(model: str, folder: Traversable | None = None) -> Calibrati
     with arrays.open("rb") as file, np.load(file) as loaded:
         moments = {key: loaded[key].astype(np.float64) for key in ("mean", "directions", "null_t", "null_below")}
     return Calibration(
-        cutoffs=Cutoffs(known["match"], known["weak"], known["gallery"]),
+        cutoffs=Cutoffs(known["match"], known["weak"], known["gallery"], known["unsure"]),
         rates=known["rates"],
         origin=known["origin"],
         null=NullDistribution(moments["null_t"], moments["null_below"], known["excess"]),

@@ -52,7 +52,8 @@ VIEWS = 120  # with 48 false alarms differ half as much again between forms of s
 CROP = (0.6, 1.0)  # of the shorter side
 DRAWING = "1"  # of how views are drawn: a change of it needs another one
 MATCH_AT, WEAK_AT = 99.0, 95.0  # 1 and 5 false alarms in a hundred
-FALSE_GALLERIES = 0.08  # share of galleries without a fitting picture in which something matches
+FALSE_GALLERIES = 0.06  # share of galleries without a fitting picture in which something matches, at most
+UNSURE_GALLERIES = 0.40  # share of them in which something matches or the answer is "not sure"
 CEILING = 99.5  # 120 views carry no more
 MIN_SPREAD = (
     1e-4  # of captions' vectors, and of their cosines with the views: a model that tells less apart stays as it is
@@ -85,7 +86,7 @@ def learn_calibration(encoder: Encoder, prompt: Prompt = "as-written") -> Calibr
         return None
     mean = views.mean(axis=0)
     known = Calibration(
-        cutoffs=Cutoffs(MATCH_AT, WEAK_AT, FALSE_GALLERIES),
+        cutoffs=Cutoffs(MATCH_AT, WEAK_AT, FALSE_GALLERIES, UNSURE_GALLERIES),
         rates={},
         origin=f"{len(views)} views of pictures that come with the installed packages",
         null=NullDistribution.fit(np.array([0.0, 1.0])),  # is yet to come

@@ -21,7 +21,7 @@ class Judgement:
         percentiles: of how many unrelated captions in a hundred this one fits better, 0 to 100, shape (n, k).
         typical: mean cosine of each picture with unrelated captions, shape (n,).
         verdicts: for each caption "match", "weak" or "no match" of each picture; None where the model has no cut-offs.
-        answers: for each caption "match" or "nothing here matches"; None where the model has no cut-offs.
+        answers: for each caption "match", "not sure" or "nothing here matches"; None where the model has no cut-offs.
     """
 
     percentiles: np.ndarray

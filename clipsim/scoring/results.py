@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clipsim.embedding import Rejected
 from clipsim.images import Source
 from clipsim.options import Options
-from clipsim.scoring.calibration import VERDICTS
+from clipsim.scoring.calibration import NOT_SURE, VERDICTS
 from clipsim.scoring.heatmaps import Heatmap
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class Result(Record):
         rejected: pictures that could not be read.
         notes: what a reader of these scores must know: a stand-in model, words cut from the caption.
         seconds: from the call to the answer, loading of the weights included where they were not loaded yet.
-        verdict: "match" or "nothing here matches"; None where the model has no cut-offs, and with a reference image.
+        verdict: "match", "not sure" or "nothing here matches"; None where the model has no cut-offs, and with a
+            reference image.
         words: the caption's words, in the order of `Score.words`; None unless they were requested.
         options: how pictures and caption were put to the model; precision is "full" or "half".
         pictures: by name what each picture was read from, as it was given. Of an iterator only paths are kept, so that
@@ -124,7 +125,12 @@ class Result(Record):
 
     @property
     def best(self) -> Score | None:
-        """The score that the answer is about: of those with the best verdict the first; None where there is none."""
+        """The score that the answer is about; None where there is none.
+
+        Of those with the best verdict the first; where the answer is "not sure", the highest percentile.
+        """
+        if self.verdict == NOT_SURE:
+            return max(self.scores, key=lambda score: score.percentile or 0.0, default=None)
         order = (*VERDICTS, None)
         return min(self.scores, key=lambda score: order.index(score.verdict), default=None)
 
@@ -170,7 +176,7 @@ class CaptionTable(Record):
         verdicts: "match", "weak" or "no match"; None where the model has no cut-offs.
         best_pictures: for each caption the picture with the highest cosine; empty without pictures.
         best_captions: for each picture the caption with the highest percentile.
-        answers: for each caption "match" or "nothing here matches"; None where the model has no cut-offs.
+        answers: for each caption "match", "not sure" or "nothing here matches"; None where the model has no cut-offs.
         model, device, rejected, notes, seconds, options: as in `Result`.
     """
 

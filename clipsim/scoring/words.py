@@ -1,4 +1,4 @@
-"""Which words of a caption carry its score, and whether their order matters."""
+"""Which words of a caption carry its score, and whether the model reads who does what to whom."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from clipsim.encoders import Encoder
 from clipsim.options import Prompt
 from clipsim.scoring.judge import Judgement
 from clipsim.scoring.results import Score
+from clipsim.scoring.roles import RoleSwap, swap_roles
 
 SHUFFLES = 4  # orders of the same words that are tried
-# A model ignores the order where shuffling moves a score by less than this share of what it stands out by.
+# A model ignores roles where swapping them takes no more from a score than this share of what it stands out by.
 IGNORED = 0.1
-FITS = 95.0  # percentile from which a caption stands out at all; below, every order scores the same nothing
+FITS = 95.0  # percentile from which a caption stands out at all; below, either way round scores the same nothing
 MAX_WORDS = 60  # each is one more caption to encode
-ORDER_IGNORED = (
-    "In another order the same words score almost the same here: the model reads them as a bag of words, and does not "
-    "know who does what to whom."
-)
 # Blocks of Chinese with its punctuation, Japanese kana, Thai, and full-width forms: written without spaces.
 _UNSPACED = ((0x3000, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x0E00, 0x0E7F), (0xFF00, 0xFFEF))
 
@@ -29,7 +26,7 @@ _UNSPACED = ((0x3000, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x0E00, 0x0E
 def measure_words(
     scores: list[Score], caption: str, gallery: Gallery, judged: Judgement, encoder: Encoder, prompt: Prompt
 ) -> tuple[list[Score], tuple[str, ...] | None, tuple[str, ...]]:
-    """Score the caption without each of its words, and with its words in other orders.
+    """Score the caption without each of its words, with its words in other orders, and with its two things swapped.
 
     Args:
         scores: of the gallery's pictures, in its order.
@@ -45,17 +42,19 @@ def measure_words(
     words = split_words(caption)
     if len(words) > MAX_WORDS:
         return scores, None, (f"The caption has {len(words)} words; what each adds is said up to {MAX_WORDS}.",)
-    others = shuffle_words(words)
+    others, swap = shuffle_words(words), swap_roles(caption)
+    altered = [*leave_one_out(words), *others, *([swap.caption] if swap else [])]
     cosines = np.array([score.cosine for score in scores], np.float32)
-    parts = gallery.cosines(encode_captions([*leave_one_out(words), *others], encoder, prompt))
-    added, of_shuffled = cosines[:, None] - parts[:, : len(words)], parts[:, len(words) :]
+    parts = gallery.cosines(encode_captions(altered, encoder, prompt))
+    added, of_shuffled = cosines[:, None] - parts[:, : len(words)], parts[:, len(words) :][:, : len(others)]
     means = of_shuffled.mean(axis=1).tolist() if others else [None] * len(scores)
-    ignored = bool(others) and ignores_order(cosines, of_shuffled, judged.typical, judged.percentiles[:, 0])
     measured = [
         replace(score, words=tuple(row), shuffled=mean)
         for score, row, mean in zip(scores, added.tolist(), means, strict=True)
     ]
-    return measured, tuple(words), (ORDER_IGNORED,) if ignored else ()
+    if swap and ignores_roles(cosines, parts[:, -1], judged.typical, judged.percentiles[:, 0]):
+        return measured, tuple(words), (note_roles(swap),)
+    return measured, tuple(words), ()
 
 
 def split_words(caption: str) -> list[str]:
@@ -90,17 +89,24 @@ def shuffle_words(words: list[str]) -> list[str]:
     return list(orders)
 
 
-def ignores_order(cosine: np.ndarray, of_shuffled: np.ndarray, typical: np.ndarray, percentile: np.ndarray) -> bool:
-    """Tell whether the model hardly reads the order, by the pictures that the caption fits.
+def ignores_roles(cosine: np.ndarray, swapped: np.ndarray, typical: np.ndarray, percentile: np.ndarray) -> bool:
+    """Tell whether the caption with its things swapped fits as well, by the pictures that the caption fits.
 
-    `cosine`, shape (n,), and `of_shuffled`, shape (n, k), are those of each picture with the caption and with its
-    shuffled forms; `typical` and `percentile`, shape (n,), are those of `Judgement`.
+    `cosine` and `swapped` are those of each picture with the caption and with its swapped form, `typical` and
+    `percentile` those of `Judgement`; each of shape (n,).
     """
     fits = (percentile >= FITS) & (cosine > typical)
     if not fits.any():
         return False
-    moved = np.abs(of_shuffled - cosine[:, None]).mean(axis=1)
-    return bool(np.median(moved[fits] / (cosine - typical)[fits]) <= IGNORED)
+    return bool(np.median((cosine - swapped)[fits] / (cosine - typical)[fits]) <= IGNORED)
+
+
+def note_roles(swap: RoleSwap) -> str:
+    """Say that the model does not tell the two ways round apart."""
+    return (
+        f"“{swap.second} {swap.relation} {swap.first}” fits as well, says the model: it does not read who does what to "
+        "whom."
+    )
 
 
 def _is_unspaced(text: str) -> bool:

@@ -56,9 +56,9 @@ class Api:
         """Score how well a caption fits each picture, or how alike each picture is to a reference image. Best first.
 
         The percentile is the figure to read: of how many unrelated captions in a hundred this one fits the picture
-        better. The verdict puts it into words (match, weak, no match); "nothing here matches" is an answer. The cosine
-        goes from -1 to 1; it is not a percentage. With CLIP a caption that fits gives about 0.25 to 0.35, an unrelated
-        one 0.10 to 0.22.
+        better. The verdict puts it into words (match, weak, no match), and for all of them together: "match",
+        "not sure" or "nothing here matches". The cosine goes from -1 to 1; it is not a percentage. With CLIP a caption
+        that fits gives about 0.25 to 0.35, an unrelated one 0.10 to 0.22.
 
         Parameters:
             pictures: Uploaded files, or data:image/...;base64,... addresses. Web addresses are not fetched.

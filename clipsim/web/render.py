@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from clipsim import report
 from clipsim.encoders import STAND_IN
-from clipsim.scoring import NOTHING, Calibration, CaptionTable, Comparison, Result
+from clipsim.scoring import NOT_SURE, NOTHING, Calibration, CaptionTable, Comparison, Result
 from clipsim.web.server_collections import SearchResult
 
 MOST_SHOWN = 24  # pictures in what unfolds: more make a page that is slow to lay out
@@ -40,13 +40,13 @@ def static(name: str) -> Path:
 def status(result: Result) -> str:
     """Show the answer in words, what was asked, and how the answer was had."""
     asked = f"caption “{result.caption}”" if result.reference is None else f"reference image {result.reference}"
-    nothing = result.verdict == NOTHING
-    return fill("status.html", answer=report.answer(result), nothing=nothing, lines=[asked, report.status(result)])
+    kind = {NOTHING: "cs-nothing", NOT_SURE: "cs-unsure"}.get(result.verdict or "", "")
+    return fill("status.html", answer=report.answer(result), kind=kind, lines=[asked, report.status(result)])
 
 
 def status_so_far(count: int, total: int) -> str:
     """Say that the order is that of the first pictures only."""
-    return fill("status.html", answer=f"The best of the first {count} pictures", nothing=False, lines=[f"of {total}"])
+    return fill("status.html", answer=f"The best of the first {count} pictures", kind="", lines=[f"of {total}"])
 
 
 def stand_in_note(result: Result) -> str:

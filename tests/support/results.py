@@ -10,7 +10,7 @@ from clipsim.embedding import Rejected
 AWKWARD = ['comma, "quote"', "line\nbreak", "tab\tand\r\nreturn", "Hündin 🐕 雪.jpg", "'=1+1", "semi;colon", " edge "]
 
 
-NOTHING = "nothing here matches"
+NOTHING, NOT_SURE = "nothing here matches", "not sure"
 
 
 def result(

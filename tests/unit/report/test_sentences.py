@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from support.results import ALONE, CAPTIONS, CLIP, COMPARISON, NOTHING, OTHER, judged, result
+from support.results import ALONE, CAPTIONS, CLIP, COMPARISON, NOT_SURE, NOTHING, OTHER, judged, result
 
 from clipsim import Encoder, Result
 from clipsim.embedding import Rejected
@@ -115,6 +115,18 @@ def test_no_percentile_reads_as_nothing_or_everything() -> None:
             "Nothing here matches: the best, a, is no match (fits better than 40 % of unrelated captions).",
         ),
         (
+            judged((98.0, "weak"), (3.0, "no match"), whole=NOT_SURE),
+            "Not sure: the closest is a (fits better than 98 % of unrelated captions).",
+        ),
+        (
+            judged((96.0, "weak"), (97.0, "weak"), whole=NOT_SURE),
+            "Not sure: the closest is b (fits better than 97 % of unrelated captions).",
+        ),
+        (
+            judged((96.0, "weak"), whole=NOT_SURE),
+            "Not sure: a is weak (fits better than 96 % of unrelated captions).",
+        ),
+        (
             judged((99.0, None), (40.0, None), whole=None),
             "Best: a fits better than 99 % of unrelated captions; this model has no cut-offs yet, so that there is no "
             "verdict.",
@@ -160,6 +172,8 @@ def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
         "random pairs called match or weak": 0.052,
         "galleries of 2 without a fitting picture called nothing here matches": 0.97,
         "galleries of 2 with a fitting picture called nothing here matches": 0.02,
+        "galleries of 2 in which the fitting picture is named": 0.95,
+        "galleries of 16 in which the fitting picture is named": 0.71,
         "galleries of 16 without a fitting picture called nothing here matches": 0.88,
         "galleries of 16 with a fitting picture called nothing here matches": 0.13,
     }
@@ -171,7 +185,7 @@ def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
     )
     assert "random pairs 1 % and 5 %." in said
     assert "Of galleries of 2 pictures without a fitting one 97 % were rightly" in said
-    assert "with one 2 % wrongly." in said
+    assert "with one 2 % wrongly, and in 95 % it was named." in said
     many = replace(treated, scores=OTHER * 7)
     assert "Of galleries of 16 pictures without a fitting one 88 %" in trust(many, known)
     assert "galleries" not in trust(replace(treated, scores=ALONE), known)

@@ -26,7 +26,7 @@ import clipsim
 from clipsim import Encoder, score_captions, score_images
 from clipsim.embedding import Gallery, PictureInfo
 from clipsim.options import PROMPTS, Prompt
-from clipsim.scoring import MATCH, NO_MATCH, NOTHING, WEAK, Calibration, encode_background, find_calibration
+from clipsim.scoring import MATCH, NO_MATCH, NOT_SURE, NOTHING, WEAK, Calibration, encode_background, find_calibration
 from clipsim.scoring.calibration import (
     BackgroundCaptions,
     Cutoffs,
@@ -234,7 +234,7 @@ def test_a_subject_that_the_bank_has_many_times_weighs_no_more_for_it() -> None:
 
 
 def test_the_verdict_turns_at_the_cut_offs() -> None:
-    cutoffs = Cutoffs(match=99, weak=95, gallery=0.05)
+    cutoffs = Cutoffs(match=99, weak=95, gallery=0.05, unsure=0.4)
     assert [cutoffs.verdict(p) for p in (100, 99, 98.99, 95, 94.99, 0)] == [
         MATCH,
         MATCH,
@@ -245,25 +245,52 @@ def test_the_verdict_turns_at_the_cut_offs() -> None:
     ]
 
 
-@pytest.mark.parametrize(("best", "others", "whole"), [(99.5, 0, MATCH), (99.5, 30, NOTHING), (99.95, 30, MATCH)])
+@pytest.mark.parametrize(("best", "others", "whole"), [(99.5, 0, MATCH), (99.5, 30, NOT_SURE), (99.95, 30, MATCH)])
 def test_of_many_pictures_the_best_has_to_be_better(best: float, others: int, whole: str) -> None:
-    verdict, each = Cutoffs(match=99, weak=95, gallery=0.05).verdicts(np.asarray([best, *[50.0] * others]))
+    verdict, each = Cutoffs(match=99, weak=95, gallery=0.05, unsure=0.4).verdicts(np.asarray([best, *[50.0] * others]))
     assert verdict == whole
     assert each == [MATCH if whole == MATCH else WEAK, *[NO_MATCH] * others]
 
 
-@pytest.mark.parametrize("percent", [[98.0], [98.9, 96.0], [10.0, 0.0]])
-def test_where_none_passes_alone_nothing_matches(percent: list[float]) -> None:
-    verdict, each = Cutoffs(match=99, weak=95, gallery=1).verdicts(np.asarray(percent))
-    assert verdict == NOTHING
+@pytest.mark.parametrize(
+    ("percent", "answer"),
+    [([98.0], NOT_SURE), ([98.9, 96.0], NOT_SURE), ([94.0, 93.0], NOTHING), ([10.0, 0.0], NOTHING)],
+)
+def test_where_none_passes_alone_the_answer_is_at_most_not_sure(percent: list[float], answer: str) -> None:
+    verdict, each = Cutoffs(match=99, weak=95, gallery=0.5, unsure=0.5).verdicts(np.asarray(percent))
+    assert verdict == answer
     assert MATCH not in each
 
 
 def test_the_correction_for_the_galleries_size_is_sidaks() -> None:
     """Best at 99.9: by chance in 1 - 0.999 ** n, which passes 0.05 between 51 and 52 pictures."""
-    cutoffs = Cutoffs(match=99, weak=95, gallery=0.05)
+    cutoffs = Cutoffs(match=99, weak=95, gallery=0.05, unsure=0.4)
     verdicts = [cutoffs.verdicts(np.asarray([99.9, *[0.0] * (n - 1)]))[0] for n in (51, 52)]
-    assert verdicts == [MATCH, NOTHING]
+    assert verdicts == [MATCH, NOT_SURE]
+
+
+@pytest.mark.parametrize(
+    ("percent", "among", "whole"),
+    [
+        ([99.5, 50.0], 0, MATCH),
+        ([99.5, *[50.0] * 30], 0, NOT_SURE),  # by chance in 14 of 100
+        ([99.5, *[50.0] * 99], 0, NOT_SURE),  # 39.4
+        ([99.5, *[50.0] * 101], 0, NOTHING),  # 40.0
+        ([99.5, 50.0], 100, NOT_SURE),
+        ([99.5, 50.0], 102, NOTHING),
+        ([98.0, 50.0], 0, NOT_SURE),  # rarely by chance, and still no match
+        ([94.0, 10.0], 0, NOTHING),  # by chance in 12 of 100, but not even weak
+    ],
+)
+def test_between_a_match_and_nothing_the_answer_is_not_sure(percent: list[float], among: int, whole: str) -> None:
+    verdict, each = Cutoffs(match=99, weak=95, gallery=0.06, unsure=0.4).verdicts(np.asarray(percent), among)
+    assert verdict == whole
+    assert (MATCH in each) == (whole == MATCH)
+
+
+def test_a_picture_that_would_match_alone_is_weak_where_the_answer_is_not_sure() -> None:
+    cutoffs = Cutoffs(match=99, weak=95, gallery=0.06, unsure=0.4)
+    assert cutoffs.verdicts(np.asarray([99.5, 96.0, *[0.0] * 29])) == (NOT_SURE, [WEAK, WEAK, *[NO_MATCH] * 29])
 
 
 def test_a_gallerys_verdict_is_that_of_the_result(stand_in: Encoder) -> None:

@@ -48,6 +48,12 @@ def test_the_best_is_the_first_of_the_best_verdict(
     assert replace(result, scores=scores).best == (None if best is None else scores[best])
 
 
+def test_where_the_answer_is_not_sure_the_best_has_the_highest_percentile(result: Result) -> None:
+    scores = (Score("a", 1, 0.3, percentile=95.5, verdict="weak"), Score("b", 2, 0.2, percentile=97.0, verdict="weak"))
+    assert replace(result, scores=scores, verdict="not sure").best == scores[1]
+    assert replace(result, scores=scores, verdict="nothing here matches").best == scores[0]
+
+
 def test_a_result_is_short_to_look_at(result: Result) -> None:
     shown = repr(result)
     assert len(shown) < 200

@@ -12,13 +12,14 @@ from support import ROOT, paint
 
 from clipsim import Encoder, score_images
 from clipsim.options import Prompt
+from clipsim.scoring.roles import swap_roles
 from clipsim.scoring.words import (
     MAX_WORDS,
-    ORDER_IGNORED,
     SHUFFLES,
-    ignores_order,
+    ignores_roles,
     join_words,
     leave_one_out,
+    note_roles,
     shuffle_words,
     split_words,
 )
@@ -26,6 +27,9 @@ from clipsim.scoring.words import (
 CAPTION = "a golden retriever standing in the snow"
 RETRIEVER = ROOT / "examples" / "golden-retriever-in-snow.jpg"
 BITES = "the angry dog bites the old man"
+_SWAP = swap_roles(BITES)
+assert _SWAP is not None
+ROLES_IGNORED = note_roles(_SWAP)
 
 
 class Bag(Encoder):
@@ -149,26 +153,26 @@ def test_of_a_caption_with_very_many_words_a_note_says_why_none_is_told(count: i
     assert any(f"{count} words" in note for note in result.notes) == (not told)
 
 
-def test_a_model_that_ignores_the_order_is_told_on() -> None:
+def test_a_model_that_ignores_who_does_what_is_told_on() -> None:
     result = score_images([paint(40, 40)], BITES, Bag(), words=True)
     assert result.scores[0].shuffled == pytest.approx(result.scores[0].cosine, abs=1e-5)
-    assert ORDER_IGNORED in result.notes
+    assert ROLES_IGNORED in result.notes
 
 
-def test_a_model_that_reads_the_order_is_not() -> None:
+def test_a_model_that_reads_who_does_what_is_not() -> None:
     result = score_images([paint(40, 40)], BITES, Ordered(), words=True)
     assert (result.scores[0].shuffled or 0) < 0.6 * result.scores[0].cosine
-    assert ORDER_IGNORED not in result.notes
+    assert ROLES_IGNORED not in result.notes
 
 
-def test_nothing_is_said_of_order_where_the_caption_fits_no_picture() -> None:
+def test_nothing_is_said_of_roles_where_the_caption_fits_no_picture() -> None:
     result = score_images([paint(40, 40)], BITES, Bag("seven zebras drinking"), words=True)
     assert result.scores[0].shuffled is not None
-    assert ORDER_IGNORED not in result.notes
+    assert ROLES_IGNORED not in result.notes
 
 
-def test_nothing_is_said_of_order_unless_words_are_asked_for() -> None:
-    assert ORDER_IGNORED not in score_images([paint(40, 40)], BITES, Bag()).notes
+def test_nothing_is_said_of_roles_unless_words_are_asked_for() -> None:
+    assert ROLES_IGNORED not in score_images([paint(40, 40)], BITES, Bag()).notes
 
 
 def test_words_of_a_gallery_that_cannot_be_read_are_still_listed() -> None:
@@ -181,4 +185,13 @@ def test_only_pictures_that_the_caption_fits_count(moved: float, unread: bool) -
     """The second picture does not fit, and moves the other way."""
     cosine, unrelated, percentile = np.asarray([0.6, 0.1]), np.asarray([0.1, 0.0]), np.asarray([99.0, 60.0])
     other = 0.01 if moved > 0.1 else 0.2
-    assert ignores_order(cosine, cosine[:, None] - [[moved], [other]], unrelated, percentile) == unread
+    assert ignores_roles(cosine, cosine - [moved, other], unrelated, percentile) == unread
+
+
+def test_a_model_that_prefers_the_wrong_way_round_does_not_read_it() -> None:
+    one = np.asarray([0.6])
+    assert ignores_roles(one, one + 0.3, np.asarray([0.1]), np.asarray([99.0]))
+
+
+def test_a_caption_in_which_nothing_can_be_swapped_is_not_doubted() -> None:
+    assert score_images([paint(40, 40)], "zebras drinking", Bag("zebras drinking"), words=True).notes == ()
