@@ -36,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     names = chance.choice(read_class_names(), arguments.names, False)
     print(" > 99 %  > 95 %  form")
     for sentence in SENTENCES:
-        vectors = encode_captions([sentence.format(name) for name in names], encoder)
-        percentiles = judge(gallery, gallery.cosines(vectors), vectors, encoder).percentiles
+        captions = [sentence.format(name) for name in names]
+        vectors = encode_captions(captions, encoder)
+        percentiles = judge(gallery, gallery.cosines(vectors), captions, vectors, encoder).percentiles
         print(f"{100 * np.mean(percentiles >= 99):7.2f} {100 * np.mean(percentiles >= 95):7.2f}  {sentence}")
 
 

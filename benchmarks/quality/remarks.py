@@ -50,7 +50,7 @@ def main() -> None:
             captions = [sentence.format(row["label"]) for row in rows]
             count_remarks(f"“{sentence}”", captions, encoder)
             vectors = encode_captions(captions, encoder)
-            judged = judge(gallery, gallery.cosines(vectors), vectors, encoder)
+            judged = judge(gallery, gallery.cosines(vectors), captions, vectors, encoder)
             fits = np.diagonal(judged.percentiles) >= FITS
             print(f"    and on pictures of it, all the same, a percentile of {FITS:.0f} at least for {fits.mean():.1%}")
     if (options.pictures / "captions.csv").exists():
@@ -109,10 +109,11 @@ def compare(
     jobs: list[tuple[str, str, list[str]]], gallery: Gallery, place: dict[str, int], encoder: Encoder
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each caption that fits, and how far its altered forms stand out, as shares of how far it does itself."""
-    captions = encode_captions([caption for _, caption, _ in jobs], encoder)
+    captions = [caption for _, caption, _ in jobs]
     altered = iter(encode_captions([one for _, _, others in jobs for one in others], encoder))
-    cosines = gallery.cosines(captions)
-    judged = judge(gallery, cosines, captions, encoder)
+    vectors = encode_captions(captions, encoder)
+    cosines = gallery.cosines(vectors)
+    judged = judge(gallery, cosines, captions, vectors, encoder)
     for j, (file, caption, others) in enumerate(jobs):
         vectors = np.stack([next(altered) for _ in others])
         i = place[file]

@@ -178,7 +178,7 @@ class Collection:
         verdicts: Sequence[str | None] = [None] * len(rows)
         if encoder is not None and rows:
             among = int(np.count_nonzero(allowed))
-            judged = judge(_make_gallery(vectors), cosines[:, None], target, encoder, prompt, among=among)
+            judged = judge(_make_gallery(vectors), cosines[:, None], [caption], target, encoder, prompt, among=among)
             percents, verdicts = judged.percentiles[:, 0].tolist(), judged.verdicts[0] if judged.verdicts else verdicts
         judged_rows = zip(rows, cosines.tolist(), percents, verdicts, strict=True)
         return [_make_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(judged_rows, 1)]

@@ -16,7 +16,7 @@ from clipsim.errors import ClipsimError, ImageError
 from clipsim.images import Source, encode_jpeg, read, to_address
 from clipsim.report.sentences import answer, figures, status, titled
 from clipsim.report.text import printable
-from clipsim.scoring import MATCH, NO_MATCH, WEAK, Result, Score
+from clipsim.scoring import MATCH, NO_MATCH, NOT_RECOGNISED, WEAK, Result, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,6 +59,7 @@ class Badge(NamedTuple):
 BADGES = {
     MATCH: Badge("✓", "#ffffff", "#005a9c", "#005a9c"),
     WEAK: Badge("≈", "#000000", "#f2b84b", "#f2b84b"),
+    NOT_RECOGNISED: Badge("?", "#000000", "#868686", "#868686"),
     NO_MATCH: Badge("✗", "#444444", "#ffffff", "#8a8a8a"),
 }
 

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from clipsim.encoders import STAND_IN
 from clipsim.images import SUFFIXES
 from clipsim.options import Options
-from clipsim.report.numbers import percent, percentile
+from clipsim.report.numbers import percent, percentile, whole_percent
 from clipsim.scoring import MATCH, NOT_SURE, WEAK, Calibration, CaptionTable, Comparison, Result, Score
 
 TREATMENT = ("framing", "contrast", "prompt")
@@ -116,7 +116,7 @@ def trust(result: Result, known: Calibration | None) -> str:
             f"cut-offs were learned on {known.origin}."
         )
     true, either, random, any_random = (
-        percentile(100 * rates[f"{kind} pairs called {verdict}"])
+        whole_percent(rates[f"{kind} pairs called {verdict}"])
         for kind in ("true", "random")
         for verdict in ("match", "match or weak")
     )
@@ -132,8 +132,8 @@ def _describe_galleries(rates: Mapping[str, float], pictures: int) -> str:
     if pictures < 2 or not sizes:
         return ""
     size = min(sizes, key=lambda size: abs(size - pictures))
-    right, wrong = (percentile(100 * rates[_NOTHING.format(size, kind)]) for kind in ("without", "with"))
-    named = percentile(100 * rates[_NAMED.format(size)])
+    right, wrong = (whole_percent(rates[_NOTHING.format(size, kind)]) for kind in ("without", "with"))
+    named = whole_percent(rates[_NAMED.format(size)])
     return (
         f" Of galleries of {size} pictures without a fitting one {right} were rightly said to hold no match; of those "
         f"with one {wrong} wrongly, and in {named} it was named."

@@ -13,14 +13,14 @@ from clipsim.images import abbreviate
 from clipsim.report.export import SCORE_COLUMNS
 from clipsim.report.numbers import percent, percentile
 from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, status, treatment
-from clipsim.scoring import MATCH, NO_MATCH, NOT_SURE, WEAK, CaptionTable, Comparison, Result
+from clipsim.scoring import MATCH, NO_MATCH, NOT_RECOGNISED, NOT_SURE, WEAK, CaptionTable, Comparison, Result
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
     from clipsim.evaluation import Evaluation
 
 ACROSS = 6  # pictures, or captions, beside each other in a text table: a terminal is 80 to 120 wide
 MOST_COLOURED = 1000  # rows: rich takes about a millisecond for each
-TONES = {MATCH: "green", WEAK: "yellow", NOT_SURE: "yellow", NO_MATCH: "dim"}
+TONES = {MATCH: "green", WEAK: "yellow", NOT_SURE: "yellow", NOT_RECOGNISED: "dim", NO_MATCH: "dim"}
 
 
 class TextTable:
@@ -106,7 +106,8 @@ def _blocks_of_words(result: Result) -> list[Block]:
     rows = [list(row) for row in zip(names, *columns, strict=True) if any(row[1:])]
     which = f", for the best {ACROSS} of {len(result.scores)} pictures" if len(result.scores) > ACROSS else ""
     head = ["word", *(f"rank {score.rank}" for score in best)]
-    return [f"What each word adds to the cosine{which}:", TextTable(head, rows, "<" + ">" * len(best))]
+    blocks: list[Block] = [f"What each word adds to the cosine{which}:", TextTable(head, rows, "<" + ">" * len(best))]
+    return [*blocks, result.swapped] if result.swapped else blocks
 
 
 def _signed(cosine: float | None) -> str:

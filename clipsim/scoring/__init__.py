@@ -3,7 +3,16 @@
 `score`, which loads a model too, is in `clipsim.scoring.score`, and at the door: `clipsim.score`.
 """
 
-from clipsim.scoring.calibration import MATCH, NO_MATCH, NOT_SURE, NOTHING, WEAK, Calibration, encode_background
+from clipsim.scoring.calibration import (
+    MATCH,
+    NO_MATCH,
+    NOT_RECOGNISED,
+    NOT_SURE,
+    NOTHING,
+    WEAK,
+    Calibration,
+    encode_background,
+)
 from clipsim.scoring.clipscore import refclipscore
 from clipsim.scoring.compare import compare_models, score_captions
 from clipsim.scoring.first_use import find_calibration
@@ -15,6 +24,7 @@ from clipsim.scoring.score import clean_caption, note_caption, resolve_precision
 __all__ = [
     "MATCH",
     "NOTHING",
+    "NOT_RECOGNISED",
     "NOT_SURE",
     "NO_MATCH",
     "WEAK",

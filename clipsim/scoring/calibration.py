@@ -21,11 +21,12 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from huggingface_hub import cached_assets_path
@@ -36,8 +37,9 @@ from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.options import PROMPTS, Prompt
 
-VERDICTS = MATCH, WEAK, NO_MATCH = "match", "weak", "no match"  # best first
+VERDICTS = MATCH, WEAK, NOT_RECOGNISED, NO_MATCH = "match", "weak", "not recognised", "no match"  # best first
 ANSWERS = MATCH, NOT_SURE, NOTHING = "match", "not sure", "nothing here matches"  # on a gallery, best first
+NAME_WORDS = 3  # a caption of so many at most names a thing, "a golden retriever"; more make a sentence
 RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
 MIN_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
@@ -93,16 +95,20 @@ class Cutoffs:
         gallery: the best picture counts if an unrelated caption finds one as good with this chance at most, 0 to 1.
         unsure: and up to this chance, `gallery` or more, it may be one: a caption that people write fits a picture of
             several in so many ways that two answers would often be wrong.
+        no_match: percentile from which a picture that is not even weak is called "not recognised" instead of "no
+            match": pictures that do fit come that low too often.
     """
 
     match: float
     weak: float
     gallery: float
     unsure: float
+    no_match: float = 100.0
 
     def verdict(self, percentile: float) -> str:
-        """Return `MATCH`, `WEAK` or `NO_MATCH`."""
-        return MATCH if percentile >= self.match else WEAK if percentile >= self.weak else NO_MATCH
+        """Return one of `VERDICTS`."""
+        bounds = (self.match, MATCH), (self.weak, WEAK), (self.no_match, NOT_RECOGNISED)
+        return next((verdict for bound, verdict in bounds if percentile >= bound), NO_MATCH)
 
     def verdicts(self, percentiles: np.ndarray, among: int = 0) -> tuple[str, list[str]]:
         """Return the verdict on one caption with a gallery, of `ANSWERS`, and that on each picture.
@@ -134,7 +140,8 @@ class Calibration:
         rest: variance along every other direction.
         views: unit vectors of unlabelled pictures, shape (v, d), where the model was not calibrated with labelled ones
             (see `clipsim.scoring.first_use`): each caption's t with these is its null distribution.
-        ceiling: percentile beyond which the data say no more than that it is higher, 0 to 100.
+        names: what holds instead for captions that name a thing in `NAME_WORDS` words or fewer, where that was learned.
+            "A person" fits so many pictures that to fit more than usual is rare.
     """
 
     cutoffs: Cutoffs
@@ -145,7 +152,16 @@ class Calibration:
     directions: np.ndarray
     rest: float
     views: np.ndarray | None = None
-    ceiling: float = 100.0
+    names: Calibration | None = None
+
+    def unscaled(self) -> Calibration:
+        """Return it without step 1: captions are compared as they are."""
+        width = len(self.mean)
+        return replace(self, mean=np.zeros(width), directions=np.zeros((0, width)), rest=1.0)
+
+    def of(self, caption: str) -> Calibration:
+        """Return what holds for captions of this form: that of names, or itself."""
+        return self.names if self.names and len(caption.split()) <= NAME_WORDS else self
 
 
 @cache
@@ -276,9 +292,9 @@ def read_calibration(model: str, folder: Traversable | None = None) -> Calibrati
         return None
     known = json.loads(text.read_text(encoding="utf-8"))
     with arrays.open("rb") as file, np.load(file) as loaded:
-        moments = {key: loaded[key].astype(np.float64) for key in ("mean", "directions", "null_t", "null_below")}
-    return Calibration(
-        cutoffs=Cutoffs(known["match"], known["weak"], known["gallery"], known["unsure"]),
+        moments = {key: loaded[key].astype(np.float64) for key in loaded}
+    learned = Calibration(
+        cutoffs=_read_cutoffs(known),
         rates=known["rates"],
         origin=known["origin"],
         null=NullDistribution(moments["null_t"], moments["null_below"], known["excess"]),
@@ -286,3 +302,20 @@ def read_calibration(model: str, folder: Traversable | None = None) -> Calibrati
         directions=moments["directions"],
         rest=known["rest"],
     )
+    if names := known.get("names"):
+        null = NullDistribution(moments["names_null_t"], moments["names_null_below"], names["excess"])
+        learned = replace(
+            learned,
+            names=replace(
+                learned.unscaled(),
+                cutoffs=_read_cutoffs(names),
+                rates=names["rates"],
+                origin=names["origin"],
+                null=null,
+            ),
+        )
+    return learned
+
+
+def _read_cutoffs(known: dict[str, Any]) -> Cutoffs:
+    return Cutoffs(*(known[one.name] for one in fields(Cutoffs) if one.name in known))

@@ -43,7 +43,7 @@ def score_captions(
     vectors = encode_captions(unique, encoder, options.prompt)
     gallery = embed(sources, encoder, options, progress=progress)
     cosines = gallery.cosines(vectors)
-    judged = judge(gallery, cosines, vectors, encoder, options.prompt)
+    judged = judge(gallery, cosines, unique, vectors, encoder, options.prompt)
     names = tuple(picture.name for picture in gallery.pictures)
     return CaptionTable(
         captions=tuple(unique),

@@ -54,7 +54,6 @@ DRAWING = "1"  # of how views are drawn: a change of it needs another one
 MATCH_AT, WEAK_AT = 99.0, 95.0  # 1 and 5 false alarms in a hundred
 FALSE_GALLERIES = 0.06  # share of galleries without a fitting picture in which something matches, at most
 UNSURE_GALLERIES = 0.40  # share of them in which something matches or the answer is "not sure"
-CEILING = 99.5  # 120 views carry no more
 MIN_SPREAD = (
     1e-4  # of captions' vectors, and of their cosines with the views: a model that tells less apart stays as it is
 )
@@ -94,7 +93,6 @@ def learn_calibration(encoder: Encoder, prompt: Prompt = "as-written") -> Calibr
         directions=(views - mean) / np.sqrt(len(views)),
         rest=0.0,
         views=views,
-        ceiling=CEILING,
     )
     return replace(known, null=_learn_rarity(cosines, background, known))
 

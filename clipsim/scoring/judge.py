@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ class Judgement:
     Attributes:
         percentiles: of how many unrelated captions in a hundred this one fits better, 0 to 100, shape (n, k).
         typical: mean cosine of each picture with unrelated captions, shape (n,).
-        verdicts: for each caption "match", "weak" or "no match" of each picture; None where the model has no cut-offs.
+        verdicts: for each caption "match", "weak", "not recognised" or "no match" of each picture; None where the model
+            has no cut-offs.
         answers: for each caption "match", "not sure" or "nothing here matches"; None where the model has no cut-offs.
     """
 
@@ -33,7 +35,8 @@ class Judgement:
 def judge(
     gallery: Gallery,
     cosines: np.ndarray,
-    captions: np.ndarray,
+    captions: Sequence[str],
+    vectors: np.ndarray,
     encoder: Encoder,
     prompt: Prompt = "as-written",
     *,
@@ -45,7 +48,8 @@ def judge(
     Args:
         gallery: n pictures.
         cosines: of picture i and caption j, shape (n, k).
-        captions: their unit vectors, shape (k, d).
+        captions: k of them. How long one is says which cut-offs are its own.
+        vectors: their unit vectors, shape (k, d).
         encoder: the model that made both.
         prompt: how it read the captions.
         among: of how many pictures these are the best, where they are not all; of many some look good by chance. None
@@ -54,16 +58,23 @@ def judge(
     """
     percentiles, typical = np.zeros(cosines.shape), np.zeros(len(cosines))
     background, known = encode_background(encoder, prompt), find_calibration(encoder, prompt)
+    own = [known.of(caption) if known else None for caption in captions]
     with one_thread():
         for part, rows in gallery.parts(pictures_at_once):
             unrelated = part.cosines(background.vectors)
-            percentiles[rows] = compute_percentiles(cosines[rows], captions, unrelated, background, known)
+            for form in {id(one): one for one in own}.values():
+                columns = [j for j, one in enumerate(own) if one is form]
+                percentiles[rows, columns] = compute_percentiles(
+                    cosines[rows][:, columns], vectors[columns], unrelated, background, form
+                )
             typical[rows] = unrelated.mean(axis=1)
-    if known is None or not len(cosines):
+    cutoffs = [one.cutoffs for one in own if one]
+    if not cutoffs or not len(cosines):
         return Judgement(percentiles, typical)
+    pairs = list(zip(cutoffs, percentiles.T, strict=True))
     if among is None:
-        return Judgement(percentiles, typical, tuple(tuple(map(known.cutoffs.verdict, one)) for one in percentiles.T))
-    judged = [known.cutoffs.verdicts(column, among) for column in percentiles.T]
+        return Judgement(percentiles, typical, tuple(tuple(map(one.verdict, column)) for one, column in pairs))
+    judged = [one.verdicts(column, among) for one, column in pairs]
     return Judgement(
         percentiles, typical, tuple(tuple(each) for _, each in judged), tuple(whole for whole, _ in judged)
     )

@@ -34,7 +34,8 @@ class Score:
         notes: what was done to the picture before the model saw it, in words.
         percentile: of how many unrelated captions in a hundred this one fits the picture better, 0 to 100, corrected
             for captions and pictures that fit everything (`clipsim.scoring.calibration`); None with a reference image.
-        verdict: "match", "weak" or "no match"; None where the model has no cut-offs, and with a reference image.
+        verdict: "match", "weak", "not recognised" (too low to say so, too high to say no) or "no match"; None where the
+            model has no cut-offs, and with a reference image.
         seen: how much of the picture the model saw, 0 to 1.
         words: what each word of `Result.words` adds to the cosine: the cosine less that without the word.
         shuffled: mean cosine of the same words in other orders; None without `words`, and for fewer than three words.
@@ -86,6 +87,8 @@ class Result(Record):
         verdict: "match", "not sure" or "nothing here matches"; None where the model has no cut-offs, and with a
             reference image.
         words: the caption's words, in the order of `Score.words`; None unless they were requested.
+        swapped: a sentence where the caption fits as well with its two things swapped; None where it does not, and
+            unless words were requested.
         options: how pictures and caption were put to the model; precision is "full" or "half".
         pictures: by name what each picture was read from, as it was given. Of an iterator only paths are kept, so that
             pictures in memory can go.
@@ -101,6 +104,7 @@ class Result(Record):
     seconds: float
     verdict: str | None = None
     words: tuple[str, ...] | None = None
+    swapped: str | None = None
     options: Options = Options(precision="full")
     pictures: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
@@ -173,7 +177,7 @@ class CaptionTable(Record):
         pictures: names, in the order in which they were given.
         cosines: -1 to 1. Along a row they say which picture; down a column captions that fit everything lead.
         percentiles: 0 to 100, corrected for such captions: to be compared along rows and columns.
-        verdicts: "match", "weak" or "no match"; None where the model has no cut-offs.
+        verdicts: for each caption those of the pictures, as in `Score`; None where the model has no cut-offs.
         best_pictures: for each caption the picture with the highest cosine; empty without pictures.
         best_captions: for each picture the caption with the highest percentile.
         answers: for each caption "match", "not sure" or "nothing here matches"; None where the model has no cut-offs.

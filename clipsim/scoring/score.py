@@ -35,7 +35,7 @@ from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
 from clipsim.scoring.remarks import find_remarks
 from clipsim.scoring.results import Result, Score
-from clipsim.scoring.words import measure_words
+from clipsim.scoring.words import WordScores, measure_words
 
 
 class ScoreKeywords(Choices, total=False):
@@ -266,10 +266,10 @@ def _make_result(
 ) -> Result:
     """Score a gallery, and add what was requested; it is not said how long that took."""
     scores, judged = _score(gallery, query, encoder, options)
-    split, notes = None, (*encoder.notes, *query.notes)
+    of_words = WordScores(scores)
     if words and query.caption is not None and judged is not None:
-        scores, split, more = measure_words(scores, query.caption, gallery, judged, encoder, options.prompt)
-        notes = (*notes, *more)
+        of_words = measure_words(scores, query.caption, gallery, judged, encoder, options.prompt)
+        scores = of_words.scores
     if heatmap:
         maps = compute_heatmaps(gallery.pictures, encoder, unit_mean(query.targets))
         scores = [replace(score, heatmap=one) for score, one in zip(scores, maps, strict=True)]
@@ -283,10 +283,11 @@ def _make_result(
         device=encoder.device,
         scores=_rank(scores, encoder.logit_scale),
         rejected=gallery.rejected,
-        notes=notes,
+        notes=(*encoder.notes, *query.notes, *of_words.notes),
         seconds=0.0,
         verdict=judged.answers[0] if judged and judged.answers else None,
-        words=split,
+        words=of_words.words,
+        swapped=of_words.swapped,
         options=resolve_precision(options, encoder),
     )
 
@@ -298,7 +299,8 @@ def _score(
     cosines = gallery.cosines(query.targets).max(axis=1)
     judged = None
     if query.caption is not None:
-        judged = judge(gallery, cosines[:, None], query.targets, encoder, options.prompt, among=among)
+        captions = [query.caption]
+        judged = judge(gallery, cosines[:, None], captions, query.targets, encoder, options.prompt, among=among)
     blank = [None] * len(cosines)
     percentiles = judged.percentiles[:, 0].tolist() if judged else blank
     verdicts = judged.verdicts[0] if judged and judged.verdicts else blank

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,9 +24,18 @@ MAX_WORDS = 60  # each is one more caption to encode
 _UNSPACED = ((0x3000, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x0E00, 0x0E7F), (0xFF00, 0xFFEF))
 
 
+class WordScores(NamedTuple):
+    """Scores with `words` and `shuffled`, and `Result.words`, `Result.swapped` and `Result.notes` to go with them."""
+
+    scores: list[Score]
+    words: tuple[str, ...] | None = None
+    swapped: str | None = None
+    notes: tuple[str, ...] = ()
+
+
 def measure_words(
     scores: list[Score], caption: str, gallery: Gallery, judged: Judgement, encoder: Encoder, prompt: Prompt
-) -> tuple[list[Score], tuple[str, ...] | None, tuple[str, ...]]:
+) -> WordScores:
     """Score the caption without each of its words, with its words in other orders, and with its two things swapped.
 
     Args:
@@ -35,13 +45,11 @@ def measure_words(
         judged: what they come to.
         encoder: the model that made both.
         prompt: how it reads captions.
-
-    Returns:
-        The scores with `words` and `shuffled`, the caption's words, and notes.
     """
     words = split_words(caption)
     if len(words) > MAX_WORDS:
-        return scores, None, (f"The caption has {len(words)} words; what each adds is said up to {MAX_WORDS}.",)
+        note = f"The caption has {len(words)} words; what each adds is said up to {MAX_WORDS}."
+        return WordScores(scores, notes=(note,))
     others, swap = shuffle_words(words), swap_roles(caption)
     altered = [*leave_one_out(words), *others, *([swap.caption] if swap else [])]
     cosines = np.array([score.cosine for score in scores], np.float32)
@@ -52,9 +60,8 @@ def measure_words(
         replace(score, words=tuple(row), shuffled=mean)
         for score, row, mean in zip(scores, added.tolist(), means, strict=True)
     ]
-    if swap and ignores_roles(cosines, parts[:, -1], judged.typical, judged.percentiles[:, 0]):
-        return measured, tuple(words), (note_roles(swap),)
-    return measured, tuple(words), ()
+    ignored = swap and ignores_roles(cosines, parts[:, -1], judged.typical, judged.percentiles[:, 0])
+    return WordScores(measured, tuple(words), note_roles(swap) if swap and ignored else None)
 
 
 def split_words(caption: str) -> list[str]:

@@ -93,7 +93,9 @@ def words(result: Result) -> str:
         for row, cell in zip(rows, cells, strict=True):
             row[f"{score.rank} · {title}"] = cell
     table = _table("What each word adds to the cosine", rows, head_column="Word")
-    return fill("words.html", figures=shown, words=caption, strength=STRONGEST / most, table=table)
+    return fill(
+        "words.html", figures=shown, words=caption, swapped=result.swapped, strength=STRONGEST / most, table=table
+    )
 
 
 def views(result: Result) -> str:

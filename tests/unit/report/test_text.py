@@ -42,7 +42,7 @@ def test_the_text_table_is_aligned_and_says_what_was_asked() -> None:
     assert "clip-vit-b-32" in lines[1]
     assert lines[-3:] == [
         "rank  cosine  better than  verdict   CLIPScore   share   seen  picture",
-        "   1   0.312       99.9 %  match         0.781  90.0 %   75 %  hiking-golden-retriever.jpg",
+        "   1   0.312     > 99.5 %  match         0.781  90.0 %   75 %  hiking-golden-retriever.jpg",
         "   2  -0.045         31 %  no match      0.000  10.0 %  100 %  night street.png",
     ]
 
@@ -181,7 +181,7 @@ def test_the_captions_table_has_a_line_for_each_caption_and_each_picture() -> No
         "How much better each caption fits than unrelated captions do; * is a match:",
         "",
         "best caption         1       2        3    picture",
-        "           1  > 99.9 % *   3 %     99 %    dog.jpg",
+        "           1  > 99.5 % *   3 %     99 %    dog.jpg",
         "           2      70 %    99 % *  < 1 %    cat\\n1.jpg",
     ]
 
@@ -216,7 +216,7 @@ def test_the_models_table_has_a_line_for_each_picture() -> None:
     text = plain(COMPARISON)
     assert text.splitlines()[-3:] == [
         "mean rank  A rank  A better than  A verdict  B rank  B better than  picture",
-        "      1.5       1       > 99.9 %  match           2           40 %  a.jpg",
+        "      1.5       1       > 99.5 %  match           2           40 %  a.jpg",
         "      1.5       2           97 %  weak            1           88 %  b.jpg",
     ]
     head = text.split("\n\n", maxsplit=1)[0]

@@ -349,7 +349,8 @@ def test_percentiles_of_many_pictures_are_worked_out_in_parts(clip: Encoder, fra
     gallery = embed([paint(60, 40, seed=n) for n in range(7)], clip, Options(framing))
     caption = encode_captions(["the cat"], clip)
     whole, parts = (
-        judge(gallery, gallery.cosines(caption), caption, clip, pictures_at_once=size).percentiles for size in (500, 3)
+        judge(gallery, gallery.cosines(caption), ["the cat"], caption, clip, pictures_at_once=size).percentiles
+        for size in (500, 3)
     )
     assert parts == pytest.approx(whole, abs=1e-6)
 
