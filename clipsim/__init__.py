@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from clipsim.options import Options
     from clipsim.scoring import CaptionTable, Comparison, Result, Score, compare_models, refclipscore, score_captions
     from clipsim.scoring.score import score, score_each, score_images
+    from clipsim.tuning import Calibrated, calibrate
 else:  # so that a type checker still finds a name that is not there
 
     def __getattr__(name: str) -> object:
         """Import a public name when it is used, so that `import clipsim` costs nothing: the package's one lazy door."""
         # lower rooms first, which those above them import anyway
-        for room in ("errors", "options", "encoders", "scoring.score", "scoring", "collections"):
+        for room in ("errors", "options", "encoders", "scoring.score", "scoring", "tuning", "collections"):
             if name in __all__ and name in (names := vars(import_module(f"clipsim.{room}"))):
                 return names[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -40,6 +41,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Calibrated",
     "CaptionError",
     "CaptionTable",
     "ChoiceError",
@@ -54,6 +56,7 @@ __all__ = [
     "Result",
     "Score",
     "UsageError",
+    "calibrate",
     "compare_models",
     "index_folder",
     "load",

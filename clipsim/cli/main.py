@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 import clipsim
-from clipsim.cli import collections, score
+from clipsim.cli import collections, score, tuning
 from clipsim.cli.common import TableOrJson, say, show_table
 from clipsim.errors import ClipsimError
 
@@ -57,6 +57,7 @@ def describe(version: Version = False) -> None:
 
 _COMMANDS: tuple[Callable[..., None], ...] = (score.score, score.table, score.compare, collections.index)
 _COMMANDS += (collections.search, collections.info, collections.verify, collections.evaluate)
+_COMMANDS += (tuning.calibrate,)
 for command in _COMMANDS:
     app.command(cls=collections.SearchCommand if command is collections.search else None)(command)
 

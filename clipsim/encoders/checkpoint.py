@@ -19,7 +19,7 @@ from PIL import Image
 from clipsim.encoders import legrad, vit
 from clipsim.encoders.base import Box
 from clipsim.encoders.devices import find_half_format
-from clipsim.encoders.hub import find_missing_part
+from clipsim.encoders.hub import OWN_FILES, find_missing_part
 from clipsim.encoders.preprocessing import compute_crop_box, crop_centre, resize
 from clipsim.encoders.torch_encoder import TorchEncoder, hide_loading_bar
 from clipsim.errors import EncoderError
@@ -221,8 +221,8 @@ class CheckpointEncoder(TorchEncoder):
 
 
 def _digest_state(folder: Path) -> str:
-    """Return a digest that changes when files of the folder are written: of their names, sizes and times."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    """Return a digest that changes when others' files of the folder are written: of their names, sizes and times."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(OWN_FILES))
     listing = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(repr(listing).encode()).hexdigest()
 

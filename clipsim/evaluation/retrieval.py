@@ -109,7 +109,7 @@ def evaluate(
         )
     encoder = encoder or collection.manifest.embedding.load()
     collection.manifest.embedding.check(encoder)
-    texts = _encode([caption for caption, _ in kept], encoder, prompt, progress)
+    texts = encode_in_parts([caption for caption, _ in kept], encoder, prompt, progress)
     own = np.array([place for _, place in kept])
     of_captions, of_pictures = compute_ranks(texts, collection.vectors(), own)
     return Evaluation(
@@ -134,7 +134,8 @@ def match_paths(names: Sequence[str], paths: Sequence[str]) -> list[int]:
     return [whole.get(name, last.get(PurePosixPath(name.replace("\\", "/")).name, -1)) for name in names]
 
 
-def _encode(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Progress | None) -> np.ndarray:
+def encode_in_parts(captions: list[str], encoder: Encoder, prompt: Prompt, progress: Progress | None) -> np.ndarray:
+    """Encode captions into unit vectors, shape (k, d), and call `progress` with (captions encoded, captions in all)."""
     vectors = np.empty((len(captions), encoder.width), np.float32)
     for part in _split(len(captions), ENCODED_AT_ONCE):
         vectors[part] = encode_captions(captions[part], encoder, prompt)

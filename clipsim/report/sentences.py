@@ -142,7 +142,12 @@ def _describe_galleries(rates: Mapping[str, float], pictures: int) -> str:
 
 def treatment(result: Result | CaptionTable, only_unusual: bool = False) -> str:
     """Return the options that shape a score, such as "framing crop, contrast as-is, prompt photo"."""
-    usual, chosen = Options().to_dict(), result.options.to_dict()
+    return treatment_of(result.options, only_unusual)
+
+
+def treatment_of(options: Options, only_unusual: bool = False) -> str:
+    """Return options as `treatment` does those of a result."""
+    usual, chosen = Options().to_dict(), options.to_dict()
     return ", ".join(f"{name} {chosen[name]}" for name in TREATMENT if not only_unusual or chosen[name] != usual[name])
 
 

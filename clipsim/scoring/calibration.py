@@ -17,14 +17,16 @@ A cosine is high for a caption that fits everything and for a picture that every
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +129,7 @@ class Cutoffs:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of a model: by `tools/calibrate.py` from captioned pictures, or from unlabelled ones at first use.
+    """What is known of a model: by `clipsim.tuning` from captioned pictures, or from unlabelled ones at first use.
 
     Attributes:
         cutoffs: of its verdicts.
@@ -283,15 +285,27 @@ def compute_rarity(t: np.ndarray, by_chance: np.ndarray) -> np.ndarray:
     return rarity
 
 
-@cache
-def read_calibration(model: str, folder: Traversable | None = None) -> Calibration | None:
-    """Read what `tools/calibrate.py` wrote of a model into a folder, the package's own by default; None if nothing."""
+def accept_all(known: Mapping[str, Any]) -> bool:  # noqa: ARG001  # what a calibration says of itself
+    """Take any calibration for the model's."""
+    return True
+
+
+def read_calibration(
+    model: str, folder: Traversable | None = None, accept: Callable[[Mapping[str, Any]], bool] = accept_all
+) -> Calibration | None:
+    """Read what `clipsim.scoring.keeping` wrote of a model into a folder, the package's own by default.
+
+    None if nothing is there, if `accept` does not take what its JSON says for that of the model, or if an interrupted
+    write left two files that do not belong together.
+    """
     folder = folder or files("clipsim.data")
     text, arrays = folder.joinpath(f"calibration-{model}.json"), folder.joinpath(f"calibration-{model}.npz")
     if not text.is_file() or not arrays.is_file():
         return None
-    known = json.loads(text.read_text(encoding="utf-8"))
-    with arrays.open("rb") as file, np.load(file) as loaded:
+    known, content = json.loads(text.read_text(encoding="utf-8")), arrays.read_bytes()
+    if not accept(known) or known.get("arrays", digest := hashlib.sha256(content).hexdigest()) != digest:
+        return None
+    with np.load(BytesIO(content)) as loaded:
         moments = {key: loaded[key].astype(np.float64) for key in loaded}
     learned = Calibration(
         cutoffs=_read_cutoffs(known),

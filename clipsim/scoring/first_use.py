@@ -34,8 +34,8 @@ from clipsim.scoring.calibration import (
     compute_strengths,
     encode_background,
     load_or_encode,
-    read_calibration,
 )
+from clipsim.scoring.keeping import find_own_calibration, read_shipped_calibration
 
 PHOTOGRAPHS = {  # by package
     "gradio": (
@@ -60,8 +60,14 @@ MIN_SPREAD = (
 
 
 def find_calibration(encoder: Encoder, prompt: Prompt = "as-written") -> Calibration | None:
-    """Return what is known of the encoder's model, else what is learned at first use; None where nothing can be."""
-    known = read_calibration(encoder.name)
+    """Return what the user's own pictures taught of the model, else what is shipped, else what is learned at first use.
+
+    None where nothing can be.
+    """
+    own = find_own_calibration(encoder, prompt)
+    if own:
+        return own
+    known = read_shipped_calibration(encoder.name)
     if known and known.mean.shape == (encoder.width,):  # a folder may bear any model's name
         return known
     lock: threading.Lock = encoder.derived.setdefault("first use", threading.Lock())

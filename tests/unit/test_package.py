@@ -22,6 +22,7 @@ HEAVY = {"torch", "transformers", "gradio", "huggingface_hub", "pandas", "faiss"
 
 def test_the_public_names_are_these() -> None:
     assert sorted(clipsim.__all__) == [
+        "Calibrated",
         "CaptionError",
         "CaptionTable",
         "ChoiceError",
@@ -36,6 +37,7 @@ def test_the_public_names_are_these() -> None:
         "Result",
         "Score",
         "UsageError",
+        "calibrate",
         "compare_models",
         "index_folder",
         "load",
