@@ -8,6 +8,9 @@ takes another folder): no picture and no caption, but moments of the pictures' v
 and the cut-offs with their error rates. The stand-in's head was learned from such pictures itself: each of them is
 encoded by a head that was learned without it, so that PICTURES must be those of `tools.stand_in_data`. All the rest is
 `clipsim.tuning`.
+
+With `--wordnet FOLDER --labelled FOLDER` cut-offs for names of things are learned too (`tools.names`): false alarms
+from PICTURES and from photographs whose `labels.csv` names an ImageNet class, what is found from PICTURES alone.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from clipsim.options import Framing, Options, Prompt
 from clipsim.scoring import encode_background
 from clipsim.scoring.keeping import write_calibration
 from clipsim.tuning import Aims, describe_treatment, learn_and_measure, make_pairs
+from clipsim.tuning.learning import DRAWS
+from tools.names import Judged, Nouns, compute_name_strengths, find_captioned, find_labelled, learn_names
 from tools.stand_in_data import encode_captioned, learn_head
 
 SENTENCES = (
@@ -43,7 +48,7 @@ SENTENCES = (
 )
 HEADS = 10  # parts of the pictures, each of which is encoded by a head that was learned from the others
 OTHERS = 200  # pictures for every treatment but the first
-AIMS = Aims(false_matches=0.0135, false_weak=0.052, false_galleries=0.05, unsure_galleries=0.35)
+AIMS = Aims(false_matches=0.0135, false_weak=0.052, false_galleries=0.05, unsure_galleries=0.35, missed=0.05)
 TREATMENTS = (
     Options(),
     *(Options(framing=framing) for framing in get_args(Framing)[1:]),
@@ -59,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="stand-in")
     parser.add_argument("--origin", help="what the pictures are, for the record; default: their number and folder")
     parser.add_argument("--to", type=Path, default=Path(clipsim.__file__).parent / "data")
-    parser.add_argument("--draws", type=int, help="galleries of each size")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="galleries of each size")
+    parser.add_argument("--wordnet", type=Path, help="folder with index.noun and data.noun")
+    parser.add_argument("--labelled", type=Path, help="folder with photographs and labels.csv")
     arguments = parser.parse_args(argv)
     encoder = clipsim.load(arguments.model)
     files, captions, owner = captioned(arguments.pictures)
@@ -76,11 +83,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = learn_and_measure(pairs, origin, AIMS, arguments.draws)
         if not rates:
             learned = found.calibration
+            if arguments.wordnet and arguments.labelled:
+                judged = judge_names(arguments.wordnet, gallery, captions, owner, arguments.labelled, encoder)
+                names = learn_names(judged, learned, AIMS, arguments.draws)
+                learned = replace(learned, names=replace(names, origin=origin))
+                print(f"names: {json.dumps(names.rates)}", flush=True)
         rates[describe_treatment(options)] = found.figures
         print(f"{describe_treatment(options)}: {json.dumps(found.figures)}", flush=True)
         about = {"model": encoder.name, "learned by": "tools/calibrate.py"}
         # each time, or an interruption costs all
         write_calibration(arguments.to, encoder.name, replace(learned, rates=rates), about)
+
+
+def judge_names(
+    wordnet: Path, gallery: Gallery, captions: list[str], owner: np.ndarray, labelled: Path, encoder: Encoder
+) -> list[Judged]:
+    """Judge pictures by names of things that they show and do not show: captioned ones, and labelled ones."""
+    nouns = Nouns(wordnet)
+    with (labelled / "labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(labelled / row["file"], row["label"].replace("_", " ")) for row in csv.DictReader(file)]
+    sets = (
+        (gallery, find_captioned(captions, owner, nouns)),
+        (embed([path for path, _ in rows], encoder), find_labelled([label for _, label in rows], nouns)),
+    )
+    return [(things, compute_name_strengths(pictures, things, encoder)) for pictures, things in sets]
 
 
 def unseeing_encoders(encoder: Encoder, files: list[Path], captions: list[str], owner: np.ndarray) -> list[Encoder]:

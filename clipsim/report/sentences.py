@@ -12,7 +12,19 @@ from clipsim.encoders import STAND_IN
 from clipsim.images import SUFFIXES
 from clipsim.options import Options
 from clipsim.report.numbers import percent, percentile, whole_percent
-from clipsim.scoring import MATCH, NOT_SURE, WEAK, Calibration, CaptionTable, Comparison, Result, Score
+from clipsim.scoring import (
+    MATCH,
+    NO_MATCH,
+    NOT_RECOGNISED,
+    NOT_SURE,
+    WEAK,
+    Calibration,
+    CaptionTable,
+    Comparison,
+    Result,
+    Score,
+)
+from clipsim.scoring.calibration import NAME_WORDS
 
 TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
@@ -83,9 +95,13 @@ def answer(result: Result) -> str:
 def _count_matches(result: Result, best: Score, title: str) -> str:
     count, total = sum(score.verdict == MATCH for score in result.scores), len(result.scores)
     if total == 1:
-        if best.verdict == WEAK:
-            return f"{'Not sure' if result.verdict == NOT_SURE else 'It does not match'}: {title} is weak"
-        return f"It matches: {title}" if count else f"It does not match: {title}"
+        weak = "Not sure" if result.verdict == NOT_SURE else "It does not match"
+        ends = {
+            MATCH: f"It matches: {title}",
+            WEAK: f"{weak}: {title} is weak",
+            NOT_RECOGNISED: f"Not recognised: {title}",
+        }
+        return ends.get(best.verdict or "", f"It does not match: {title}")
     if result.verdict == NOT_SURE:
         return f"Not sure: the closest is {title}"
     if result.verdict != MATCH:
@@ -109,20 +125,29 @@ def trust(result: Result, known: Calibration | None) -> str:
         return (
             "These cut-offs were chosen for 1 % false alarms; how many true pairs they miss is unknown for this model."
         )
-    rates = known.rates.get(" ".join(result.options.to_dict()[name] for name in TREATMENT))
+    of_form, form = known.of(result.caption or ""), ""
+    if known.names:
+        form = f" for names of things, {NAME_WORDS} words at most," if of_form is known.names else " for sentences"
+    rates = of_form.rates.get(" ".join(result.options.to_dict()[name] for name in TREATMENT))
     if rates is None:
         return (
-            f"How often the verdicts are wrong was not measured for this combination ({treatment(result)}); the "
-            f"cut-offs were learned on {known.origin}."
+            f"How often the verdicts are wrong was not measured{form} for this combination ({treatment(result)}); the "
+            f"cut-offs were learned on {of_form.origin}."
         )
-    true, either, random, any_random = (
-        whole_percent(rates[f"{kind} pairs called {verdict}"])
-        for kind in ("true", "random")
-        for verdict in ("match", "match or weak")
+    true, either, missed, random, any_random = (
+        whole_percent(rates[f"{name} pairs called {verdict}"])
+        for name, verdict in (
+            ("true", MATCH),
+            ("true", f"{MATCH} or {WEAK}"),
+            ("true", NO_MATCH),
+            ("random", MATCH),
+            ("random", f"{MATCH} or {WEAK}"),
+        )
     )
     return (
-        f"Measured on {known.origin}: of pairs that belong together {true} were called match and {either} match or "
-        f"weak, of random pairs {random} and {any_random}.{_describe_galleries(rates, len(result.scores))}"
+        f"Measured{form} on {of_form.origin}: of pairs that belong together {true} were called match, {either} match "
+        f"or weak and {missed} no match, of random pairs {random} match and {any_random} match or weak."
+        f"{_describe_galleries(rates, len(result.scores))}"
     )
 
 

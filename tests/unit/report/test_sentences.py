@@ -137,6 +137,14 @@ def test_no_percentile_reads_as_nothing_or_everything() -> None:
             "It does not match: a is weak (fits better than 96 % of unrelated captions).",
         ),
         (
+            judged((60.0, "not recognised"), whole=NOTHING),
+            "Not recognised: a (fits better than 60 % of unrelated captions).",
+        ),
+        (
+            judged((60.0, "not recognised"), (3.0, "no match"), whole=NOTHING),
+            "Nothing here matches: the best, a, is not recognised (fits better than 60 % of unrelated captions).",
+        ),
+        (
             judged((0.2, "no match"), whole=NOTHING),
             "It does not match: a (fits better than less than 1 % of unrelated captions).",
         ),
@@ -165,6 +173,7 @@ def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
     rates = {
         "true pairs called match": 0.9,
         "true pairs called match or weak": 0.998,
+        "true pairs called no match": 0.001,
         "random pairs called match": 0.011,
         "random pairs called match or weak": 0.052,
         "galleries of 2 without a fitting picture called nothing here matches": 0.97,
@@ -174,16 +183,27 @@ def test_trust_is_what_the_calibration_measured(stand_in: Encoder) -> None:
         "galleries of 16 without a fitting picture called nothing here matches": 0.88,
         "galleries of 16 with a fitting picture called nothing here matches": 0.13,
     }
-    known = replace(known, rates={"pad auto photo": rates}, origin="nine pictures")
+    known = replace(known, rates={"pad auto photo": rates}, origin="nine pictures", names=None)
     treated = replace(result(OTHER), options=Options("pad", "auto", "photo"))
     said = trust(treated, known)
-    assert said.startswith("Measured on nine pictures: of pairs that belong together 90 % were called match and 100 % ")
-    assert "random pairs 1 % and 5 %." in said
+    assert said.startswith(
+        "Measured on nine pictures: of pairs that belong together 90 % were called match, 100 % match or weak and "
+        "< 1 % no match, of random pairs 1 % match and 5 % match or weak."
+    )
     assert "Of galleries of 2 pictures without a fitting one 97 % were rightly" in said
     assert "with one 2 % wrongly, and in 95 % it was named." in said
     many = replace(treated, scores=OTHER * 7)
     assert "Of galleries of 16 pictures without a fitting one 88 %" in trust(many, known)
     assert "galleries" not in trust(replace(treated, scores=ALONE), known)
+
+
+def test_trust_is_that_of_the_form_of_the_caption(stand_in: Encoder) -> None:
+    known = find_calibration(stand_in)
+    assert known is not None
+    assert known.names is not None
+    name, sentence = (replace(result(OTHER), caption=one) for one in ("a golden retriever", "a dog in the snow"))
+    assert trust(name, known).startswith("Measured for names of things, 3 words at most, on 700 photographs")
+    assert trust(sentence, known).startswith("Measured for sentences on 700 photographs")
 
 
 def test_trust_says_what_was_not_measured(stand_in: Encoder) -> None:

@@ -552,7 +552,7 @@ def test_the_stand_in_points_at_the_photograph_that_was_asked_for(stand_in: Enco
         captions += [caption for _, caption in order]
     tally, method = pointing.pointing(stand_in, mosaics, squares, stand_in.encode_texts(captions), Options())
     assert method == "feature grid"
-    assert (tally.total, tally.right >= 14) == (16, True), tally
+    assert (tally.total, tally.right >= 12) == (16, True), tally  # 4 by chance
 
 
 def test_the_stand_ins_map_lies_where_the_picture_does(stand_in: Any) -> None:
