@@ -75,23 +75,38 @@ def learn_moments(pairs: Pairs, pictures: np.ndarray) -> Calibration:
         pictures: rows of those that are learned from, two at least.
     """
     mean = pairs.pictures[pictures].mean(axis=0)
-    centred = (pairs.pictures[pictures] - mean) / np.sqrt(len(pictures))
-    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
-    kept = min(DIRECTIONS, len(lengths))
+    directions, rest = find_directions((pairs.pictures[pictures] - mean) / np.sqrt(len(pictures)))
     moments = Calibration(
         cutoffs=Cutoffs(NEVER, NEVER, 0, 0),
         rates={},
         origin="",
         null=NullDistribution.fit(np.array([0.0, 1.0])),
         mean=mean,
-        directions=directions[:kept] * lengths[:kept, None],
-        rest=float((lengths[kept:] ** 2).sum() / len(mean)),
+        directions=directions,
+        rest=rest,
     )
     unrelated = pairs.unrelated[pictures]
     _, t = compute_strengths(unrelated[:, :0], pairs.captions[:0], unrelated, pairs.background, moments)
     null = NullDistribution.fit(t.ravel())
     places = np.linspace(0, len(null.t) - 1, QUANTILES).round().astype(int)
     return replace(moments, null=NullDistribution(null.t[places], null.below[places], null.excess))
+
+
+def find_directions(rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the first `DIRECTIONS` principal directions of centred rows, shape (n, d), and what they leave.
+
+    Each is as long as its standard deviation, shape (r, d), if the rows are divided by the root of their number. What
+    they leave is the variance along every other direction. Of few rows there are few directions, and nothing is left.
+    """
+    if len(rows) < rows.shape[1]:
+        _, vectors = np.linalg.eigh(rows @ rows.T)  # rising
+        directions = vectors[:, ::-1][:, :DIRECTIONS].T @ rows
+    else:
+        variances, vectors = np.linalg.eigh(rows.T @ rows)
+        lengths = np.sqrt(np.maximum(variances, 0))
+        directions = (vectors * lengths)[:, ::-1][:, :DIRECTIONS].T
+    rest = float((rows**2).sum() - (directions**2).sum()) / rows.shape[1]
+    return directions, max(rest, 0.0)
 
 
 def compute_held_out(pairs: Pairs) -> np.ndarray:

@@ -11,11 +11,13 @@ from clipsim.scoring import encode_background
 from clipsim.scoring.calibration import compute_percentiles
 from clipsim.tuning import Aims, Pairs, make_pairs
 from clipsim.tuning.learning import (
+    DIRECTIONS,
     NEVER,
     compute_held_out,
     count_worth,
     draw_galleries,
     find_cutoffs,
+    find_directions,
     learn_calibration,
 )
 
@@ -108,3 +110,13 @@ def test_of_too_few_pictures_there_is_no_gallery() -> None:
 def test_aims_that_are_no_shares_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="shares between 0 and 1"):
         Aims(**wrong)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(20, 60), (60, 20), (80, 60)])
+def test_directions_are_those_of_the_singular_value_decomposition(rows: int, width: int) -> None:
+    matrix = np.random.default_rng(rows).normal(size=(rows, width))
+    directions, rest = find_directions(matrix)
+    _, lengths, plain = np.linalg.svd(matrix, full_matrices=False)
+    kept = min(DIRECTIONS, rows, width)
+    assert np.abs(directions) == pytest.approx(np.abs(plain[:kept] * lengths[:kept, None]))
+    assert rest == pytest.approx((lengths[kept:] ** 2).sum() / width, abs=1e-9)
