@@ -48,7 +48,7 @@ SENTENCES = (
 )
 HEADS = 10  # parts of the pictures, each of which is encoded by a head that was learned from the others
 OTHERS = 200  # pictures for every treatment but the first
-AIMS = Aims(false_matches=0.0135, false_weak=0.052, false_galleries=0.05, unsure_galleries=0.35, missed=0.05)
+AIMS = Aims(false_matches=0.014, false_weak=0.053, false_galleries=0.05, unsure_galleries=0.35, missed=0.05)
 TREATMENTS = (
     Options(),
     *(Options(framing=framing) for framing in get_args(Framing)[1:]),

@@ -189,7 +189,11 @@ def _measure(judged: Sequence[Judged], learned: Calibration, aims: Aims, draws: 
     for kind, where in (("true", things.shown[:, names]), ("random", things.absent[:, names])):
         for what, called in (("match", {MATCH}), ("match or weak", {MATCH, WEAK}), ("no match", {NO_MATCH})):
             flags = np.isin(verdicts[:, names].astype(str), list(called)) & where
-            rates[f"{kind} pairs called {what}"] = float((flags.sum(axis=0) / where.sum(axis=0)).mean())
+            shares = flags.sum(axis=0) / where.sum(axis=0)
+            rates[f"{kind} pairs called {what}"] = float(shares.mean())
+            if (kind, what) == ("true", "match or weak"):
+                each = zip(np.array(things.names)[names], where.sum(axis=0), shares, strict=True)
+                print(f"{what}: {', '.join(f'{name} {share:.0%} of {count}' for name, count, share in each)}")
     for size, fitting in product(GALLERIES, (False, True)):
         answers, named = [], []
         for rows, name in _draw(things, size, draws, fitting=fitting):

@@ -45,7 +45,7 @@ MAP_SIDE = 20  # cells along a side of a map
 MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was tuned to read
 # No training gave a scale; of 5, 8, 10, 15, 20, 30 and 50 this one gave photographs and their class names the lowest
 # cross-entropy (benchmarks/quality/standin.py).
-LOGIT_SCALE = 20.0
+LOGIT_SCALE = 30.0
 # Of the head's vector to ConSE's, both of unit length: of 1, 1.5 and 2, 1 finds fewer captions and 2 fewer classes.
 HEAD_SHARE = 1.5
 IMAGE_WEIGHTS = "9656183e"  # beginning of the file's sha256, which its publishers put into its name

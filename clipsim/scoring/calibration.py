@@ -6,7 +6,9 @@ A cosine is high for a caption that fits everything and for a picture that every
    of that caption over background pictures, known from their moments if the model is calibrated.
 2. The picture: `t = (x - m) / s`, m and s being mean and spread of x over the background captions, for that picture.
    The captions are weighted so that their mean vector is as short as it can be. A plain mean would hold the subjects
-   that are common among them against the pictures that show them.
+   that are common among them against the pictures that show them. Where only unlabelled pictures are known, m is what
+   ridge regression on the captions' vectors predicts from the background captions' x for this picture, and s the
+   spread of what it leaves.
 3. The percentile is the share of unrelated pairs whose t is lower: pairs of the calibration's pictures and background
    captions where the model is calibrated with captioned pictures; this caption with views of unrelated pictures where
    that was learned at first use; else the background captions with this picture. Beyond the upper tenth,
@@ -45,6 +47,8 @@ NAME_WORDS = 3  # a caption of so many at most names a thing, "a golden retrieve
 RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
 MIN_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
+VIEWS_TAIL = 0.05  # the same of views: a caption's t with them falls off faster than exponentially before
+VIEWS_RIDGE = 0.001  # of the variance of background captions: what they have in common is held against a picture
 DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 take 1 MB
 
 
@@ -62,7 +66,7 @@ class NullDistribution:
 
     Attributes:
         t: rising values.
-        below: the share of unrelated pairs below each, rising, up to 1 - `TAIL`.
+        below: the share of unrelated pairs below each, rising, up to where the tail begins.
         excess: mean of t beyond the last of them.
     """
 
@@ -71,11 +75,11 @@ class NullDistribution:
     excess: float
 
     @classmethod
-    def fit(cls, t: np.ndarray) -> NullDistribution:
-        """Fit the distribution to the t of unrelated pairs, two at least."""
+    def fit(cls, t: np.ndarray, tail: float = TAIL) -> NullDistribution:
+        """Fit the distribution to the t of unrelated pairs, two at least; `tail` is the share of them in the tail."""
         t = np.sort(t).astype(np.float64)
         below = (np.arange(len(t)) + 0.5) / len(t)
-        last = min(int(np.searchsorted(below, 1 - TAIL)), len(t) - 1)
+        last = min(int(np.searchsorted(below, 1 - tail)), len(t) - 1)
         return cls(t[: last + 1], below[: last + 1], max(float((t[last:] - t[last]).mean()), 1e-6))
 
     def percentile(self, t: np.ndarray) -> np.ndarray:
@@ -231,11 +235,12 @@ def compute_strengths(
     """
     x = _standardize(cosines, vectors, calibration)
     of_background = _standardize(unrelated, background.vectors, calibration)
-    # over views every caption counts alike: subjects that are common among the captions stand in each one's own null
-    over_views = calibration is not None and calibration.views is not None
-    weights = np.full(len(background.weights), 1 / len(background.weights)) if over_views else background.weights
-    middle = (of_background @ weights)[:, None]
-    spread = np.sqrt((of_background - middle) ** 2 @ weights)[:, None]
+    if calibration is not None and calibration.views is not None:
+        x, of_background = _subtract_common(x, vectors, of_background, background, calibration)
+        spread = np.maximum(of_background.std(axis=1, keepdims=True), 1e-6)
+        return x / spread, of_background / spread
+    middle = (of_background @ background.weights)[:, None]
+    spread = np.sqrt((of_background - middle) ** 2 @ background.weights)[:, None]
     # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
     spread = np.maximum(np.maximum(spread, MIN_SPREAD * of_background.std(axis=1, keepdims=True)), 1e-6)
     return (x - middle) / spread, (of_background - middle) / spread
@@ -245,9 +250,34 @@ def _standardize(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibrat
     cosines, vectors = cosines.astype(np.float64), vectors.astype(np.float64)
     if calibration is None:
         return cosines
-    variance = ((vectors @ calibration.directions.T) ** 2).sum(axis=1) + calibration.rest * (vectors**2).sum(axis=1)
-    standard: np.ndarray = (cosines - vectors @ calibration.mean) / np.maximum(variance, 1e-12) ** 0.5
+    standard: np.ndarray = (cosines - vectors @ calibration.mean) / _compute_spread(vectors, calibration)
     return standard
+
+
+def _compute_spread(vectors: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Compute the standard deviation of captions' cosines over the calibration's pictures, shape (k,)."""
+    variance = ((vectors @ calibration.directions.T) ** 2).sum(axis=1) + calibration.rest * (vectors**2).sum(axis=1)
+    spread: np.ndarray = np.maximum(variance, 1e-12) ** 0.5
+    return spread
+
+
+def _subtract_common(
+    x: np.ndarray, vectors: np.ndarray, of_background: np.ndarray, background: BackgroundCaptions, known: Calibration
+) -> tuple[np.ndarray, np.ndarray]:
+    """Subtract what the background captions' x say of a caption's, by ridge regression on the captions' vectors.
+
+    With `VIEWS_RIDGE` it tells of the directions in which captions differ most, which are forms of sentences where a
+    model knows little else; what single captions mean stays.
+    """
+    scaled = background.vectors / _compute_spread(background.vectors, known)[:, None]
+    mean = scaled.mean(axis=0)
+    scaled = scaled - mean
+    kernel = scaled @ scaled.T
+    ridge = max(VIEWS_RIDGE * np.trace(kernel), 1e-12) * np.eye(len(kernel))
+    middle = of_background.mean(axis=1, keepdims=True)
+    common = np.linalg.solve(kernel + ridge, (of_background - middle).T).T  # (n, m)
+    own = vectors / _compute_spread(vectors, known)[:, None] - mean
+    return x - middle - common @ (own @ scaled.T).T, of_background - middle - common @ kernel
 
 
 def compute_percentiles(

@@ -1,16 +1,15 @@
 """What can be learned of a model at first use, from pictures that nobody has labelled.
 
-The views are crops of the photographs that come with the installed packages. These are few, and a model that looks at
-colours would know but theirs: each view is given a mean and a covariance of its colours drawn from the spread that
-photographs have (`tools/colours.py`). A caption's t (see `clipsim.scoring.calibration`) with all views is then what
-chance alone gives this caption, whatever the form of its sentence. How many true pairs the cut-offs miss cannot be
-known from that.
+The views are crops of the photographs that come with the installed packages. These are few, and models see first of all
+where a picture is light, dark and of which colour: each view is given a layout drawn from the spread that photographs
+have (`tools/layouts.py`), the crop gives the details. A caption's t (see `clipsim.scoring.calibration`) with all views
+is then what chance alone gives this caption, whatever the form of its sentence. How many true pairs the cut-offs miss
+cannot be known from that.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from dataclasses import replace
 from functools import cache
@@ -26,6 +25,7 @@ from clipsim.errors import ImageError
 from clipsim.images import compute_digest, read
 from clipsim.options import Prompt
 from clipsim.scoring.calibration import (
+    VIEWS_TAIL,
     BackgroundCaptions,
     Calibration,
     Cutoffs,
@@ -48,9 +48,10 @@ PHOTOGRAPHS = {  # by package
     ),
     "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
 }
-VIEWS = 120  # with 48 false alarms differ half as much again between forms of sentences
+VIEWS = 240  # with 120 false alarms differ a fifth more between forms of sentences, with 480 as much
 CROP = (0.6, 1.0)  # of the shorter side
-DRAWING = "1"  # of how views are drawn: a change of it needs another one
+CELLS = 8  # of a layout, a side
+DRAWING = "2"  # of how views are drawn: a change of it needs another one
 MATCH_AT, WEAK_AT = 99.0, 95.0  # 1 and 5 false alarms in a hundred
 FALSE_GALLERIES = 0.06  # share of galleries without a fitting picture in which something matches, at most
 UNSURE_GALLERIES = 0.40  # share of them in which something matches or the answer is "not sure"
@@ -110,9 +111,8 @@ def _learn_rarity(cosines: np.ndarray, background: BackgroundCaptions, known: Ca
     """
     _, t = compute_strengths(cosines[:, :0], background.vectors[:0], cosines, background, known)
     source = np.arange(len(t)) % max(len(find_photographs()), 2)
-    return NullDistribution.fit(
-        np.concatenate([compute_rarity(t[source == i], t[source != i]).ravel() for i in range(source.max() + 1)])
-    )
+    parts = [compute_rarity(t[source == i], t[source != i]).ravel() for i in range(source.max() + 1)]
+    return NullDistribution.fit(np.concatenate(parts), VIEWS_TAIL)
 
 
 def encode_views(encoder: Encoder) -> np.ndarray:
@@ -152,7 +152,7 @@ def draw_views(photographs: list[Path], side: int, seed: int = 0) -> list[Image.
             pictures.append(read(path, path.name).image)
         except ImageError:  # of a package that is damaged: the others serve
             continue
-    mean, covariance = _read_colours()
+    mean, directions = _read_layouts()
     chance = np.random.default_rng(seed)
     views = []
     for i in range(VIEWS if pictures else 0):
@@ -161,37 +161,55 @@ def draw_views(photographs: list[Path], side: int, seed: int = 0) -> list[Image.
         left, top = chance.uniform(0, picture.width - length), chance.uniform(0, picture.height - length)
         box = left, top, left + length, top + length
         view = picture.resize((side, side), Image.Resampling.BICUBIC, box)
-        views.append(recolour(view, chance.multivariate_normal(mean, covariance)))
+        views.append(lay_out(view, mean + chance.standard_normal(len(directions)) @ directions))
     return views
 
 
-def describe_colours(image: Image.Image) -> np.ndarray:
-    """Return 9 numbers: the mean of red, green and blue in [0, 1], and the Cholesky factor of their covariance.
+def describe_layout(image: Image.Image) -> np.ndarray:
+    """Return a square picture's layout: 3 * `CELLS`² + 6 numbers.
 
-    The factor's diagonal comes as its logarithm, so that all real numbers are colours.
+    The means of red, green and blue in each cell, in [0, 1], row by row, and what is left of the picture without them:
+    the Cholesky factor of its covariance. The factor's diagonal comes as its logarithm, so that all real numbers are
+    layouts.
     """
-    pixels = np.asarray(image, np.float64).reshape(-1, 3) / 255
-    factor = np.linalg.cholesky(np.cov(pixels.T) + 1e-5 * np.eye(3))
-    return np.concatenate([pixels.mean(axis=0), np.log(np.diag(factor)), factor[np.tril_indices(3, -1)]])
+    cells, details = _part(image)
+    factor = _factor_of(details)
+    return np.concatenate([cells.ravel(), np.log(np.diag(factor)), factor[np.tril_indices(3, -1)]])
 
 
-def recolour(image: Image.Image, colours: np.ndarray) -> Image.Image:
-    """Give a picture other colours, as `describe_colours` describes them, but for what black and white cut off."""
-    has = describe_colours(image)
-    pixels = np.asarray(image, np.float64).reshape(-1, 3) / 255
-    plain = np.linalg.solve(_factor(has), (pixels - has[:3]).T)
-    made = (_factor(colours) @ plain).T + colours[:3]
-    return Image.fromarray((255 * made.clip(0, 1)).round().astype(np.uint8).reshape(image.height, image.width, 3))
+def lay_out(image: Image.Image, layout: np.ndarray) -> Image.Image:
+    """Give a square picture another layout (see `describe_layout`), but for what black and white cut off."""
+    _, details = _part(image)
+    factor = np.diag(np.exp(layout[-6:-3]))
+    factor[np.tril_indices(3, -1)] = layout[-3:]
+    cells = layout[:-6].reshape(CELLS, CELLS, 3)
+    made = _resize(cells, image.width, Image.Resampling.BICUBIC)
+    made += details @ np.linalg.inv(_factor_of(details)).T @ factor.T
+    return Image.fromarray((255 * made.clip(0, 1)).round().astype(np.uint8))
 
 
-def _factor(colours: np.ndarray) -> np.ndarray:
-    factor = np.diag(np.exp(colours[3:6]))
-    factor[np.tril_indices(3, -1)] = colours[6:]
+def _part(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Part a square picture into its cells, shape (c, c, 3), and what these smoothed out leave, shape (h, h, 3)."""
+    pixels = np.asarray(image, np.float64) / 255
+    cells = _resize(pixels, CELLS, Image.Resampling.BOX)
+    return cells, pixels - _resize(cells, image.width, Image.Resampling.BICUBIC)
+
+
+def _resize(pixels: np.ndarray, side: int, filtered: Image.Resampling) -> np.ndarray:
+    channels = [Image.fromarray(channel.astype(np.float32)) for channel in np.moveaxis(pixels, -1, 0)]
+    return np.stack([np.asarray(one.resize((side, side), filtered), np.float64) for one in channels], axis=-1)
+
+
+def _factor_of(details: np.ndarray) -> np.ndarray:
+    factor: np.ndarray = np.linalg.cholesky(np.cov(details.reshape(-1, 3).T) + 1e-5 * np.eye(3))
     return factor
 
 
 @cache
-def _read_colours() -> tuple[np.ndarray, np.ndarray]:
-    """Read mean, shape (9,), and covariance, shape (9, 9), of what `describe_colours` says of photographs."""
-    known = json.loads(files("clipsim.data").joinpath("colours.json").read_text(encoding="utf-8"))
-    return np.array(known["mean"]), np.array(known["covariance"])
+def _read_layouts() -> tuple[np.ndarray, np.ndarray]:
+    """Read the mean of photographs' layouts, shape (c,), and their principal directions, shape (r, c).
+
+    Each direction is as long as its standard deviation.
+    """
+    with files("clipsim.data").joinpath("layouts.npz").open("rb") as file, np.load(file) as known:
+        return known["mean"].astype(np.float64), known["directions"].astype(np.float64)

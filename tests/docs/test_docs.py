@@ -19,6 +19,9 @@ import pytest
 import yaml
 
 from clipsim.cli.main import main
+from clipsim.report.numbers import percent
+from clipsim.scoring import MATCH, NO_MATCH, WEAK
+from clipsim.scoring.calibration import ANSWERS, read_calibration
 from clipsim.settings import Limits
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +163,24 @@ def test_the_tables_of_models_are_the_programs_own() -> None:
 def test_the_table_of_limits_is_the_programs_own() -> None:
     for name, value in asdict(Limits()).items():
         assert f"| `CLIPSIM_{name.upper()}` | {value} |" in text_of(DOCS / "deploy.md")
+
+
+def test_the_tables_of_error_rates_are_the_shipped_ones() -> None:
+    known = read_calibration("stand-in")
+    assert known is not None
+    assert known.names is not None
+    rows = []
+    for form, rates in (("sentences", known.rates), ("names of things", known.names.rates)):
+        for kind, words in (("true", "pairs that belong together"), ("random", "random pairs")):
+            names = [f"{kind} pairs called {verdict}" for verdict in (MATCH, f"{MATCH} or {WEAK}", NO_MATCH)]
+            rows.append((f"{form}: {words}", [rates["crop as-is as-written"][name] for name in names]))
+    for count in (2, 4, 8, 16, 32):
+        called = [f"{which} a fitting picture called {one}" for which in ("without", "with") for one in ANSWERS]
+        names = [f"galleries of {count} {one}" for one in (*called, "in which the fitting picture is named")]
+        rows.append((str(count), [known.rates["crop as-is as-written"][name] for name in names]))
+    text = text_of(DOCS / "scores.md")
+    missing = [row for first, own in rows if (row := f"| {first} | {' | '.join(map(percent, own))} |") not in text]
+    assert missing == []
 
 
 def test_every_requirement_has_its_reason() -> None:

@@ -218,9 +218,8 @@ def test_trust_says_what_was_not_measured(stand_in: Encoder) -> None:
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "tiles-best", "tiles-mean"])
 def test_the_framings_of_the_stand_in_were_measured(stand_in: Encoder, framing: Framing) -> None:
-    assert trust(replace(result(OTHER), options=Options(framing)), find_calibration(stand_in)).startswith(
-        "Measured on "
-    )
+    shown = replace(result(OTHER), caption="a dog in the snow", options=Options(framing))
+    assert trust(shown, find_calibration(stand_in)).startswith("Measured for sentences on ")
 
 
 def test_the_remarks_on_several_captions_are_notes_and_rejects() -> None:

@@ -142,8 +142,8 @@ def test_a_picture_that_every_caption_fits_has_no_high_percentile(
     usual, _ = strength(world, asked, None)
     cosines, percent = strength(world, asked, learned if calibrated else None, shown)
     assert np.median(cosines) > usual.mean() + 1.5 * usual.std()
-    assert np.median(percent) < 80
-    assert np.mean(percent > 99) < (0.1 if calibrated else 0.02)
+    assert np.median(percent) < 90
+    assert np.mean(percent > 99) < (0.15 if calibrated else 0.02)
 
 
 @pytest.mark.parametrize("calibrated", [True, False])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support import Bright, Counting, Hashed, paint
 
 import clipsim
@@ -14,9 +15,16 @@ from clipsim import Encoder, score_images
 from clipsim.embedding import Gallery, PictureInfo
 from clipsim.report.sentences import trust
 from clipsim.scoring import find_calibration
-from clipsim.scoring.first_use import VIEWS, describe_colours, draw_views, find_photographs, recolour
+from clipsim.scoring.calibration import (
+    BackgroundCaptions,
+    Calibration,
+    Cutoffs,
+    NullDistribution,
+    compute_strengths,
+)
+from clipsim.scoring.first_use import VIEWS, describe_layout, draw_views, find_photographs, lay_out
 from clipsim.scoring.judge import judge
-from tools import colours
+from tools import layouts
 from tools.calibrate import SENTENCES
 
 NAMES = ["cat", "dog", "snow", "owl", "tench", "red wolf", "bus", "ice cream", "violin", "crane"]
@@ -87,14 +95,48 @@ def test_a_damaged_photograph_costs_the_others_nothing(tmp_path: Path) -> None:
     assert len(draw_views([tmp_path / "bad.jpg", find_photographs()[0]], 16)) == VIEWS
 
 
-def test_a_picture_takes_the_colours_it_is_given() -> None:
-    wanted = np.array([0.5, 0.4, 0.45, -2.5, -3, -3, 0.02, 0.01, 0.03])
-    assert describe_colours(recolour(paint(64, 64, seed=3), wanted)) == pytest.approx(wanted, abs=0.1)
+def test_a_picture_takes_the_layout_it_is_given() -> None:
+    wanted, now = describe_layout(paint(64, 64, seed=3)), paint(64, 64, seed=4)
+    wanted[:-6] = 0.3 + 0.4 * wanted[:-6]  # black and white would cut off what lies beyond
+    wanted[-6:] = [-3, -3.5, -3.2, 0.02, 0.01, 0.03]
+    assert describe_layout(lay_out(now, wanted)) == pytest.approx(wanted, abs=0.3)
+    assert abs(describe_layout(now) - wanted).max() > 0.6
 
 
-def test_colours_are_learned_from_a_folder_of_photographs(tmp_path: Path) -> None:
-    for n in range(12):
+def test_a_picture_of_one_colour_takes_a_layout_too() -> None:
+    wanted = describe_layout(paint(64, 64, seed=3))
+    made = lay_out(Image.new("RGB", (64, 64), (9, 9, 9)), wanted)
+    assert describe_layout(made)[:-6] == pytest.approx(wanted[:-6], abs=0.15)
+
+
+def test_layouts_are_learned_from_a_folder_of_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in range(6):
         paint(40, 32, seed=n).save(tmp_path / f"{n}.png")
-    colours.main([str(tmp_path), "--to", str(tmp_path / "colours.json")])
-    text = (tmp_path / "colours.json").read_text(encoding="utf-8")
-    assert "12 photographs" in text
+    layouts.main([str(tmp_path), "--to", str(tmp_path / "layouts.npz")])
+    with np.load(tmp_path / "layouts.npz") as known:
+        assert known["directions"].shape == (12, len(known["mean"]))
+        assert "6 photographs" in str(known["origin"])
+    assert "layouts of 6 photographs" in capsys.readouterr().out
+
+
+def test_what_captions_have_in_common_is_held_against_a_picture_and_what_one_says_is_not() -> None:
+    chance = np.random.default_rng(0)
+    form, bank = np.eye(40)[0], chance.normal(size=(200, 40))
+    bank[:, 0] *= 20  # captions differ most in their form
+    views = chance.normal(size=(100, 40))
+    background = BackgroundCaptions(bank, np.full(200, 1 / 200))
+    known = Calibration(
+        cutoffs=Cutoffs(99, 95, 0.06, 0.4),
+        rates={},
+        origin="",
+        null=NullDistribution.fit(np.array([0.0, 1.0])),
+        mean=np.zeros(40),
+        directions=views / 10,
+        rest=0.0,
+        views=views,
+    )
+    meant = np.eye(40)[1]
+    pictures, captions = (form + meant)[None], np.stack([20 * form + 9 * meant, 20 * form - 9 * meant])
+    t, _ = compute_strengths(pictures @ captions.T, captions, pictures @ bank.T, background, known)
+    assert t[0, 0] > 3
+    assert t[0, 1] < -3
