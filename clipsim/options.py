@@ -82,6 +82,11 @@ class Options:
         """Return these options with other choices."""
         return replace(self, **choices)
 
+    @property
+    def treatment(self) -> str:
+        """Framing, contrast and prompt, by which calibrations name their rates."""
+        return f"{self.framing} {self.contrast} {self.prompt}"
+
     def to_dict(self) -> dict[str, str]:
         """Return the four choices by name."""
         return asdict(self)

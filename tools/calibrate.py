@@ -33,7 +33,7 @@ from clipsim.evaluation import read_captions
 from clipsim.options import Framing, Options, Prompt
 from clipsim.scoring import encode_background
 from clipsim.scoring.keeping import write_calibration
-from clipsim.tuning import Aims, describe_treatment, learn_and_measure, make_pairs
+from clipsim.tuning import Aims, learn_and_measure, make_pairs
 from clipsim.tuning.learning import DRAWS
 from tools.names import Judged, Nouns, compute_name_strengths, find_captioned, find_labelled, learn_names
 from tools.stand_in_data import encode_captioned, learn_head
@@ -88,8 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 names = learn_names(judged, learned, AIMS, arguments.draws)
                 learned = replace(learned, names=replace(names, origin=origin))
                 print(f"names: {json.dumps(names.rates)}", flush=True)
-        rates[describe_treatment(options)] = found.figures
-        print(f"{describe_treatment(options)}: {json.dumps(found.figures)}", flush=True)
+        rates[options.treatment] = found.figures
+        print(f"{options.treatment}: {json.dumps(found.figures)}", flush=True)
         about = {"model": encoder.name, "learned by": "tools/calibrate.py"}
         # each time, or an interruption costs all
         write_calibration(arguments.to, encoder.name, replace(learned, rates=rates), about)

@@ -17,6 +17,7 @@ import numpy as np
 
 from clipsim.embedding import Gallery, encode_captions
 from clipsim.encoders import Encoder
+from clipsim.options import Options
 from clipsim.scoring import MATCH, NO_MATCH, NOT_SURE, NOTHING, WEAK, Calibration, encode_background
 from clipsim.scoring.calibration import Cutoffs, NullDistribution, compute_strengths
 from clipsim.tuning import GALLERIES, Aims
@@ -25,7 +26,6 @@ from tools.stand_in_data import BASIC, find_synsets, list_hypernyms, read_class_
 SHOWN = 3  # captions of a picture that name a thing
 LEAST = 4  # pictures that show a thing, or its rate is left out
 PARTS = 5  # of pictures and of names: cut-offs are tried on one and learned from the others
-QUANTILES = 400  # kept of the null distribution
 SCENES = {  # beside `BASIC`: WordNet's first name of a synset, and the word that people write
     **{
         word: word
@@ -138,7 +138,7 @@ def learn_names(judged: Sequence[Judged], learned: Calibration, aims: Aims, draw
         draws: galleries of each size.
     """
     known = _learn(judged, learned, aims, draws)
-    return replace(known, rates={"crop as-is as-written": _measure(judged, learned, aims, draws)})
+    return replace(known, rates={Options().treatment: _measure(judged, learned, aims, draws)})
 
 
 def _learn(judged: Sequence[Judged], learned: Calibration, aims: Aims, draws: int) -> Calibration:
@@ -146,9 +146,7 @@ def _learn(judged: Sequence[Judged], learned: Calibration, aims: Aims, draws: in
     absent = [t[things.absent] for things, t in judged]
     count = min(map(len, absent))
     drawn = np.concatenate([chance.choice(one, count, replace=False) for one in absent])
-    null = NullDistribution.fit(drawn)
-    places = np.linspace(0, len(null.t) - 1, QUANTILES).round().astype(int)
-    null = NullDistribution(null.t[places], null.below[places], null.excess)
+    null = NullDistribution.fit(drawn).thin()
     match, weak = np.quantile(null.percentile(drawn), [1 - aims.false_matches, 1 - aims.false_weak]).tolist()
     things, t = judged[0]
     percentiles = null.percentile(t)

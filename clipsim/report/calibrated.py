@@ -13,7 +13,7 @@ from markupsafe import Markup
 from clipsim.errors import ClipsimError
 from clipsim.evaluation import Estimate
 from clipsim.report.numbers import percent
-from clipsim.report.sentences import treatment_of
+from clipsim.report.sentences import GALLERIES, NAMED, treatment_of
 from clipsim.report.text import Block, TextTable, printable
 from clipsim.scoring import MATCH, NO_MATCH, NOT_RECOGNISED, NOT_SURE, NOTHING, WEAK
 
@@ -27,8 +27,6 @@ REPORT_ENDINGS = (".html", ".png", ".pdf", ".svg")
 SIZE = (9.0, 4.4)  # inches
 DPI = 150.0
 FALSE, FOUND = "#a03000", "#005a9c"
-_GALLERIES = "galleries of {} {} a fitting picture called {}"
-_NAMED = "galleries of {} in which the fitting picture is named"
 
 
 def calibration_to_blocks(found: Calibrated) -> list[Block]:
@@ -86,12 +84,12 @@ def tabulate_pairs(found: Calibrated) -> list[tuple[str, str, str, str]]:
 
 def tabulate_galleries(found: Calibrated) -> list[tuple[str, ...]]:
     """Return two rows for each size of gallery: without and with a fitting picture, how often each answer is given."""
-    sizes = [size for size in range(2, 100) if _GALLERIES.format(size, "without", MATCH) in found.rates]
+    sizes = [size for size in range(2, 100) if GALLERIES.format(size, "without", MATCH) in found.rates]
     rows = []
     for size in sizes:
         for kind in ("without", "with"):
-            answers = [found.rates[_GALLERIES.format(size, kind, answer)] for answer in (MATCH, NOT_SURE, NOTHING)]
-            named = [found.rates[_NAMED.format(size)]] if kind == "with" else []
+            answers = [found.rates[GALLERIES.format(size, kind, answer)] for answer in (MATCH, NOT_SURE, NOTHING)]
+            named = [found.rates[NAMED.format(size)]] if kind == "with" else []
             cells = [f"{percent(one.value)} ({_range(one)})" for one in (*answers, *named)]
             rows.append((str(size), "yes" if kind == "with" else "no", *cells, *[""] * (4 - len(cells))))
     return rows

@@ -17,6 +17,7 @@ from clipsim.scoring import (
     NO_MATCH,
     NOT_RECOGNISED,
     NOT_SURE,
+    NOTHING,
     WEAK,
     Calibration,
     CaptionTable,
@@ -29,8 +30,8 @@ from clipsim.scoring.calibration import NAME_WORDS
 TREATMENT = ("framing", "contrast", "prompt")
 NOT_COMPARABLE = "Cosines of different models cannot be compared: compare ranks and percentiles."
 # as calibration files name the rates
-_NOTHING = "galleries of {} {} a fitting picture called nothing here matches"
-_NAMED = "galleries of {} in which the fitting picture is named"
+GALLERIES = "galleries of {} {} a fitting picture called {}"
+NAMED = "galleries of {} in which the fitting picture is named"
 
 
 def titles(names: Sequence[str]) -> list[str]:
@@ -128,7 +129,7 @@ def trust(result: Result, known: Calibration | None) -> str:
     of_form, form = known.of(result.caption or ""), ""
     if known.names:
         form = f" for names of things, {NAME_WORDS} words at most," if of_form is known.names else " for sentences"
-    rates = of_form.rates.get(" ".join(result.options.to_dict()[name] for name in TREATMENT))
+    rates = of_form.rates.get(result.options.treatment)
     if rates is None:
         return (
             f"How often the verdicts are wrong was not measured{form} for this combination ({treatment(result)}); the "
@@ -153,12 +154,12 @@ def trust(result: Result, known: Calibration | None) -> str:
 
 def _describe_galleries(rates: Mapping[str, float], pictures: int) -> str:
     """Return the sentence on galleries of about that size; "" for a single picture, or if there are no such rates."""
-    sizes = [int(size) for name in rates for size in re.findall(_NOTHING.format(r"(\d+)", "without"), name)]
+    sizes = [int(size) for name in rates for size in re.findall(GALLERIES.format(r"(\d+)", "without", NOTHING), name)]
     if pictures < 2 or not sizes:
         return ""
     size = min(sizes, key=lambda size: abs(size - pictures))
-    right, wrong = (whole_percent(rates[_NOTHING.format(size, kind)]) for kind in ("without", "with"))
-    named = whole_percent(rates[_NAMED.format(size)])
+    right, wrong = (whole_percent(rates[GALLERIES.format(size, kind, NOTHING)]) for kind in ("without", "with"))
+    named = whole_percent(rates[NAMED.format(size)])
     return (
         f" Of galleries of {size} pictures without a fitting one {right} were rightly said to hold no match; of those "
         f"with one {wrong} wrongly, and in {named} it was named."

@@ -47,6 +47,7 @@ NAME_WORDS = 3  # a caption of so many at most names a thing, "a golden retrieve
 RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
 MIN_SPREAD = 0.6  # of a picture's plain spread
 TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
+QUANTILES = 400  # of a null distribution, which are kept
 VIEWS_TAIL = 0.05  # the same of views: a caption's t with them falls off faster than exponentially before
 VIEWS_RIDGE = 0.001  # of the variance of background captions: what they have in common is held against a picture
 DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 take 1 MB
@@ -81,6 +82,11 @@ class NullDistribution:
         below = (np.arange(len(t)) + 0.5) / len(t)
         last = min(int(np.searchsorted(below, 1 - tail)), len(t) - 1)
         return cls(t[: last + 1], below[: last + 1], max(float((t[last:] - t[last]).mean()), 1e-6))
+
+    def thin(self) -> NullDistribution:
+        """Keep `QUANTILES` of its values, which are told apart no worse."""
+        places = np.linspace(0, len(self.t) - 1, QUANTILES).round().astype(int)
+        return replace(self, t=self.t[places], below=self.below[places])
 
     def percentile(self, t: np.ndarray) -> np.ndarray:
         """Return the percentage of unrelated pairs below each t, 0 to 100."""

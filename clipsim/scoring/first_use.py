@@ -35,7 +35,7 @@ from clipsim.scoring.calibration import (
     encode_background,
     load_or_encode,
 )
-from clipsim.scoring.keeping import find_own_calibration, read_shipped_calibration
+from clipsim.scoring.keeping import find_own_calibration, find_shipped_calibration
 
 PHOTOGRAPHS = {  # by package
     "gradio": (
@@ -68,8 +68,8 @@ def find_calibration(encoder: Encoder, prompt: Prompt = "as-written") -> Calibra
     own = find_own_calibration(encoder, prompt)
     if own:
         return own
-    known = read_shipped_calibration(encoder.name)
-    if known and known.mean.shape == (encoder.width,):  # a folder may bear any model's name
+    known = find_shipped_calibration(encoder)
+    if known:
         return known
     lock: threading.Lock = encoder.derived.setdefault("first use", threading.Lock())
     with lock:  # or every request that comes meanwhile would encode the views too

@@ -59,9 +59,14 @@ class Place:
                 path.unlink()
 
 
+def find_shipped_calibration(encoder: Encoder) -> Calibration | None:
+    """Return the calibration that comes with the package; None if the encoder's model has none."""
+    known = _read_shipped(encoder.name)
+    return known if known and known.mean.shape == (encoder.width,) else None  # a folder may bear any model's name
+
+
 @cache
-def read_shipped_calibration(model: str) -> Calibration | None:
-    """Read the calibration that comes with the package, once; None if the model has none."""
+def _read_shipped(model: str) -> Calibration | None:
     return read_calibration(model)
 
 

@@ -18,8 +18,8 @@ from clipsim.evaluation import Captioned, Estimate, encode_in_parts, read_captio
 from clipsim.options import Choices, Options
 from clipsim.scoring import Calibration, encode_background, resolve_precision
 from clipsim.scoring.calibration import NAME_WORDS
-from clipsim.scoring.keeping import keep_calibration, read_shipped_calibration
-from clipsim.tuning.learning import Aims, compute_held_out, learn_calibration
+from clipsim.scoring.keeping import find_shipped_calibration, keep_calibration
+from clipsim.tuning.learning import DRAWS, Aims, compute_held_out, learn_calibration
 from clipsim.tuning.pairs import Pairs, make_pairs, normalize_text
 from clipsim.tuning.rates import measure, measure_areas, measure_reliability
 from clipsim.tuning.results import Calibrated
@@ -72,7 +72,7 @@ def calibrate(
     encoder = load(model, device, options.precision) if isinstance(model, str) else model
     encoded = _encode(given, encoder, options, progress)
     found = learn_and_measure(encoded.pairs, f"your own {len(encoded.gallery.pictures)} captioned pictures", aims)
-    rates = {describe_treatment(options): found.figures}
+    rates = {options.treatment: found.figures}
     learned = replace(found.calibration, rates=rates, names=encoded.names)
     kept, notes = _keep(encoder, options, learned, found.rates) if keep else (None, ())
     return Calibrated(
@@ -93,16 +93,11 @@ def calibrate(
     )
 
 
-def describe_treatment(options: Options) -> str:
-    """Return what calibrations name their rates by."""
-    return f"{options.framing} {options.contrast} {options.prompt}"
-
-
 def _keep(
     encoder: Encoder, options: Options, learned: Calibration, rates: Mapping[str, Estimate]
 ) -> tuple[str, tuple[str, ...]]:
     """Keep a calibration, and return where, and what is to be said of that."""
-    intervals = {describe_treatment(options): {name: [one.low, one.high] for name, one in rates.items()}}
+    intervals = {options.treatment: {name: [one.low, one.high] for name, one in rates.items()}}
     about = {"learned by": "clipsim calibrate", "intervals": intervals}
     kept = str(keep_calibration(encoder, options.prompt, learned, about))
     said = f"{encoder.name} knows no revision of its weights: this is used for any weights of that name."
@@ -125,19 +120,19 @@ class Learned:
         return {name: round(figure, 4) for name, figure in whole.items()}
 
 
-def learn_and_measure(pairs: Pairs, origin: str, aims: Aims, draws: int | None = None) -> Learned:
+def learn_and_measure(pairs: Pairs, origin: str, aims: Aims, draws: int = DRAWS) -> Learned:
     """Learn a calibration and measure it on pictures and captions that were held out.
 
     Args:
         pairs: of one treatment.
         origin: what the pictures are, as it reads on from "measured on".
         aims: shares of false alarms.
-        draws: galleries of each size; None for the usual number.
+        draws: galleries of each size.
     """
-    percentiles, more = compute_held_out(pairs), {} if draws is None else {"draws": draws}
+    percentiles = compute_held_out(pairs)
     return Learned(
-        learn_calibration(pairs, percentiles, origin, aims, **more),
-        measure(pairs, percentiles, aims, **more),
+        learn_calibration(pairs, percentiles, origin, aims, draws),
+        measure(pairs, percentiles, aims, draws),
         measure_areas(pairs, percentiles),
         percentiles,
     )
@@ -216,7 +211,7 @@ def _encode(given: _Given, encoder: Encoder, options: Options, progress: Progres
     total = len(given.files) + sum(map(len, given.captions.values()))
     report: Progress = (lambda done, _: progress(done, total)) if progress else (lambda *_: None)
     gallery = embed([(path, name) for name, path in given.files.items()], encoder, options, progress=report)
-    rejected = abbreviated(gallery.rejected)
+    rejected = _describe_rejected(gallery.rejected)
     _check_count(len(gallery.pictures), f" that could be read{rejected}")
     captions = [(row, one) for row, info in enumerate(gallery.pictures) for one in given.captions[info.name]]
     owner, texts = np.array([row for row, _ in captions]), [one for _, one in captions]
@@ -229,13 +224,12 @@ def _encode(given: _Given, encoder: Encoder, options: Options, progress: Progres
     start = len(given.files)
     vectors = encode_in_parts(texts, encoder, options.prompt, lambda done, _: report(start + done, total))
     background = encode_background(encoder, options.prompt)
-    pairs, shipped = make_pairs(gallery, texts, vectors, owner, background), read_shipped_calibration(encoder.name)
-    same_width = shipped is not None and shipped.mean.shape == (encoder.width,)  # a folder may bear any model's name
+    pairs, shipped = make_pairs(gallery, texts, vectors, owner, background), find_shipped_calibration(encoder)
     all_long = all(len(text.split()) > NAME_WORDS for text in texts)
-    return _Encoded(gallery, pairs, given.notes, shipped.names if shipped and same_width and all_long else None)
+    return _Encoded(gallery, pairs, given.notes, shipped.names if shipped and all_long else None)
 
 
-def abbreviated(rejected: Sequence[Rejected]) -> str:
+def _describe_rejected(rejected: Sequence[Rejected]) -> str:
     """Return how many could not be read, and why the first could not; "" if all could."""
     if not rejected:
         return ""

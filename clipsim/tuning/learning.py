@@ -18,7 +18,7 @@ One calibration may lie above its share by chance; the interval of the measured 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations_with_replacement
 from math import ceil, floor
 
@@ -30,7 +30,6 @@ from clipsim.scoring.calibration import Cutoffs, NullDistribution, compute_perce
 from clipsim.tuning.pairs import FOLDS, Pairs
 
 DIRECTIONS = 32  # of the pictures' vectors; with more the percentile separates no better
-QUANTILES = 400  # kept of the spread of unrelated pairs
 GALLERIES = (2, 4, 8, 16, 32)  # pictures in a gallery
 SHARE = 4  # times as many pictures as a gallery, or all galleries would be much the same
 DRAWS = 2000  # galleries of each size
@@ -58,13 +57,15 @@ class Aims:
 
     def __post_init__(self) -> None:
         """Raise a `UsageError` unless each is a share, and what is looser lets more through."""
-        pairs = ("false_matches", "false_weak"), ("false_galleries", "unsure_galleries"), ("missed", "missed")
-        for tight, loose in pairs:
-            if not 0 < getattr(self, tight) <= getattr(self, loose) < 1:
+        aims = asdict(self)
+        for tight, loose in (("false_matches", "false_weak"), ("false_galleries", "unsure_galleries")):
+            if not 0 < aims[tight] <= aims[loose] < 1:
                 raise UsageError(
-                    f"{tight} is {getattr(self, tight):g} and {loose} {getattr(self, loose):g}: give shares between 0 "
-                    "and 1, the first no larger than the second."
+                    f"{tight} is {aims[tight]:g} and {loose} {aims[loose]:g}: give shares between 0 and 1, the first "
+                    "no larger than the second."
                 )
+        if not 0 < self.missed < 1:
+            raise UsageError(f"missed is {self.missed:g}: give a share between 0 and 1.")
 
 
 def learn_moments(pairs: Pairs, pictures: np.ndarray) -> Calibration:
@@ -87,9 +88,7 @@ def learn_moments(pairs: Pairs, pictures: np.ndarray) -> Calibration:
     )
     unrelated = pairs.unrelated[pictures]
     _, t = compute_strengths(unrelated[:, :0], pairs.captions[:0], unrelated, pairs.background, moments)
-    null = NullDistribution.fit(t.ravel())
-    places = np.linspace(0, len(null.t) - 1, QUANTILES).round().astype(int)
-    return replace(moments, null=NullDistribution(null.t[places], null.below[places], null.excess))
+    return replace(moments, null=NullDistribution.fit(t.ravel()).thin())
 
 
 def find_directions(rows: np.ndarray) -> tuple[np.ndarray, float]:
