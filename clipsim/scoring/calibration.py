@@ -98,6 +98,36 @@ class NullDistribution:
 
 
 @dataclass(frozen=True)
+class CommonPart:
+    """What background captions' x with a picture say of any caption's, by ridge regression on the captions' vectors.
+
+    With `VIEWS_RIDGE` it tells of the directions in which captions differ most, which are forms of sentences where a
+    model knows little else; what single captions mean stays.
+
+    Attributes:
+        mean: of the background captions' vectors, each divided by its spread over pictures, shape (d,).
+        scaled: these vectors less their mean, shape (m, d).
+        kernel: their products, shape (m, m).
+        solver: inverse of the kernel with the ridge on its diagonal, shape (m, m).
+    """
+
+    mean: np.ndarray
+    scaled: np.ndarray
+    kernel: np.ndarray
+    solver: np.ndarray
+
+    @classmethod
+    def learn(cls, background: BackgroundCaptions, known: Calibration) -> CommonPart:
+        """Prepare the regression, once for a model and prompt: `known` has the moments of pictures."""
+        scaled = background.vectors / _compute_spread(background.vectors, known)[:, None]
+        mean = scaled.mean(axis=0)
+        scaled = scaled - mean
+        kernel = scaled @ scaled.T
+        ridge = max(VIEWS_RIDGE * np.trace(kernel), 1e-12) * np.eye(len(kernel))
+        return cls(mean, scaled, kernel, np.linalg.inv(kernel + ridge))
+
+
+@dataclass(frozen=True)
 class Cutoffs:
     """Where a verdict turns into the next.
 
@@ -152,6 +182,7 @@ class Calibration:
         rest: variance along every other direction.
         views: unit vectors of unlabelled pictures, shape (v, d), where the model was not calibrated with labelled ones
             (see `clipsim.scoring.first_use`): each caption's t with these is its null distribution.
+        common: what is held against a picture in step 2, with `views`.
         names: what holds instead for captions that name a thing in `NAME_WORDS` words or fewer, where that was learned.
             "A person" fits so many pictures that to fit more than usual is rare.
     """
@@ -164,6 +195,7 @@ class Calibration:
     directions: np.ndarray
     rest: float
     views: np.ndarray | None = None
+    common: CommonPart | None = None
     names: Calibration | None = None
 
     def unscaled(self) -> Calibration:
@@ -241,8 +273,8 @@ def compute_strengths(
     """
     x = _standardize(cosines, vectors, calibration)
     of_background = _standardize(unrelated, background.vectors, calibration)
-    if calibration is not None and calibration.views is not None:
-        x, of_background = _subtract_common(x, vectors, of_background, background, calibration)
+    if calibration is not None and calibration.common is not None:
+        x, of_background = _subtract_common(x, vectors, of_background, calibration, calibration.common)
         spread = np.maximum(of_background.std(axis=1, keepdims=True), 1e-6)
         return x / spread, of_background / spread
     middle = (of_background @ background.weights)[:, None]
@@ -268,22 +300,13 @@ def _compute_spread(vectors: np.ndarray, calibration: Calibration) -> np.ndarray
 
 
 def _subtract_common(
-    x: np.ndarray, vectors: np.ndarray, of_background: np.ndarray, background: BackgroundCaptions, known: Calibration
+    x: np.ndarray, vectors: np.ndarray, of_background: np.ndarray, known: Calibration, common: CommonPart
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Subtract what the background captions' x say of a caption's, by ridge regression on the captions' vectors.
-
-    With `VIEWS_RIDGE` it tells of the directions in which captions differ most, which are forms of sentences where a
-    model knows little else; what single captions mean stays.
-    """
-    scaled = background.vectors / _compute_spread(background.vectors, known)[:, None]
-    mean = scaled.mean(axis=0)
-    scaled = scaled - mean
-    kernel = scaled @ scaled.T
-    ridge = max(VIEWS_RIDGE * np.trace(kernel), 1e-12) * np.eye(len(kernel))
     middle = of_background.mean(axis=1, keepdims=True)
-    common = np.linalg.solve(kernel + ridge, (of_background - middle).T).T  # (n, m)
-    own = vectors / _compute_spread(vectors, known)[:, None] - mean
-    return x - middle - common @ (own @ scaled.T).T, of_background - middle - common @ kernel
+    shares = (of_background - middle) @ common.solver
+    own = vectors / _compute_spread(vectors, known)[:, None] - common.mean
+    of_captions, of_others = shares @ (own @ common.scaled.T).T, shares @ common.kernel
+    return x - middle - of_captions, of_background - middle - of_others
 
 
 def compute_percentiles(

@@ -28,6 +28,7 @@ from clipsim.scoring.calibration import (
     VIEWS_TAIL,
     BackgroundCaptions,
     Calibration,
+    CommonPart,
     Cutoffs,
     NullDistribution,
     compute_rarity,
@@ -101,6 +102,7 @@ def learn_calibration(encoder: Encoder, prompt: Prompt = "as-written") -> Calibr
         rest=0.0,
         views=views,
     )
+    known = replace(known, common=CommonPart.learn(background, known))
     return replace(known, null=_learn_rarity(cosines, background, known))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from clipsim.scoring import find_calibration
 from clipsim.scoring.calibration import (
     BackgroundCaptions,
     Calibration,
+    CommonPart,
     Cutoffs,
     NullDistribution,
     compute_strengths,
@@ -135,6 +137,7 @@ def test_what_captions_have_in_common_is_held_against_a_picture_and_what_one_say
         rest=0.0,
         views=views,
     )
+    known = replace(known, common=CommonPart.learn(background, known))
     meant = np.eye(40)[1]
     pictures, captions = (form + meant)[None], np.stack([20 * form + 9 * meant, 20 * form - 9 * meant])
     t, _ = compute_strengths(pictures @ captions.T, captions, pictures @ bank.T, background, known)
