@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from clipsim.collections.store.manifest import EmbeddingConfig, FailedFile
 from clipsim.collections.store.segments import SCHEMA, write_segment
-from clipsim.embedding import Embedded, Rejected, join_views, stream
+from clipsim.embedding import Embedded, Rejected, stream
 from clipsim.encoders import Encoder
-from clipsim.images import Content, File, Location, encode_jpeg, read_contents
+from clipsim.images import Content, File, Location, read_contents
 
 PART = 256  # pictures that are written together
 SECONDS = 30.0  # after which fewer are, so that a slow model loses no more than this
-THUMBNAIL = 160  # pixels along the longer side
+THUMBNAIL = 320  # pixels along the longer side, at most
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def encode_files(
     sources = read_sources()
     first = next(sources, None)  # `stream` takes no empty gallery
     last = time.monotonic()
-    for one in stream(chain([first], sources), encoder, config.options, keep_views=True) if first else ():
+    for one in stream(chain([first], sources), encoder, config.options, thumbnail=THUMBNAIL) if first else ():
         if isinstance(one, Rejected):
             file = known.pop(one.name).file
             failed.append(FailedFile(one.name, one.reason, file.size, file.times))
@@ -96,7 +96,6 @@ def encode_files(
 def _make_row(one: Embedded, content: Content) -> dict[str, Any]:
     """Return a picture's row, by the names of `SCHEMA`."""
     info = one.info
-    thumbnail = encode_jpeg(join_views(info.views, info.size, THUMBNAIL))
     file = (info.name, content.size, content.file.times[0], content.digest)
-    seen = (*info.size, list(info.notes), info.coverage, thumbnail)
+    seen = (*info.size, list(info.notes), info.coverage, info.thumbnail)
     return dict(zip(SCHEMA.names, (*file, *seen), strict=True))

@@ -1,11 +1,11 @@
 """Galleries of pictures, and captions, into vectors, a batch at a time."""
 
 from clipsim.embedding.cache import VectorCache, use_cache, vector_key
-from clipsim.embedding.framing import View, clip_box, draw_thumbnail, join_views, transfer_box, unit_mean
+from clipsim.embedding.framing import View, clip_box, draw_thumbnail, transfer_box, unit_mean
 from clipsim.embedding.naming import Item, collect_sources, name_sources
 from clipsim.embedding.pipeline import Embedded, Gallery, PictureInfo, Progress, Rejected, embed, one_thread, stream
 from clipsim.embedding.prompts import encode_captions
 
 __all__ = ["Embedded", "Gallery", "Item", "PictureInfo", "Progress", "Rejected", "VectorCache", "View"]
-__all__ += ["clip_box", "collect_sources", "draw_thumbnail", "embed", "encode_captions", "join_views"]
+__all__ += ["clip_box", "collect_sources", "draw_thumbnail", "embed", "encode_captions"]
 __all__ += ["name_sources", "one_thread", "stream", "transfer_box", "unit_mean", "use_cache", "vector_key"]

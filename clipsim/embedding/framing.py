@@ -66,21 +66,14 @@ def draw_thumbnail(views: Sequence[View]) -> str:
     return to_address(encode_jpeg(sheet))
 
 
-def join_views(views: Sequence[View], size: tuple[int, int], side: int) -> Image.Image:
-    """Put the part of a picture that the model saw together from its views, in the picture's own proportions.
-
-    `views` are of one picture of `size` (width, height), one at least; the longer side of the result has `side` pixels.
-    """
-    boxes = [clip_box(view.box, size) for view in views]
-    left, top, right, bottom = zip(*boxes, strict=True)
+def cut_seen(image: Image.Image, views: Sequence[View], side: int) -> Image.Image:
+    """Cut the part of a picture that is in its views out of it; the longer side has `side` pixels at most."""
+    left, top, right, bottom = zip(*(clip_box(view.box, image.size) for view in views), strict=True)
     seen = min(left), min(top), max(right), max(bottom)
-    scale = side / max(seen[2] - seen[0], seen[3] - seen[1])
-    part = Image.new("RGB", (max(1, round((seen[2] - seen[0]) * scale)), max(1, round((seen[3] - seen[1]) * scale))))
-    for view, box in zip(views, boxes, strict=True):
-        shown = transfer_box(box, view.box, view.image.size)
-        x, y, x_end, y_end = map(round, transfer_box(box, seen, part.size))
-        part.paste(view.image.resize((max(1, x_end - x), max(1, y_end - y)), box=shown), (x, y))
-    return part
+    width, height = seen[2] - seen[0], seen[3] - seen[1]
+    scale = min(1.0, side / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return image.resize(size, Image.Resampling.BICUBIC, seen, reducing_gap=2.0)
 
 
 def place_tiles(size: tuple[int, int]) -> list[Box]:

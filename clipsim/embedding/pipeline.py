@@ -18,11 +18,11 @@ from PIL import Image
 from threadpoolctl import ThreadpoolController
 
 from clipsim.embedding.cache import VectorCache, cache_of, vector_key
-from clipsim.embedding.framing import View, compute_coverage, frame, pool
+from clipsim.embedding.framing import View, compute_coverage, cut_seen, frame, pool
 from clipsim.embedding.naming import collect_sources
 from clipsim.encoders import Encoder
 from clipsim.errors import ImageError
-from clipsim.images import Images, Source, compute_digest, open_image, read
+from clipsim.images import Images, Source, compute_digest, encode_jpeg, open_image, read
 from clipsim.options import Options
 
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
@@ -58,6 +58,7 @@ class PictureInfo:
     size: tuple[int, int]  # width and height, in pixels
     coverage: float  # how much of it the model saw, 0 to 1
     views: tuple[View, ...] = ()  # what went in; empty unless they were to be kept
+    thumbnail: bytes = b""  # a JPEG of what the model saw of it; empty unless it was wanted
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def stream(
     *,
     progress: Progress | None = None,
     keep_views: bool = False,
+    thumbnail: int = 0,
     pace: Pace = Pace(),
 ) -> Iterator[Embedded | Rejected]:
     """Embed pictures lazily, in their order; few are held at once however many there are.
@@ -152,6 +154,7 @@ def stream(
         options: framing and contrast.
         progress: called with (pictures done, pictures in all); of an iterator with those that are done for both.
         keep_views: whether `PictureInfo.views` is wanted.
+        thumbnail: pixels that the longer side of `PictureInfo.thumbnail` has at most; 0 where none is wanted.
         pace: how much is held at once.
 
     Raises:
@@ -160,7 +163,7 @@ def stream(
     """
     sources = collect_sources(items)
     total = len(sources) if isinstance(sources, list) else 0
-    reader = _Reader(encoder, options, cache_of(encoder), keep_views, pace)
+    reader = _Reader(encoder, options, cache_of(encoder), keep_views, thumbnail, pace)
     done = 0
     with ThreadPoolExecutor(pace.workers, "read") as pool:
         try:
@@ -194,12 +197,13 @@ class _Reader:
     options: Options
     cache: VectorCache
     keep_views: bool
+    thumbnail: int
     pace: Pace
     large_at_once: Semaphore = field(default_factory=lambda: Semaphore(2))
 
     def look_up(self, source: Source, name: str) -> Embedded | None:
         """Look for a small file or bytes in the cache, which is done so soon that a thread would only cost time."""
-        if self.keep_views or isinstance(source, Image.Image):
+        if self.keep_views or self.thumbnail or isinstance(source, Image.Image):
             return None
         with suppress(OSError, ValueError):  # no such file, or no path at all: reading it will say what is wrong
             if isinstance(source, bytes) or 0 < Path(source).stat().st_size < SMALL:
@@ -223,7 +227,7 @@ class _Reader:
         else:
             key = self.key(compute_digest(source))
         known = _restore(name, self.cache.get(key))
-        if known and not self.keep_views:
+        if known and not (self.keep_views or self.thumbnail):
             if image is not source:
                 image.close()
             return known
@@ -234,7 +238,8 @@ class _Reader:
         coverage = compute_coverage(views, size)
         cropped = [f"the model saw the middle {coverage:.0%}"] if coverage < MOSTLY_CROPPED else []
         kept = tuple(views) if self.keep_views else ()
-        info = PictureInfo(name, (*picture.notes, *cropped), size, coverage, kept)
+        small = encode_jpeg(cut_seen(picture.image, views, self.thumbnail)) if self.thumbnail else b""
+        info = PictureInfo(name, (*picture.notes, *cropped), size, coverage, kept, small)
         return Embedded(info, known.vectors) if known else _Framed(info, views, key)
 
     def key(self, *content: bytes | str) -> bytes:

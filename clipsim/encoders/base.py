@@ -76,6 +76,9 @@ class Encoder(ABC):
         """Keep what is computed once for this model and lives as long as it: cached vectors, background captions."""
         return {}
 
+    def ensure_loaded(self, *, words: bool = True) -> None:  # noqa: B027  # the default has nothing to read
+        """Read the weights if nobody has yet: all, or without `words` only what pictures need."""
+
     def crop_box(self, size: tuple[int, int]) -> Box:
         """Return the part of a picture of `size` (width, height) that the model's own framing keeps."""
         return 0.0, 0.0, float(size[0]), float(size[1])

@@ -12,8 +12,9 @@ from typing import Any
 
 import huggingface_hub  # which imports what it has when it is used
 from huggingface_hub.errors import OfflineModeIsEnabled
+from huggingface_hub.utils.tqdm import tqdm
 
-from clipsim.errors import EncoderError
+from clipsim.errors import ClipsimError, EncoderError
 
 # What a checkpoint's folder must hold, each in one of these forms.
 PARTS = (
@@ -22,8 +23,10 @@ PARTS = (
     ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model"),
     ("model*.safetensors", "pytorch_model*.bin"),
 )
+SMALL, WEIGHTS = ("*.json", "*.txt", "*.model"), "model*.safetensors"  # what is downloaded
 
 
+Progress = Callable[[int, int], None]
 OWN_FILES = "calibration-clipsim"  # what files begin with that clipsim itself puts into a checkpoint's folder
 
 
@@ -36,12 +39,14 @@ def digest_checkpoint(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def fetch(hub_id: str, patience: float) -> Path:
+def fetch(hub_id: str, patience: float, progress: Progress | None = None) -> Path:
     """Return the folder with a hub repository's files: from the local cache, else downloaded.
 
     Args:
         hub_id: "owner/name".
         patience: seconds to wait for the hub's first answer. A download that has begun takes as long as it takes.
+        progress: called with the bytes that are downloaded and in all, from any thread; what it raises ends the
+            download, if that is a `ClipsimError`.
 
     Raises:
         EncoderError: neither the cache nor the hub has the files; the message says what was tried.
@@ -53,14 +58,27 @@ def fetch(hub_id: str, patience: float) -> Path:
         info = _call_within(patience, lambda: huggingface_hub.HfApi().model_info(hub_id))
         files = {sibling.rfilename for sibling in info.siblings or []}
         # one copy of the weights: repositories also carry them for other libraries
-        weights = "model*.safetensors" if fnmatch.filter(files, "model*.safetensors") else "pytorch_model*"
-        wanted = ["*.json", "*.txt", "*.model", weights]
-        return Path(huggingface_hub.snapshot_download(hub_id, revision=info.sha, allow_patterns=wanted))
+        weights = WEIGHTS if fnmatch.filter(files, WEIGHTS) else "pytorch_model*"
+        # of the main branch and not of a commit: what was had as a commit is not found again without the hub
+        bars = _make_bars(progress)
+        return Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=[*SMALL, weights], tqdm_class=bars))
+    except ClipsimError:
+        raise
     except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
         raise EncoderError(
             f"{hub_id} is not on this machine and could not be had from the model hub ({explain_failure(error)}): "
             "check the name and the network, give the folder of a checkpoint, or use stand-in"
         ) from error
+
+
+def is_offline() -> bool:
+    """Return whether the hub is switched off (`HF_HUB_OFFLINE`)."""
+    return huggingface_hub.is_offline_mode()
+
+
+def is_cached(hub_id: str) -> bool:
+    """Return whether a hub repository's files are on this machine; the network is not asked."""
+    return _find_cached(hub_id) is not None
 
 
 def find_missing_part(folder: Path) -> str:
@@ -72,10 +90,35 @@ def find_missing_part(folder: Path) -> str:
 
 
 def explain_failure(error: BaseException) -> str:
-    """Return the first sentence of what a library says went wrong."""
+    """Return the first sentence of what a library says went wrong, without the codes of an operating system."""
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set"
+    if "[Errno" in str(error):
+        return "it cannot be reached from here"
     return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
+
+
+def _make_bars(progress: Progress | None) -> type[tqdm] | None:
+    """Return what huggingface_hub takes for its bars: draws nothing, and tells `progress`; None for its own."""
+    if progress is None:
+        return None
+    tell = progress
+    bars: list[tqdm] = []  # bytes from the network, and bytes written, which are as many or more; both of one total
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, unit: str = "it", **options: Any) -> None:
+            options["disable"] = True
+            super().__init__(*args, unit=unit, **options)  # type: ignore[no-untyped-call]
+            if unit == "B":
+                bars.append(self)
+
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            if self in bars:
+                done, total = max(bar.n for bar in bars), min(bar.total or 0 for bar in bars)
+                tell(int(min(done, total)), int(total))
+
+    return Bar
 
 
 def _call_within(seconds: float, call: Callable[[], Any]) -> Any:
@@ -97,7 +140,10 @@ def _call_within(seconds: float, call: Callable[[], Any]) -> Any:
 
 def _find_cached(hub_id: str) -> Path | None:
     try:
-        folder = Path(huggingface_hub.snapshot_download(hub_id, local_files_only=True))
+        # without patterns it would miss what other libraries need; weights of the older form need not match
+        folder = Path(
+            huggingface_hub.snapshot_download(hub_id, allow_patterns=[*SMALL, WEIGHTS], local_files_only=True)
+        )
     except (FileNotFoundError, ValueError):  # not a file of it, or no such name
         return None
     return None if find_missing_part(folder) else folder  # an interrupted download leaves a folder that lacks some

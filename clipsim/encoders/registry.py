@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsim.encoders.base import Encoder
-from clipsim.encoders.hub import explain_failure, fetch
+from clipsim.encoders.hub import Progress, explain_failure, fetch, is_cached
 from clipsim.errors import ChoiceError, EncoderError
 from clipsim.options import Options, Precision
 
@@ -56,7 +56,9 @@ MODELS = (
 DEFAULT, STAND_IN = MODELS[0], MODELS[-1]
 
 
-def load(name: str = "auto", device: str = "auto", precision: Precision = "auto") -> Encoder:
+def load(
+    name: str = "auto", device: str = "auto", precision: Precision = "auto", *, progress: Progress | None = None
+) -> Encoder:
     """Return an encoder; its weights are read at the first call.
 
     Args:
@@ -66,6 +68,7 @@ def load(name: str = "auto", device: str = "auto", precision: Precision = "auto"
         precision: "full" is float32: what else is scored with a picture changes its vector by rounding at most. "half"
             is float16 on a GPU, and on a CPU bfloat16 where it calculates in that (AMX, AVX512-BF16), for the network
             that looks at pictures; large JPEGs are decoded at a smaller size. "auto" is half on CUDA, else full.
+        progress: called with the bytes that are downloaded and in all, if there is something to download.
 
     Raises:
         ChoiceError: the name, device or precision is not known.
@@ -85,7 +88,8 @@ def load(name: str = "auto", device: str = "auto", precision: Precision = "auto"
             if model is None and _is_folder(name):
                 name, folder = Path(name).resolve().name, Path(name)
             else:  # which comes before torch is imported
-                folder = fetch(model.hub_id if model else name, PROBE_SECONDS if name == "auto" else HUB_SECONDS)
+                patience = PROBE_SECONDS if name == "auto" else HUB_SECONDS
+                folder = fetch(model.hub_id if model else name, patience, progress)
             from clipsim.encoders.checkpoint import CheckpointEncoder
 
             return CheckpointEncoder(model.name if model else name, folder, device, precision)
@@ -97,6 +101,11 @@ def load(name: str = "auto", device: str = "auto", precision: Precision = "auto"
     from clipsim.encoders.conse import ConseEncoder
 
     return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
+
+
+def list_absent() -> frozenset[str]:
+    """Return the names in `MODELS` whose files are not on this machine; the network is not asked."""
+    return frozenset(model.name for model in MODELS if model.hub_id and not is_cached(model.hub_id))
 
 
 def check_name(name: str) -> None:

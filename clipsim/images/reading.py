@@ -14,14 +14,15 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from clipsim.errors import ImageError
 from clipsim.settings import pixel_limit
 
-# Only these decoders run on what a stranger sends: EPS and PDF would start other programs, TGA takes any bytes.
+# Only these decoders of Pillow's run on what a stranger sends: EPS and PDF would start other programs, TGA takes any
+# bytes. HEIC has another one.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000", "QOI")
-_ENDINGS = "jpg jpeg jpe jfif png apng webp avif gif bmp dib tif tiff mpo ppm pgm pbm pnm ico jp2 j2k qoi"
+_ENDINGS = "jpg jpeg jpe jfif png apng webp avif heic heif hif gif bmp dib tif tiff mpo ppm pgm pbm pnm ico jp2 j2k qoi"
 SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())  # of files that are not named one by one
 # What turns each EXIF orientation upright; ImageOps.exif_transpose also writes the EXIF anew, and fails on damage.
 _UPRIGHT = {
@@ -37,6 +38,7 @@ SETTLED = 2.0  # seconds since a file was last written to, after which its times
 TILE = 2_000_000  # pixels that are worked on at once where a copy of the whole would take too much memory
 NO_FILE = "is not a file: check the path"
 _FLATTENED = "transparency flattened on white"
+_ONE_OF_SEVERAL = {"TIFF": "first page only", "HEIF": "main picture of several"}  # by format; others are animations
 
 Source = str | Path | bytes | Image.Image
 
@@ -82,7 +84,8 @@ def read(source: Source, name: str, min_side: int | None = None) -> Picture:
     """Read a file, its bytes or a PIL image into a `Picture` of that name.
 
     EXIF rotation is applied, transparency is flattened on white, 16-bit and floating-point values are rescaled (not
-    clipped), palette, grey and CMYK become RGB, and of an animation the first frame is taken.
+    clipped), palette, grey and CMYK become RGB, and of an animation the first frame is taken, of a HEIC with several
+    pictures the main one.
 
     Where both sides need no more than `min_side` pixels, a larger JPEG is decoded at a half, a quarter or an eighth of
     its size, which is several times faster and not quite the same. Not for PIL images of the caller's own, which it
@@ -93,10 +96,11 @@ def read(source: Source, name: str, min_side: int | None = None) -> Picture:
             (which is checked before decoding).
     """
     image = open_image(source, name)
-    # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded.
+    # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded. A HEIC
+    # decodes to what is upright: it has another place than EXIF, which does not count (ISO/IEC 23008-12, annex A).
     orientation = _read_orientation(image) if image.format == "TIFF" else 1
     notes = _decode(image, name, min_side)
-    if image.format != "TIFF" and (orientation := _read_orientation(image)) > 1:
+    if image.format not in ("TIFF", "HEIF") and (orientation := _read_orientation(image)) > 1:
         image = image.transpose(_UPRIGHT[orientation])
     if orientation > 1:
         notes.append(f"turned upright (EXIF orientation {orientation})")
@@ -126,7 +130,7 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
         raise ImageError(name, "is empty (0 bytes): send the file again")
     try:
-        return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        return _choose_decoder(BytesIO(source) if isinstance(source, bytes) else source)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher
         raise ImageError(name, _describe_size("far too many")) from error
     except PermissionError as error:
@@ -134,6 +138,21 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept
         reason = "is not a picture that can be read here: save it as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
         raise ImageError(name, reason) from error
+
+
+def _choose_decoder(file: str | Path | BytesIO) -> Image.Image:
+    """Open a picture with Pillow or, for HEIC, with pillow-heif, which is not registered for all that use Pillow."""
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        import pillow_heif  # not before it is needed: few pictures are HEIC
+
+        if isinstance(file, BytesIO):
+            file.seek(0)
+        if not pillow_heif.is_supported(file):
+            raise
+        heic: Image.Image = pillow_heif.HeifImageFile(file)  # type: ignore[no-untyped-call]
+        return heic
 
 
 def explain_missing(path: Path) -> str:
@@ -159,7 +178,7 @@ def _decode(image: Image.Image, name: str, min_side: int | None) -> list[str]:
         image.load()
         if image.mode in ("P", "PA") and image.palette is None:
             raise ValueError("colours by number, and no list of them")
-        return ["first page only" if image.format == "TIFF" else "first frame of an animation"] if animated else []
+        return [_ONE_OF_SEVERAL.get(image.format or "", "first frame of an animation")] if animated else []
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more on damaged data
         raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -24,6 +25,8 @@ from support import EXAMPLES
 LIMITS = Limits()
 CAPTION = "a golden retriever standing in the snow"
 FORMATS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "AVIF": "avif", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
+FORMATS["HEIF"] = "heic"
+pillow_heif.register_heif_opener()  # for its encoder
 File = tuple[str, bytes]
 Mutation = Callable[[random.Random, bytes, bytes], bytes]
 

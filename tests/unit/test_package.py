@@ -18,6 +18,7 @@ PACKAGE = Path(clipsim.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 MODULE_LINES, FUNCTION_LINES = 400, 60
 HEAVY = {"torch", "transformers", "gradio", "huggingface_hub", "pandas", "faiss", "pyarrow", "matplotlib", "scipy"}
+HEAVY |= {"pillow_heif"}
 
 
 def test_the_public_names_are_these() -> None:
@@ -63,7 +64,8 @@ def test_every_error_is_a_clipsim_error() -> None:
 
 def test_the_functions_are_called_as_promised() -> None:
     chosen = inspect.signature(clipsim.load).parameters.values()
-    assert [(one.name, one.default) for one in chosen] == [(name, "auto") for name in ("name", "device", "precision")]
+    named = [(name, "auto") for name in ("name", "device", "precision")]
+    assert [(one.name, one.default) for one in chosen] == [*named, ("progress", None)]
     parameters = inspect.signature(clipsim.score_images).parameters
     assert list(parameters)[:3] == ["images", "caption", "encoder"]
     assert parameters["reference"].kind is inspect.Parameter.KEYWORD_ONLY

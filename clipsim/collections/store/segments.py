@@ -23,7 +23,7 @@ from clipsim.errors import ClipsimError, UsageError
 from clipsim.images import Location, locate, storage
 
 FOLDER = "segments"
-GROUP = 256  # rows that Parquet keeps together: what must be read, thumbnails included, to show one of them
+GROUP = 64  # rows that Parquet keeps together: what must be read, thumbnails included, to show one of them
 FEW_READS = 8  # rows of a segment that are read one by one; then all of `LIGHT` is, 70 bytes a picture
 LIGHT = ["path", "size", "mtime_ns", "width", "height", "notes", "seen"]
 TOLERANCE = 1e-3  # by how much a vector's length may differ from 1
@@ -151,8 +151,9 @@ class Segment:
         row: dict[str, Any] = self._light_rows.slice(place, 1).to_pylist()[0] if keep else {}
         if columns := [*([] if keep else LIGHT), *(["thumbnail"] if thumbnail else [])]:
             with _explain_errors(self._rows_path):
-                group = self._file.read_row_group(place // GROUP, columns, use_threads=False)
-            row |= group.slice(place % GROUP, 1).to_pylist()[0]
+                size = self._file.metadata.row_group(0).num_rows  # of all groups but the last
+                group = self._file.read_row_group(place // size, columns, use_threads=False)
+            row |= group.slice(place % size, 1).to_pylist()[0]
         return row
 
     def find_problems(self, width: int, rows: int) -> Iterator[str]:

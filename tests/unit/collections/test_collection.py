@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from support.collections import fill, make_rows, random_vectors
 
@@ -36,6 +37,15 @@ def test_rows_are_the_same_however_often_they_are_asked_for(folder: Path) -> Non
     first = [collection.search(vector, top=3, thumbnails=True) for vector in vectors]
     assert [collection.search(vector, top=3, thumbnails=True) for vector in vectors] == first
     assert [hits[0].path for hits in first] == [f"{i}.jpg" for i in range(40)]
+
+
+def test_rows_are_found_whatever_groups_a_file_keeps_them_in(folder: Path) -> None:
+    fill(folder, vectors := random_vectors(300, 8), segments=1)
+    (rows,) = (folder / "segments").glob("*.parquet")
+    for size in (64, 256, 1000):
+        pq.write_table(pq.read_table(rows), rows, row_group_size=size)
+        hits = [Collection.open(folder).search(vectors[i], top=1, thumbnails=True)[0] for i in (0, 63, 64, 255, 299)]
+        assert [hit.path for hit in hits] == ["0.jpg", "63.jpg", "64.jpg", "255.jpg", "299.jpg"]
 
 
 def test_more_like_this_leaves_it_out(source: Path, folder: Path, clip: Encoder) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from support import ByMean, paint
 
 import clipsim
 from clipsim import ClipsimError, Encoder, EncoderError, Options
-from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, name_sources, stream
+from clipsim.embedding import Embedded, Gallery, Item, PictureInfo, Rejected, embed, name_sources, stream
 from clipsim.embedding.framing import frame
 from clipsim.embedding.pipeline import Pace
 from clipsim.encoders import BATCH
@@ -229,6 +230,21 @@ def test_looks_are_kept_only_if_they_are_wanted(clip: Encoder) -> None:
     assert embed([paint(80, 40)], clip).pictures[0].views == ()
     (look,) = embed([paint(80, 40)], clip, keep_views=True).pictures[0].views
     assert (look.image.size, look.box) == ((32, 32), (20, 0, 60, 40))
+
+
+@pytest.mark.parametrize(("framing", "size"), [("crop", (100, 100)), ("pad", (160, 80)), ("tiles-mean", (160, 80))])
+def test_a_thumbnail_is_cut_from_the_picture_and_is_finer_than_what_the_model_saw(
+    clip: Encoder, framing: Framing, size: tuple[int, int]
+) -> None:
+    picture = paint(200, 100)
+    (one,) = stream([picture], clip, Options(framing), thumbnail=160)
+    assert isinstance(one, Embedded)
+    small = Image.open(BytesIO(one.info.thumbnail))
+    assert small.size == size
+    seen = picture.crop((50, 0, 150, 100)) if framing == "crop" else picture.resize(size)
+    assert np.abs(np.asarray(small, float) - np.asarray(seen, float)).mean() < 4
+    (without,) = stream([picture], clip, Options(framing))
+    assert isinstance(without, Embedded) and without.info.thumbnail == b""
 
 
 @pytest.mark.parametrize(

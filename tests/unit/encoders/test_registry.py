@@ -19,7 +19,7 @@ import pytest
 
 import clipsim
 from clipsim import ChoiceError, Encoder, EncoderError
-from clipsim.encoders import DEFAULT, MODELS, STAND_IN
+from clipsim.encoders import DEFAULT, MODELS, STAND_IN, list_absent
 from clipsim.encoders.hub import fetch
 
 COMMIT = "0123456789" * 4
@@ -291,3 +291,38 @@ def test_a_hub_that_breaks_off_leaves_the_stand_in_and_the_reason(hub: type[Hub]
     encoder = clipsim.load("auto", "cpu")
     assert encoder.name == "stand-in"
     assert DEFAULT.hub_id in encoder.notes[0]
+
+
+def test_a_download_tells_how_many_bytes_it_has(hub: type[Hub]) -> None:
+    told: list[tuple[int, int]] = []
+    clipsim.load("someone/some-clip", "cpu", progress=lambda *bytes_: told.append(bytes_))
+    size = sum((hub.folder / name).stat().st_size for name in set(hub.asked))
+    assert told[-1] == (size, size)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    told.clear()
+    clipsim.load("someone/some-clip", "cpu", progress=lambda *bytes_: told.append(bytes_))
+    assert told == []
+
+
+def test_who_is_told_of_a_download_can_end_it(hub: type[Hub]) -> None:
+    def end(done: int, total: int) -> None:
+        raise clipsim.ClipsimError(f"ended at {done} of {total}")
+
+    with pytest.raises(clipsim.ClipsimError, match="ended at"):
+        clipsim.load("auto", "cpu", progress=end)
+    assert clipsim.load("auto", "cpu").name == DEFAULT.name
+    assert hub.asked
+
+
+def test_absent_are_the_models_whose_files_are_not_here(no_network: Path, tiny_clip: Path) -> None:
+    assert list_absent() == frozenset(BY_NAME) - {"stand-in"}
+    cached(no_network, tiny_clip)
+    assert list_absent() == frozenset(BY_NAME) - {"stand-in", DEFAULT.name}
+
+
+def test_what_was_downloaded_is_found_without_a_network(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    clipsim.load(DEFAULT.name, "cpu")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert clipsim.load(DEFAULT.name, "cpu").name == DEFAULT.name
+    assert DEFAULT.name not in list_absent()
+    assert hub.asked

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageOps
 from support import paint
@@ -30,7 +33,9 @@ BEST: dict[str, dict[str, object]] = {
     "WEBP": {"lossless": True},
     "JPEG": {"quality": 100, "subsampling": 0},
     "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+    "HEIF": {"quality": -1, "chroma": 444},
 }
+pillow_heif.register_heif_opener()  # for its encoder
 
 
 def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
@@ -87,12 +92,13 @@ def test_the_callers_image_is_left_as_it_was() -> None:
     assert image == before
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "JPEG", "AVIF"])
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "JPEG", "AVIF", "HEIF"])
 @pytest.mark.parametrize("value", STORED)
 def test_every_exif_orientation_is_turned_upright(value: int, file_format: str) -> None:
     upright = paint(96, 72)
-    data = saved(upright.transpose(STORED[value]), file_format, exif=orientation(value), **BEST.get(file_format, {}))
-    assert largest_difference(read(data, "a").image, upright) <= (8 if file_format in ("JPEG", "AVIF") else 0)
+    exif = orientation(value).tobytes()  # as bytes, since pillow-heif's encoder heeds no other
+    data = saved(upright.transpose(STORED[value]), file_format, exif=exif, **BEST.get(file_format, {}))
+    assert largest_difference(read(data, "a").image, upright) <= (0 if file_format in ("PNG", "WEBP", "TIFF") else 8)
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "JPEG", "AVIF"])
@@ -111,7 +117,7 @@ def test_an_orientation_that_turns_nothing_leaves_no_note(value: int) -> None:
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("garbage", [b"garbage", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff\x12\x01"])
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "HEIF"])
 def test_garbage_in_exif_does_not_cost_the_picture(garbage: bytes, file_format: str) -> None:
     picture = read(saved(paint(32, 24), file_format, exif=b"Exif\0\0" + garbage), "a")
     assert picture.image.size == (32, 24)
@@ -168,6 +174,7 @@ def half_clear_pictures() -> dict[str, Image.Image | bytes]:
         "GIF": saved(palette, "GIF", transparency=1),
         "WebP": saved(rgba, "WEBP", lossless=True),
         "AVIF": saved(rgba, "AVIF", quality=100),
+        "HEIC": saved(rgba, "HEIF", quality=100),
         "TIFF": saved(rgba, "TIFF"),
     }
 
@@ -290,11 +297,56 @@ def test_an_mpo_photograph_is_not_called_an_animation() -> None:
     assert picture.notes == ()
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO"])
+@pytest.mark.parametrize(
+    "file_format", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO"]
+)
 def test_a_plain_picture_of_every_format_is_read_without_a_note(file_format: str) -> None:
     picture = read(saved(Image.new("RGB", (32, 32), (200, 40, 90)), file_format), "a")
     assert picture.image.getpixel((16, 16)) == pytest.approx((200, 40, 90), abs=8)
     assert picture.notes == ()
+
+
+def test_a_heic_is_turned_as_it_says_itself_and_not_by_its_exif() -> None:
+    data = saved(paint(96, 72), "HEIF", exif=orientation(6), **BEST["HEIF"])
+    assert b"irot" not in data
+    assert largest_difference(read(data, "a").image, paint(96, 72)) <= 8
+
+
+def test_of_a_heic_with_several_pictures_the_main_one_is_taken() -> None:
+    red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
+    picture = read(saved(red, "HEIF", save_all=True, append_images=[blue], primary_index=1), "a")
+    assert picture.image.getpixel((8, 8)) == pytest.approx((0, 0, 255), abs=8)
+    assert picture.notes == ("main picture of several",)
+
+
+def test_a_heic_of_ten_bits_keeps_its_colours() -> None:
+    stream = BytesIO()
+    pixels = np.tile(np.array([0xFF00, 0x8000, 0x1000], "<u2"), 64 * 64).tobytes()
+    pillow_heif.encode("RGB;16", (64, 64), pixels, stream, **BEST["HEIF"])
+    assert pillow_heif.open_heif(stream).info["bit_depth"] == 10
+    picture = read(stream.getvalue(), "a")
+    assert picture.image.getpixel((32, 32)) == pytest.approx((255, 128, 16), abs=2)
+    assert picture.notes == ()
+
+
+def test_a_grey_heic_of_ten_bits_is_rescaled() -> None:
+    values = np.repeat(np.linspace(0, 65535, 64).astype(np.uint16)[None], 64, axis=0)
+    picture = read(saved(Image.fromarray(values), "HEIF", **BEST["HEIF"]), "a")
+    assert np.asarray(picture.image)[32, :, 0] == pytest.approx(np.linspace(0, 255, 64), abs=2)
+
+
+def test_a_heic_that_says_it_is_small_and_is_not_is_refused() -> None:
+    whole = saved(Image.new("RGB", (640, 640)), "HEIF")
+    assert whole.count(struct.pack(">II", 640, 640)) == 1
+    assert "damaged" in refusal(whole.replace(struct.pack(">II", 640, 640), struct.pack(">II", 64, 64)))
+    assert "50 million" in refusal(whole.replace(struct.pack(">II", 640, 640), struct.pack(">II", 8000, 8000)))
+
+
+def test_reading_a_heic_registers_nothing_with_pillow(tmp_path: Path) -> None:
+    path = tmp_path / "IMG_0001.HEIC"
+    path.write_bytes(saved(paint(32, 24), "HEIF"))
+    code = "import sys, PIL.Image, clipsim.images as i; i.read(sys.argv[1], 'a'); assert 'HEIF' not in PIL.Image.OPEN"
+    subprocess.run([sys.executable, "-c", code, path], check=True)
 
 
 def test_the_content_decides_and_not_the_ending(tmp_path: Path) -> None:
@@ -328,7 +380,7 @@ def test_zero_bytes_are_refused(tmp_path: Path) -> None:
 def cut_short() -> dict[str, bytes]:
     """The first two thirds of a picture in every format that a page can send."""
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    whole = {name: saved(noise, name) for name in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")}
+    whole = {name: saved(noise, name) for name in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "HEIF")}
     return {name: data[: len(data) * 2 // 3] for name, data in whole.items()}
 
 
