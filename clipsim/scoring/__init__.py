@@ -16,29 +16,38 @@ from clipsim.scoring.calibration import (
 from clipsim.scoring.clipscore import refclipscore
 from clipsim.scoring.compare import compare_models, score_captions
 from clipsim.scoring.first_use import find_calibration
-from clipsim.scoring.heatmaps import Heatmap, overlay
+from clipsim.scoring.heatmaps import STRENGTHS, Heatmap, Scale, draw_layer, find_peak, find_scale, overlay
 from clipsim.scoring.judge import judge
-from clipsim.scoring.results import CaptionTable, Comparison, Result, Score
+from clipsim.scoring.picture_maps import PictureMaps, map_picture
+from clipsim.scoring.results import CEILING, CaptionTable, Comparison, Result, Score
 from clipsim.scoring.score import clean_caption, note_caption, resolve_precision, score_each, score_images
 
 __all__ = [
+    "CEILING",
     "MATCH",
     "NOTHING",
     "NOT_RECOGNISED",
     "NOT_SURE",
     "NO_MATCH",
+    "STRENGTHS",
     "WEAK",
     "Calibration",
     "CaptionTable",
     "Comparison",
     "Heatmap",
+    "PictureMaps",
     "Result",
+    "Scale",
     "Score",
     "clean_caption",
     "compare_models",
+    "draw_layer",
     "encode_background",
     "find_calibration",
+    "find_peak",
+    "find_scale",
     "judge",
+    "map_picture",
     "note_caption",
     "overlay",
     "refclipscore",

@@ -14,7 +14,7 @@ from clipsim.errors import CaptionError, UsageError
 from clipsim.images import Images
 from clipsim.options import Choices, Options
 from clipsim.scoring.judge import judge
-from clipsim.scoring.results import CaptionTable, Comparison
+from clipsim.scoring.results import CaptionTable, Comparison, find_best
 from clipsim.scoring.score import ScoreKeywords, clean_caption, note_caption, resolve_precision, score_images
 
 
@@ -45,6 +45,7 @@ def score_captions(
     cosines = gallery.cosines(vectors)
     judged = judge(gallery, cosines, unique, vectors, encoder, options.prompt)
     names = tuple(picture.name for picture in gallery.pictures)
+    best = [find_best(*column)[0] for column in zip(judged.percentiles.tolist(), cosines.tolist(), strict=True)]
     return CaptionTable(
         captions=tuple(unique),
         pictures=names,
@@ -52,7 +53,7 @@ def score_captions(
         percentiles=tuple(map(tuple, judged.percentiles.T.tolist())),
         verdicts=judged.verdicts,
         best_pictures=tuple(names[i] for i in cosines.argmax(axis=0)) if names else (),
-        best_captions=tuple(unique[i] for i in judged.percentiles.argmax(axis=1)),
+        best_captions=tuple(unique[i] for i in best),
         answers=judged.answers,
         model=encoder.name,
         device=encoder.device,

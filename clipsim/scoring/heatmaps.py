@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy  # its parts load when they are used
@@ -12,6 +12,7 @@ from PIL import Image
 
 from clipsim.embedding import PictureInfo, clip_box, transfer_box
 from clipsim.encoders import Box, Encoder
+from clipsim.scoring.calibration import MATCH, NO_MATCH, NOT_RECOGNISED, WEAK
 
 CELLS = 24  # along a picture's longer side, where a map is put together from tiles
 DIGITS = 4  # of a value: finer than a screen shows, and a third of the JSON
@@ -21,6 +22,12 @@ RAMP = ((20, 10, 60), (94, 22, 130), (205, 50, 85), (250, 145, 25), (255, 232, 7
 CLEAR, DENSE = 0.3, 0.62  # how much the coldest and the hottest cell cover
 FADED = 0.6  # of the colours where the model looked, or an orange dog could not be told from a warm map
 UNSEEN_LIGHT = 0.35  # share of the light that is kept where the model did not look; the colours are gone
+COSINES = ("feature grid", "windows")  # methods that give cosines, which can be compared between pictures
+# Of a map's cover by its picture's verdict: where nothing fits, the best place must not glow as if it did.
+STRENGTHS: dict[str | None, float] = {MATCH: 1.0, WEAK: 0.75, NOT_RECOGNISED: 0.5, NO_MATCH: 0.35, None: 1.0}
+LAYER = 96  # pixels along the longer side of a map that is laid over a picture by a browser
+
+Scale: TypeAlias = tuple[float, float]  # what has the coldest and the hottest colour
 
 
 @dataclass(frozen=True)
@@ -70,23 +77,60 @@ def find_peak(heatmap: Heatmap) -> tuple[float, float]:
     return float(left + across * (right - left)), float(top + down * (bottom - top))
 
 
-def overlay(image: Image.Image, heatmap: Heatmap, longest: int = 480) -> Image.Image:
+def find_scale(heatmaps: Iterable[Heatmap]) -> Scale | None:
+    """Return the least and the most of all maps, which is one scale for them.
+
+    None where there are no maps, and where the method gives no numbers that can be compared between maps: each has its
+    own scale then.
+    """
+    maps = list(heatmaps)
+    if not maps or any(one.method not in COSINES for one in maps):
+        return None
+    return min(one.low for one in maps), max(one.high for one in maps)
+
+
+def overlay(
+    image: Image.Image, heatmap: Heatmap, longest: int = 480, *, scale: Scale | None = None, strength: float = 1.0
+) -> Image.Image:
     """Draw the map in colour over its upright picture; what the model did not see is grey and dark.
 
-    The longer side of the result has `longest` pixels, unless the picture is smaller.
+    Args:
+        image: the picture.
+        heatmap: its map.
+        longest: pixels along the longer side of the result, unless the picture is smaller.
+        scale: what has the coldest and the hottest colour; None for the least and the most of this map.
+        strength: of the colours, 0 to 1: one of `STRENGTHS`.
     """
     small = image.convert("RGB")
     small.thumbnail((longest, longest), Image.Resampling.BICUBIC)
     left, top, right, bottom = _round_box(heatmap.box, small.size)
     result = _to_grey(np.asarray(small, np.float32)) * UNSEEN_LIGHT
     part = np.asarray(small.crop((left, top, right, bottom)), np.float32)
-    smooth = _to_image(heatmap.values).resize((right - left, bottom - top), Image.Resampling.BICUBIC)
-    heat = np.asarray(smooth).clip(0, 1)[..., None]
-    stops = np.linspace(0, 1, len(RAMP))
-    colour = np.concatenate([np.interp(heat, stops, channel) for channel in zip(*RAMP, strict=True)], axis=-1)
-    cover = CLEAR + (DENSE - CLEAR) * heat
+    colour, cover = _colour(heatmap, (right - left, bottom - top), scale, strength)
     result[top:bottom, left:right] = (part + (_to_grey(part) - part) * FADED) * (1 - cover) + colour * cover
     return Image.fromarray(result.round().astype(np.uint8))
+
+
+def draw_layer(heatmap: Heatmap, *, scale: Scale | None = None, strength: float = 1.0) -> Image.Image:
+    """Draw the map alone, as `overlay` colours it: RGBA, to be stretched over the heatmap's box of the picture."""
+    rows, columns = len(heatmap.values), len(heatmap.values[0])
+    width, height = (max(1, round(LAYER * cells / max(rows, columns))) for cells in (columns, rows))
+    colour, cover = _colour(heatmap, (width, height), scale, strength)
+    return Image.fromarray(np.concatenate([colour, cover * 255], axis=-1).round().astype(np.uint8))
+
+
+def _colour(
+    heatmap: Heatmap, size: tuple[int, int], scale: Scale | None, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the colours, 0 to 255, shape (height, width, 3), and how much they cover, 0 to 1, (height, width, 1)."""
+    low, high = scale or (heatmap.low, heatmap.high)
+    span, reach = high - low, heatmap.high - heatmap.low
+    smooth = np.asarray(_to_image(heatmap.values).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    heat = smooth if scale is None else (heatmap.low - low + smooth * reach) / span if span > 0 else smooth * 0
+    heat = heat.clip(0, 1)[..., None]
+    stops = np.linspace(0, 1, len(RAMP))
+    colour = np.concatenate([np.interp(heat, stops, channel) for channel in zip(*RAMP, strict=True)], axis=-1)
+    return colour, (CLEAR + (DENSE - CLEAR) * heat) * strength
 
 
 def _make_heatmap(picture: PictureInfo, grids: np.ndarray, method: str) -> Heatmap:

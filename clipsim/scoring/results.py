@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from clipsim.embedding import Rejected
 from clipsim.images import Source
 from clipsim.options import Options
-from clipsim.scoring.calibration import NOT_SURE, VERDICTS
+from clipsim.scoring.calibration import NOT_SURE, VERDICTS, Calibration
 from clipsim.scoring.heatmaps import Heatmap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
+
+# Of 480 background captions the uppermost are too few to say more: others in their place move a 99.9 by 0.2.
+CEILING = 99.5
 
 
 @dataclass(frozen=True)
@@ -160,9 +163,16 @@ class Result(Record):
         figure: Figure = _report().draw_grid(self, self.pictures, columns=columns)
         return figure
 
-    def save(self, path: str | Path) -> None:
-        """Draw the grid of `plot` into a file: PNG, PDF or SVG by its ending, or a `ClipsimError` is raised."""
-        _report().save_grid(self, self.pictures, path)
+    def save(self, path: str | Path, *, calibration: Calibration | None = None) -> None:
+        """Write a report as HTML that needs nothing else, or the grid of `plot` as PNG, PDF or SVG, by the ending.
+
+        The report says how far to trust the verdicts if it is given the `calibration` they come from, which
+        `clipsim.scoring.find_calibration` returns for an encoder.
+
+        Raises:
+            ClipsimError: the ending is another one, or the file cannot be written.
+        """
+        _report().save_result(self, self.pictures, path, calibration)
 
     def _repr_html_(self) -> str:
         return str(_report().html_grid(self, self.pictures))
@@ -179,7 +189,7 @@ class CaptionTable(Record):
         percentiles: 0 to 100, corrected for such captions: to be compared along rows and columns.
         verdicts: for each caption those of the pictures, as in `Score`; None where the model has no cut-offs.
         best_pictures: for each caption the picture with the highest cosine; empty without pictures.
-        best_captions: for each picture the caption with the highest percentile.
+        best_captions: for each picture the first of `tied_captions`.
         answers: for each caption "match", "not sure" or "nothing here matches"; None where the model has no cut-offs.
         model, device, rejected, notes, seconds, options: as in `Result`.
     """
@@ -198,6 +208,26 @@ class CaptionTable(Record):
     notes: tuple[str, ...]
     seconds: float
     options: Options
+
+    @property
+    def tied_captions(self) -> tuple[tuple[str, ...], ...]:
+        """For each picture the captions with the highest percentile, as it is told: mostly one.
+
+        Of several the highest cosine comes first.
+        """
+        columns = zip(zip(*self.percentiles, strict=True), zip(*self.cosines, strict=True), strict=True)
+        return tuple(tuple(self.captions[i] for i in find_best(*column)) for column in columns)
+
+
+def round_percentile(value: float) -> float:
+    """Return a percentile, 0 to 100, as it is told: a whole one, and not beyond `CEILING`."""
+    return CEILING if value >= CEILING else float(round(value))
+
+
+def find_best(percentiles: Sequence[float], cosines: Sequence[float]) -> list[int]:
+    """Return the places of the highest percentile, as it is told, by cosine from the highest on."""
+    told = [round_percentile(value) for value in percentiles]
+    return sorted((i for i, value in enumerate(told) if value == max(told)), key=lambda i: -cosines[i])
 
 
 @dataclass(frozen=True)

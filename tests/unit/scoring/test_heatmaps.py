@@ -8,6 +8,7 @@ import math
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from support import ROOT, Bright, Counting, paint
 
 import clipsim
 from benchmarks.quality import pointing
-from clipsim import Encoder, EncoderError, Options
+from clipsim import Encoder, EncoderError, ImageError, Options
 from clipsim.embedding import PictureInfo, View, embed
 from clipsim.encoders import Box, legrad, torch_encoder
 from clipsim.encoders.preprocessing import stack
 from clipsim.options import Framing
-from clipsim.scoring import Heatmap, overlay
+from clipsim.scoring import STRENGTHS, Heatmap, draw_layer, find_scale, map_picture, overlay
 from clipsim.scoring.heatmaps import compute_heatmaps, find_peak
 
 
@@ -522,6 +523,71 @@ def test_hotter_is_lighter_and_cold_parts_stay_readable() -> None:
 def test_a_box_thinner_than_a_pixel_is_still_drawn(box: Box) -> None:
     pixels = np.asarray(overlay(flat(120, (30, 20)), heated(box, [[1.0]]))).astype(int)
     assert np.ptp(pixels, axis=-1).max() > 50
+
+
+# One scale for several maps
+
+
+def of_cosines(low: float, high: float, values: list[list[float]], method: str = "windows") -> Heatmap:
+    return replace(heated((0, 0, 1, 1), values), low=low, high=high, method=method)
+
+
+def test_a_scale_reaches_from_the_least_to_the_most_of_all_maps() -> None:
+    maps = [of_cosines(0.1, 0.3, [[0, 1]]), of_cosines(-0.1, 0.2, [[0, 1]], "feature grid")]
+    assert find_scale(maps) == (-0.1, 0.3)
+    assert find_scale([]) is None
+    assert find_scale([*maps, heated((0, 0, 1, 1), [[0, 1]])]) is None  # LeGrad's numbers have no scale
+
+
+def test_on_one_scale_the_same_cosine_has_the_same_colour() -> None:
+    low, high = of_cosines(0.0, 0.2, [[1.0] * 4]), of_cosines(0.0, 0.4, [[0.5] * 4])
+    drawn = [np.asarray(overlay(flat(90), one, scale=(0.0, 0.4))) for one in (low, high)]
+    assert (drawn[0] == drawn[1]).all()
+    assert not (np.asarray(overlay(flat(90), low)) == drawn[0]).all()
+    assert overlay(flat(90), low, scale=(0.0, 0.0)).size == (64, 64)  # where nothing differs in any of them
+
+
+def test_where_nothing_fits_the_best_place_does_not_glow() -> None:
+    hot = of_cosines(0.0, 0.4, [[0.0, 1.0]])
+    glow = {
+        name: np.ptp(np.asarray(overlay(flat(90), hot, strength=by)), axis=-1).max() for name, by in STRENGTHS.items()
+    }
+    assert glow["match"] > glow["weak"] > glow["not recognised"] > glow["no match"] > 0
+    assert glow["no match"] < 0.5 * glow["match"]
+
+
+def test_a_layer_covers_most_where_it_is_hottest() -> None:
+    layer = np.asarray(draw_layer(of_cosines(0.0, 0.4, [[0.0, 0.5, 1.0]])))
+    assert layer.shape == (32, 96, 4)
+    assert (np.diff(layer[16, ::12, 3].astype(int)) >= 0).all() and layer[..., 3].max() < 0.7 * 255
+
+
+# One picture, word by word
+
+
+def test_each_word_of_a_picture_has_a_map_of_its_own(stand_in: Encoder) -> None:
+    picture, caption = ROOT / "examples" / "cat-in-rucksack.jpg", "a cat and a rucksack"
+    maps = map_picture(picture, caption, stand_in, words=caption.split())
+    assert maps.whole == clipsim.score_images([picture], caption, stand_in, heatmap=True).scores[0].heatmap
+    assert len(maps.words) == 5 and maps.words[0] == maps.words[3] != maps.words[1]
+    by_cat = clipsim.score_images([picture], "cat", stand_in, heatmap=True).scores[0].heatmap
+    assert maps.words[1] == by_cat
+
+
+def test_words_that_change_most_come_first_where_time_is_short() -> None:
+    encoder = Mapped()
+    maps = map_picture(paint(64, 64), "a b c", encoder, words=["a", "b", "c"], added=[0.1, -0.3, 0.0], seconds=-1)
+    assert [one is None for one in maps.words] == [True, False, True]
+    assert encoder.calls == [1, 1]  # the caption, and one word
+
+
+def test_a_reference_image_takes_the_captions_place(tmp_path: Path) -> None:
+    picture, reference = paint(64, 64), paint(64, 64, seed=1)
+    maps = map_picture(picture, None, Bright(), reference=reference)
+    found = clipsim.score_images([picture], None, Bright(), reference=reference, heatmap=True)
+    assert maps.whole == found.scores[0].heatmap and maps.words == ()
+    with pytest.raises(ImageError, match=r"gone\.jpg"):
+        map_picture(tmp_path / "gone.jpg", "a cat", Bright())
 
 
 # Peaks
