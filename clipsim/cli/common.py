@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from typer import Argument, CallbackParam, Option
 
 from clipsim import options
+from clipsim.errors import UsageError
 
 if TYPE_CHECKING:
     from clipsim.embedding import Progress
@@ -73,6 +75,15 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -
     from clipsim.report import TextTable
 
     show([TextTable(head, rows, sides)])
+
+
+def check_place(option: str, path: str | None) -> None:
+    """Raise a `UsageError` unless a report can be written to the path that the option was given, if it was."""
+    from clipsim.report import ENDINGS
+
+    if path is not None and (Path(path).suffix.lower() not in ENDINGS or not Path(path).parent.is_dir()):
+        endings = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+        raise UsageError(f"{path} cannot be written: give {option} a file in a folder that is there, {endings}.")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ Images = Annotated[list[str] | None, Argument(metavar="IMAGE", help="files, and 
 Reference = Annotated[str | None, Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")]
 Words = Annotated[bool, Option("--words", help="say what each word of the caption adds")]
 Heatmaps = Annotated[str | None, Option(metavar="DIR", help="save pictures coloured where the caption is found")]
-Save = Annotated[str | None, Option(metavar="FILE", help="draw the pictures, best first, into this PNG, PDF or SVG")]
+Save = Annotated[str | None, Option(metavar="FILE", help="write a report (.html), or the pictures (.png, .pdf, .svg)")]
 Format = Annotated[Literal["table", "json", "jsonl", "csv"], Option(help="jsonl: each picture once it is scored")]
 Captions = Annotated[list[str] | None, Option(metavar="TEXT", help="one of the captions; may be given several times")]
 CaptionsFile = Annotated[str | None, Option(metavar="FILE", help="with a caption a line; - for the standard input")]
@@ -45,7 +45,7 @@ def score(
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
     from clipsim.cli import steps
-    from clipsim.scoring import note_caption
+    from clipsim.scoring import find_calibration, note_caption
 
     if reference is not None and (words or prompt != "as-written"):
         raise UsageError("With --reference there is no caption: leave out --words and --prompt.")
@@ -54,7 +54,8 @@ def score(
     if format == "jsonl" and (words or heatmaps is not None or save is not None):
         raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
     query, gallery = steps.read_words(caption, images or [], reference)
-    steps.check_outputs(heatmaps, save)  # before the work, which is lost otherwise
+    common.check_place("--save", save)  # before the work, which is lost otherwise
+    steps.make_folder(heatmaps)
     options = Options(framing, contrast, prompt, precision)
     (encoder,) = steps.load_encoders([model], device, precision, cache)
     with show_progress(len(gallery)) as bar:
@@ -72,7 +73,7 @@ def score(
     if heatmaps is not None:
         steps.save_heatmaps(result, Path(heatmaps))
     if save is not None:
-        result.save(save)
+        result.save(save, calibration=find_calibration(encoder, prompt) if reference is None else None)
 
 
 def table(

@@ -16,8 +16,8 @@ from clipsim.encoders import Encoder, load
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images import SUFFIXES, Source, collect_images, read
 from clipsim.options import Precision
-from clipsim.report import ENDINGS, remarks, titled, to_blocks, to_csv, to_json, to_json_line
-from clipsim.scoring import CaptionTable, Comparison, Result, Score, clean_caption, overlay
+from clipsim.report import remarks, titled, to_blocks, to_csv, to_json, to_json_line
+from clipsim.scoring import STRENGTHS, CaptionTable, Comparison, Result, Score, clean_caption, find_scale, overlay
 
 FILE_BYTES = 2_000_000_000  # of vectors in a file
 HEATMAP_SIDE = 1024  # pixels along the longer side of a saved one, unless the picture is smaller
@@ -72,15 +72,13 @@ def load_encoders(models: Sequence[str], device: str, precision: Precision, cach
     return encoders
 
 
-def check_outputs(heatmaps: str | None, save: str | None) -> None:
-    """Make the folder of heatmaps; raise a `UsageError` if that, or a figure of that name, cannot be made."""
+def make_folder(heatmaps: str | None) -> None:
+    """Make the folder of heatmaps, if there is to be one; raise a `UsageError` if it cannot be made."""
     try:
         if heatmaps is not None:
             Path(heatmaps).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise UsageError(f"{heatmaps} cannot be made a folder: give --heatmaps another one.") from error
-    if save is not None and (Path(save).suffix.lower() not in ENDINGS or not Path(save).parent.is_dir()):
-        raise UsageError(f"{save} cannot be drawn: give --save a file in a folder that is there, {', '.join(ENDINGS)}.")
 
 
 def print_answer(answer: Result | CaptionTable | Comparison, form: str) -> None:
@@ -112,10 +110,11 @@ def print_lines(lines: Iterator[Score | Rejected], model: str) -> None:
 
 def save_heatmaps(result: Result, folder: Path) -> None:
     """Save each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
-    saved = []
+    saved, scale = [], find_scale(score.heatmap for score in result if score.heatmap)
     for score, title in titled(result):
         if score.heatmap:
-            image = overlay(read(result.pictures[score.name], score.name).image, score.heatmap, HEATMAP_SIDE)
+            picture, drawn = read(result.pictures[score.name], score.name).image, STRENGTHS[score.verdict]
+            image = overlay(picture, score.heatmap, HEATMAP_SIDE, scale=scale, strength=drawn)
             saved.append(_save_image(image, folder, title.replace("/", " - ")))
     if saved:
         say(f"Heatmaps, best picture first, are in {folder}: {', '.join(saved)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
@@ -46,12 +45,10 @@ def calibrate(
     They are kept beside the model, and every command, the page and the API use them. All rates are of pictures and
     captions that were held out. Exit status: 0 done, 1 it could not be kept or written, 2 wrong use.
     """
-    from clipsim.report import REPORT_ENDINGS, calibration_to_blocks, remark_calibration
+    from clipsim.report import calibration_to_blocks, remark_calibration
     from clipsim.tuning import Aims
 
-    if report is not None and (Path(report).suffix.lower() not in REPORT_ENDINGS or not Path(report).parent.is_dir()):
-        endings = ", ".join(REPORT_ENDINGS)
-        raise UsageError(f"{report} cannot be written: give --report a file in a folder that is there, {endings}.")
+    common.check_place("--report", report)
     if not 0 < false_matches <= 0.1:
         raise UsageError(f"--false-matches is {false_matches:g}: give a share above 0, and 0.1 at most.")
     aims, options = Aims(false_matches, 5 * false_matches), Options(framing, contrast, prompt, precision)

@@ -1,22 +1,46 @@
 """Results in the forms that people and programs read: sentences, tables of text, CSV, JSON, a grid of pictures."""
 
 from clipsim.report.calibrated import (
-    REPORT_ENDINGS,
     calibration_to_blocks,
     draw_reliability,
     html_report,
     remark_calibration,
     save_calibration,
 )
-from clipsim.report.export import SCORE_COLUMNS, to_csv, to_json, to_json_line, to_pandas, write_rows
-from clipsim.report.figure import ENDINGS, draw_grid, html_grid, save_grid
+from clipsim.report.export import SCORE_COLUMNS, Column, to_csv, to_json, to_json_line, to_pandas, write_rows
+from clipsim.report.figure import BADGES, draw_grid, html_grid, thumbnail
 from clipsim.report.numbers import percentile, whole_percent
-from clipsim.report.sentences import answer, figures, label, labels, model_title, remarks, status, titled, titles, trust
+from clipsim.report.sentences import (
+    answer,
+    figures,
+    label,
+    labels,
+    model_title,
+    of_a_hundred,
+    remarks,
+    status,
+    titled,
+    titles,
+    trust,
+)
+from clipsim.report.standalone import save_result, write_report
 from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, remark_evaluation, to_blocks
+from clipsim.report.texts import Texts, choose_texts, english, read_texts
+from clipsim.report.writing import ENDINGS, name_file
 
-__all__ = ["SCORE_COLUMNS", "to_csv", "to_json", "to_json_line", "to_pandas", "write_rows"]
-__all__ += ["ENDINGS", "draw_grid", "html_grid", "percentile", "save_grid", "whole_percent"]
-__all__ += ["answer", "figures", "label", "labels", "model_title", "remarks", "status", "titled", "titles", "trust"]
+__all__ = ["SCORE_COLUMNS", "Column", "to_csv", "to_json", "to_json_line", "to_pandas", "write_rows"]
+__all__ += [
+    "BADGES",
+    "draw_grid",
+    "html_grid",
+    "percentile",
+    "thumbnail",
+    "whole_percent",
+]
+__all__ += ["ENDINGS", "name_file", "save_result", "write_report"]
+__all__ += ["answer", "figures", "label", "labels", "model_title", "of_a_hundred"]
+__all__ += ["remarks", "status", "titled", "titles", "trust"]
 __all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]
-__all__ += ["REPORT_ENDINGS", "calibration_to_blocks", "draw_reliability", "html_report", "remark_calibration"]
+__all__ += ["calibration_to_blocks", "draw_reliability", "html_report", "remark_calibration"]
 __all__ += ["save_calibration"]
+__all__ += ["Texts", "choose_texts", "english", "read_texts"]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from clipsim.errors import ClipsimError
 from clipsim.evaluation import Estimate
 from clipsim.report.numbers import percent
 from clipsim.report.sentences import GALLERIES, NAMED, treatment_of
 from clipsim.report.text import Block, TextTable, printable
+from clipsim.report.writing import ENDINGS, fill, write_file
 from clipsim.scoring import MATCH, NO_MATCH, NOT_RECOGNISED, NOT_SURE, NOTHING, WEAK
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from clipsim.tuning import Calibrated
 
-REPORT_ENDINGS = (".html", ".png", ".pdf", ".svg")
 SIZE = (9.0, 4.4)  # inches
 DPI = 150.0
 FALSE, FOUND = "#a03000", "#005a9c"
@@ -156,23 +155,15 @@ def save_calibration(found: Calibrated, path: str | Path) -> None:
     """Write the report as HTML, or the plot as a picture, by the ending.
 
     Raises:
-        ClipsimError: the ending is none of `REPORT_ENDINGS`, or the file cannot be written.
+        ClipsimError: the ending is none of `ENDINGS`, or the file cannot be written.
     """
-    path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in REPORT_ENDINGS:
-        endings = f"{', '.join(REPORT_ENDINGS[:-1])} or {REPORT_ENDINGS[-1]}"
-        raise ClipsimError(f"{path} does not end in {endings}: give it such a name.")
-    content = html_report(found).encode() if ending == ".html" else _encode(draw_reliability(found), ending[1:])
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise ClipsimError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
+    makers = {ending: partial(_encode, found, ending[1:]) for ending in ENDINGS}
+    write_file(path, makers | {".html": lambda: html_report(found).encode()})
 
 
-def _encode(figure: Figure, ending: str) -> bytes:
+def _encode(found: Calibrated, form: str) -> bytes:
     data = BytesIO()
-    figure.savefig(data, format=ending, dpi=DPI)
+    draw_reliability(found).savefig(data, format=form, dpi=DPI)
     return data.getvalue()
 
 
@@ -180,18 +171,15 @@ def html_report(found: Calibrated) -> str:
     """Write the report as a page that needs nothing else: cut-offs, rates, and the plot as SVG."""
     plot = StringIO()
     draw_reliability(found).savefig(plot, format="svg", metadata={"Date": None})
-    environment = Environment(
-        loader=PackageLoader("clipsim.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    return fill(
+        "calibration.html.j2",
+        found=found,
+        treatment=treatment_of(found.options),
+        cutoffs=describe_cutoffs(found),
+        pairs=tabulate_pairs(found),
+        gallery_columns=GALLERY_COLUMNS,
+        galleries=tabulate_galleries(found),
+        remarks=remark_calibration(found),
+        plot=Markup(plot.getvalue()[plot.getvalue().index("<svg") :]),  # matplotlib's own
+        percent=percent,
     )
-    context: dict[str, Any] = {
-        "found": found,
-        "treatment": treatment_of(found.options),
-        "cutoffs": describe_cutoffs(found),
-        "pairs": tabulate_pairs(found),
-        "gallery_columns": GALLERY_COLUMNS,
-        "galleries": tabulate_galleries(found),
-        "remarks": [printable(remark) for remark in remark_calibration(found)],
-        "plot": Markup(plot.getvalue()[plot.getvalue().index("<svg") :]),  # matplotlib's own
-        "percent": percent,
-    }
-    return environment.get_template("calibration.html.j2").render(context)

@@ -6,16 +6,15 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from clipsim.errors import ClipsimError, ImageError
 from clipsim.images import Source, encode_jpeg, read, to_address
 from clipsim.report.sentences import answer, figures, status, titled
 from clipsim.report.text import printable
+from clipsim.report.writing import fill
 from clipsim.scoring import MATCH, NO_MATCH, NOT_RECOGNISED, WEAK, Result, Score
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from clipsim.report.typesetting import Typesetter
 
-ENDINGS = (".png", ".pdf", ".svg")
 MOST_DRAWN = 400  # pictures in a figure: more make files of tens of megabytes that nobody looks through
 MOST_IN_HTML = 24  # pictures in a notebook's cell, about 250 kB that stay in the notebook file
 ONE_ROW = 5  # so many pictures stand in a single row
@@ -119,17 +117,9 @@ def draw_grid(
     return figure
 
 
-def save_grid(result: Result, pictures: Mapping[str, Source], path: str | Path) -> None:
-    """Draw the grid into a file by its ending: a `ClipsimError` if it is none of `ENDINGS`, or cannot be written."""
-    path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise ClipsimError(f"{path} does not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}: give it such a name.")
-    drawn = _encode(draw_grid(result, pictures), ending[1:], IN_FILE)
-    try:
-        path.write_bytes(drawn)
-    except OSError as error:
-        raise ClipsimError(f"{path} cannot be written ({error.strerror}): choose another place.") from error
+def encode_grid(result: Result, pictures: Mapping[str, Source], form: str) -> bytes:
+    """Draw the grid and return it as a file in the form "png", "pdf" or "svg"."""
+    return _encode(draw_grid(result, pictures), form, IN_FILE)
 
 
 def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
@@ -137,22 +127,29 @@ def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
 
     Of more than `MOST_IN_HTML` pictures the best are shown, and how many there are more is said.
     """
-    cells = []
-    for score, title in titled(result)[:MOST_IN_HTML]:
-        image, reason = _reduce(pictures, score.name, HTML_SIDE)
-        address = "" if image is None else to_address(encode_jpeg(image))
-        head = {"title": f"{score.rank} · {printable(title)}", "name": printable(score.name), "address": address}
-        below = {"reason": reason, "badge": BADGES.get(score.verdict or ""), "figures": _figures(score)}
-        cells.append({"score": score, **head, **below})
-    loader = PackageLoader("clipsim.report")
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    heading, answered, model = _write_head(result)
+    cells = list_tiles(result, pictures, MOST_IN_HTML, HTML_SIDE)
+    heading, answered, model = write_head(result)
     more = len(result.scores) - len(cells)
-    template = environment.get_template("grid.html.j2")
-    return template.render(heading=heading, answer=answered, status=model, cells=cells, more=more)
+    return fill("grid.html.j2", heading=heading, answer=answered, status=model, cells=cells, more=more)
 
 
-def _write_head(result: Result) -> tuple[str, str, str]:
+def list_tiles(result: Result, pictures: Mapping[str, Source], most: int, side: int) -> list[dict[str, Any]]:
+    """Return what templates show of each of the `most` best: score, title, badge, thumbnail or why there is none."""
+    tiles = []
+    for score, title in titled(result)[:most]:
+        address, reason = thumbnail(pictures, score.name, side)
+        head = {"title": f"{score.rank} · {title}", "name": score.name, "address": address, "reason": reason}
+        tiles.append({"score": score, **head, "badge": BADGES.get(score.verdict or ""), "figures": _figures(score)})
+    return tiles
+
+
+def thumbnail(pictures: Mapping[str, Source], name: str, side: int) -> tuple[str, str]:
+    """Return a picture as a data: address, its longer side `side` pixels at most; or "", and why there is none."""
+    image, reason = _reduce(pictures, name, side)
+    return "" if image is None else to_address(encode_jpeg(image)), reason
+
+
+def write_head(result: Result) -> tuple[str, str, str]:
     """Return what was asked, the answer, and a line on model and pictures."""
     heading = (result.caption or "") if result.reference is None else f"Like {result.reference}"
     left_out = f" · {len(result.rejected)} could not be read" if result.rejected else ""
@@ -199,7 +196,7 @@ def _lay_out(
 def _set_head(result: Result, drawn: int, width: float, letters: Typesetter) -> list[tuple[list[str], dict[str, Any]]]:
     """Return lines and their style; larger above a wider grid, which is looked at from further away."""
     scale = max(1.0, width / ACROSS)
-    heading, answered, model = _write_head(result)
+    heading, answered, model = write_head(result)
     if drawn < len(result.scores):
         model += f" · the best {drawn} are drawn"
     head = []

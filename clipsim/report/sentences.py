@@ -12,6 +12,7 @@ from clipsim.encoders import STAND_IN
 from clipsim.images import SUFFIXES
 from clipsim.options import Options
 from clipsim.report.numbers import percent, percentile, whole_percent
+from clipsim.report.texts import Texts, english
 from clipsim.scoring import (
     MATCH,
     NO_MATCH,
@@ -58,101 +59,90 @@ def labels(result: Result) -> list[str]:
     return [label(score.rank, title, score.cosine) for score, title in titled(result)]
 
 
-def model_title(result: Result | CaptionTable) -> str:
+def model_title(result: Result | CaptionTable, texts: Texts | None = None) -> str:
     """Return the model's name, with the warning that belongs to the stand-in."""
-    return f"{result.model} (not CLIP)" if result.model == STAND_IN.name else result.model
+    not_clip = (texts or english())("status.not_clip")
+    return f"{result.model} ({not_clip})" if result.model == STAND_IN.name else result.model
 
 
-def figures(score: Score) -> str:
+def figures(score: Score, texts: Texts | None = None) -> str:
     """Return every figure of one picture in one line, without those that are not defined."""
+    say = texts or english()
     parts = [
-        f"cosine {score.cosine:.3f}",
-        None if score.percentile is None else f"better than {_of_a_hundred(score.percentile)}",
-        score.verdict,
+        f"{say('column.cosine')} {score.cosine:.3f}",
+        None if score.percentile is None else f"{say('column.percentile')} {of_a_hundred(score.percentile, say)}",
+        None if score.verdict is None else say(f"verdict.{score.verdict}"),
         None if score.clipscore is None else f"CLIPScore {score.clipscore:.3f}",
-        None if score.share is None else f"share {percent(score.share)}",
+        None if score.share is None else f"{say('column.share')} {percent(score.share)}",
     ]
     return " · ".join(part for part in parts if part)
 
 
-def answer(result: Result) -> str:
-    """Return one sentence that answers the question; "" where nothing was scored."""
-    best = result.best
+def answer(result: Result, texts: Texts | None = None) -> str:
+    """Return one sentence that answers the question, in English unless `texts` says so; "" where nothing was scored."""
+    best, say = result.best, texts or english()
     if best is None:
         return ""
     title = next(title for score, title in titled(result) if score is best)
     alone = len(result.scores) == 1
     if result.reference is not None:
-        return f"{title} has the cosine {best.cosine:.3f}." if alone else f"Most alike: {title}."
+        return say("answer.cosine" if alone else "answer.alike", title=title, cosine=f"{best.cosine:.3f}")
     if best.percentile is None:
-        return f"Best: {title}."
-    fits = f"fits better than {_of_a_hundred(best.percentile)} of unrelated captions"
+        return say("answer.best", title=title)
+    fits = say("answer.fits", percentile=of_a_hundred(best.percentile, say))
     if result.verdict is None:
-        which = title if alone else f"Best: {title}"
-        return f"{which} {fits}; this model has no cut-offs yet, so that there is no verdict."
-    return f"{_count_matches(result, best, title)} ({fits})."
+        return say("answer.uncalibrated" if alone else "answer.uncalibrated_best", title=title, fits=fits)
+    return say("answer.whole", answer=_count_matches(result, best, title, say), fits=fits)
 
 
-def _count_matches(result: Result, best: Score, title: str) -> str:
+def _count_matches(result: Result, best: Score, title: str, say: Texts) -> str:
     count, total = sum(score.verdict == MATCH for score in result.scores), len(result.scores)
     if total == 1:
-        weak = "Not sure" if result.verdict == NOT_SURE else "It does not match"
-        ends = {
-            MATCH: f"It matches: {title}",
-            WEAK: f"{weak}: {title} is weak",
-            NOT_RECOGNISED: f"Not recognised: {title}",
-        }
-        return ends.get(best.verdict or "", f"It does not match: {title}")
+        weak = "weak_unsure" if result.verdict == NOT_SURE else "weak"
+        ends = {MATCH: "matches", WEAK: weak, NOT_RECOGNISED: "not_recognised"}
+        return say(f"answer.one.{ends.get(best.verdict or '', 'no_match')}", title=title)
     if result.verdict == NOT_SURE:
-        return f"Not sure: the closest is {title}"
+        return say("answer.unsure", title=title)
     if result.verdict != MATCH:
-        return f"Nothing here matches: the best, {title}, is {best.verdict}"
-    if count == 1:
-        return f"1 of {total} pictures matches: {title}"
-    return f"{'All' if count == total else f'{count} of'} {total} pictures match, best {title}"
+        return say("answer.nothing", title=title, verdict=say(f"verdict.{best.verdict}"))
+    which = "one" if count == 1 else "all" if count == total else "some"
+    return say(f"answer.match.{which}", count=count, total=total, title=title)
 
 
-def trust(result: Result, known: Calibration | None) -> str:
+def trust(result: Result, known: Calibration | None, texts: Texts | None = None) -> str:
     """Return how often such verdicts were right and wrong, in one to three sentences; "" with a reference image.
 
     `known` is what `clipsim.scoring.find_calibration` says of the model. The result's framing, contrast and prompt say
     which rates apply, its number of pictures which gallery.
     """
+    say = texts or english()
     if result.reference is not None:
         return ""
     if known is None:
-        return "There are no cut-offs for this model yet: only the percentile counts."
+        return say("trust.none")
     if not known.rates:
-        return (
-            "These cut-offs were chosen for 1 % false alarms; how many true pairs they miss is unknown for this model."
-        )
+        return say("trust.first_use")
     of_form, form = known.of(result.caption or ""), ""
     if known.names:
-        form = f" for names of things, {NAME_WORDS} words at most," if of_form is known.names else " for sentences"
+        form = say("trust.for_names", words=NAME_WORDS) if of_form is known.names else say("trust.for_sentences")
     rates = of_form.rates.get(result.options.treatment)
     if rates is None:
-        return (
-            f"How often the verdicts are wrong was not measured{form} for this combination ({treatment(result)}); the "
-            f"cut-offs were learned on {of_form.origin}."
+        return say("trust.not_measured", form=form, treatment=treatment(result), origin=of_form.origin)
+    shares = {
+        name: whole_percent(rates[f"{kind} pairs called {verdict}"])
+        for name, kind, verdict in (
+            ("true", "true", MATCH),
+            ("either", "true", f"{MATCH} or {WEAK}"),
+            ("missed", "true", NO_MATCH),
+            ("random", "random", MATCH),
+            ("any_random", "random", f"{MATCH} or {WEAK}"),
         )
-    true, either, missed, random, any_random = (
-        whole_percent(rates[f"{name} pairs called {verdict}"])
-        for name, verdict in (
-            ("true", MATCH),
-            ("true", f"{MATCH} or {WEAK}"),
-            ("true", NO_MATCH),
-            ("random", MATCH),
-            ("random", f"{MATCH} or {WEAK}"),
-        )
-    )
-    return (
-        f"Measured{form} on {of_form.origin}: of pairs that belong together {true} were called match, {either} match "
-        f"or weak and {missed} no match, of random pairs {random} match and {any_random} match or weak."
-        f"{_describe_galleries(rates, len(result.scores))}"
-    )
+    }
+    measured = say("trust.measured", form=form, origin=of_form.origin, **shares)
+    return measured + _describe_galleries(rates, len(result.scores), say)
 
 
-def _describe_galleries(rates: Mapping[str, float], pictures: int) -> str:
+def _describe_galleries(rates: Mapping[str, float], pictures: int, say: Texts) -> str:
     """Return the sentence on galleries of about that size; "" for a single picture, or if there are no such rates."""
     sizes = [int(size) for name in rates for size in re.findall(GALLERIES.format(r"(\d+)", "without", NOTHING), name)]
     if pictures < 2 or not sizes:
@@ -160,10 +150,7 @@ def _describe_galleries(rates: Mapping[str, float], pictures: int) -> str:
     size = min(sizes, key=lambda size: abs(size - pictures))
     right, wrong = (whole_percent(rates[GALLERIES.format(size, kind, NOTHING)]) for kind in ("without", "with"))
     named = whole_percent(rates[NAMED.format(size)])
-    return (
-        f" Of galleries of {size} pictures without a fitting one {right} were rightly said to hold no match; of those "
-        f"with one {wrong} wrongly, and in {named} it was named."
-    )
+    return " " + say("trust.galleries", size=size, right=right, wrong=wrong, named=named)
 
 
 def treatment(result: Result | CaptionTable, only_unusual: bool = False) -> str:
@@ -177,11 +164,13 @@ def treatment_of(options: Options, only_unusual: bool = False) -> str:
     return ", ".join(f"{name} {chosen[name]}" for name in TREATMENT if not only_unusual or chosen[name] != usual[name])
 
 
-def status(result: Result | CaptionTable) -> str:
+def status(result: Result | CaptionTable, texts: Texts | None = None) -> str:
     """Return one line: how many pictures, which model, on which device, in what time."""
+    say = texts or english()
     count = len(result.scores if isinstance(result, Result) else result.pictures)
-    where = f"{result.device}, half precision" if result.options.precision == "half" else result.device
-    return f"{count} picture{'s' * (count != 1)} · {model_title(result)} · {where} · {result.seconds:.2f} s"
+    half = result.options.precision == "half"
+    where = say("status.half", device=result.device) if half else result.device
+    return f"{say.count('status.pictures', count)} · {model_title(result, say)} · {where} · {result.seconds:.2f} s"
 
 
 def remarks(result: Result | CaptionTable | Comparison) -> list[str]:
@@ -211,6 +200,7 @@ def agreement(comparison: Comparison) -> str:
     return f"{first} and {second} rank the pictures {alike} (rank correlation {value:.2f})."
 
 
-def _of_a_hundred(value: float) -> str:
+def of_a_hundred(value: float, texts: Texts | None = None) -> str:
     """Return a percentile as it reads after "better than"."""
-    return percentile(value).replace("> ", "").replace("<", "less than")
+    shown = percentile(value).replace("> ", "")
+    return (texts or english())("less_than", percentile=shown.removeprefix("< ")) if shown.startswith("<") else shown

@@ -63,6 +63,8 @@ Block = str | TextTable  # blocks stand below each other with an empty line betw
 
 def printable(text: str) -> str:
     """Return the text on one line, escaped where a terminal would obey a character instead of showing it."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

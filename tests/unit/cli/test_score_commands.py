@@ -10,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from clipsim import Encoder, Options, compare_models, score_captions, score_imag
 from clipsim.cli.main import main
 from clipsim.encoders import MODELS
 from clipsim.options import CONTRASTS, FRAMINGS, PROMPTS
-from clipsim.report import to_blocks
+from clipsim.report import to_blocks, trust
 from clipsim.report.export import CAPTION_COLUMNS, COLUMNS
+from clipsim.scoring import find_calibration
 
 
 def test_json_is_exactly_the_result(score: Command, picture_file: PictureFile, clip: Encoder) -> None:
@@ -342,6 +344,18 @@ def test_the_pictures_are_drawn_into_a_file(
     assert (done.code, done.err) == (0, "")
     head = (tmp_path / name).read_bytes()[:200]
     assert b"PNG" in head or b"<svg" in head or b"<?xml" in head
+
+
+def test_the_answer_is_saved_as_a_report_that_says_how_far_to_trust_it(
+    score: Command, picture_file: PictureFile, tmp_path: Path, clip: Encoder
+) -> None:
+    dog, cat, report = picture_file("dog.png", 1), picture_file("cat.png", 2), tmp_path / "report.html"
+    done = score("the dog", dog, cat, "--save", report)
+    assert (done.code, done.err) == (0, "")
+    known = find_calibration(clip)
+    assert trust(score_images([dog, cat], "the dog", clip), known) in unescape(report.read_text())
+    assert score("--reference", dog, cat, "--save", report).code == 0
+    assert "<h1>Like dog.png</h1>" in report.read_text()
 
 
 def test_a_table_is_that_of_python(table: Command, picture_file: PictureFile, clip: Encoder) -> None:

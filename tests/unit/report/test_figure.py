@@ -20,7 +20,7 @@ from PIL import Image
 from clipsim.embedding import Rejected
 from clipsim.errors import ClipsimError
 from clipsim.images import Source
-from clipsim.report import draw_grid, html_grid, save_grid
+from clipsim.report import draw_grid, html_grid
 from clipsim.report.figure import BADGES, MOST_IN_HTML
 from clipsim.report.typesetting import FONTS, Typesetter
 from clipsim.scoring import MATCH, NO_MATCH, NOTHING, WEAK, Result, Score
@@ -224,24 +224,6 @@ def test_no_pictures_are_a_heading() -> None:
     assert figure.axes == []
     assert figure.texts[0].get_text() == "a dog in the snow"
     assert "a dog in the snow" in html_grid(result, {})
-
-
-@pytest.mark.parametrize(("ending", "start"), [(".png", b"\x89PNG"), (".PDF", b"%PDF"), (".svg", b"<?xml")])
-def test_a_grid_is_saved_by_its_ending(tmp_path: Path, ending: str, start: bytes) -> None:
-    path = tmp_path / f"grid{ending}"
-    save_grid(*gallery(2), path)
-    assert path.read_bytes().startswith(start)
-
-
-def test_what_cannot_be_saved_is_said_in_one_sentence(tmp_path: Path) -> None:
-    for name, words in (
-        ("grid.bmp", r"\.png, \.pdf or \.svg"),
-        ("grid", "ending|end"),
-        ("no/grid.png", "cannot be written"),
-    ):
-        with pytest.raises(ClipsimError, match=words):
-            save_grid(*gallery(1), tmp_path / name)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_notebook_shows_the_figure_without_pyplot() -> None:
