@@ -18,7 +18,7 @@ from clipsim.images import File
 PICTURES = (1_000_000, 100_000_000, 5_000_000_000)
 MACHINES = {1_000_000: 1, 100_000_000: 20, 5_000_000_000: 1_000}
 WIDTH = 512  # of ViT-B/32
-THUMBNAIL = 5_000  # bytes, about, with the row
+THUMBNAIL = 20_000  # bytes, about, with the row
 CODE = 128  # bytes of a product quantiser's code: `clipsim.collections.store.ann` keeps 2 numbers in 4 bits
 MADE = 100_000  # files and rows that are made to see what one takes
 LINKS = 32  # HNSW's M

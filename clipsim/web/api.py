@@ -149,7 +149,7 @@ class Api:
             models (name, hub_id, family, licence, width, imagenet, coco, loaded) and auto, what "auto" stands for here.
         """
         auto = self._service.encoder("auto").name
-        in_memory = {encoder.name for encoder in self._service.loaded()}
+        in_memory = {encoder.name for encoder in self._service.models.loaded()}
         return {"models": [{**asdict(row), "loaded": row.name in in_memory} for row in MODELS], "auto": auto}
 
     def search(

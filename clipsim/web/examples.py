@@ -3,32 +3,70 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 CAPTION, REFERENCE = "caption", "reference image"  # what pictures are compared with
 
 
-def read_examples() -> tuple[list[list[Any]], list[str], dict[str, float]]:
+@dataclass(frozen=True)
+class Example:
+    """Pictures, and what is asked of them.
+
+    Attributes:
+        title: what stands under its picture on the page.
+        pictures: files; the first stands for all of them.
+        caption: "" where they are compared with `reference`.
+        reference: a file, or None.
+    """
+
+    title: str
+    pictures: Sequence[Path]
+    caption: str
+    reference: Path | None = None
+
+    @property
+    def compare(self) -> str:
+        """What the pictures are compared with."""
+        return REFERENCE if self.reference else CAPTION
+
+
+def read_examples() -> tuple[list[Example], dict[str, float]]:
     """Read `examples.json`; an entry with a "package" takes its pictures from that package's files.
 
     Returns:
-        What each example asks (its pictures, `CAPTION` or `REFERENCE`, its caption and its reference image, as files in
-        lists), what stands on its button, and the published figures, by the name of the picture's file.
+        The examples, and the published figures by the name of the picture's file.
     """
     package = Path(str(files("clipsim")))
     # inside the package where it is installed (see setup.py), beside it in the repository
     folder = next(home / "examples" for home in (package, package.parent) if (home / "examples").is_dir())
-    examples: dict[str, list[Any]] = {}  # by what stands on the button
+    examples: list[Example] = []
     published: dict[str, float] = {}
     for entry in json.loads((folder / "examples.json").read_text(encoding="utf-8")):
         home = Path(str(files(entry["package"]))) if "package" in entry else folder
-        pictures = [str(home / image) for image in entry["images"]]
-        examples |= {caption: [pictures, CAPTION, caption, None] for caption in entry["captions"]}
+        pictures = [home / image for image in entry["images"]]
+        examples.append(Example(entry["title"], pictures, entry["caption"]))
         if "reference" in entry:
-            reference = home / entry["reference"]
-            title = f"the same pictures, compared with {reference.stem}"
-            examples[title] = [pictures, REFERENCE, "", [str(reference)]]
+            examples.append(Example("The same, by a picture", pictures, "", home / entry["reference"]))
         published.update(zip(entry["images"], entry.get("published", []), strict=False))
-    return list(examples.values()), list(examples), published
+    return examples, published
+
+
+def place(example: Example, uploads: Path) -> Example:
+    """Copy an example's files below the upload folder, where a visitor's own lie, unless they are there already."""
+    folder = uploads / "examples"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def copy(path: Path) -> Path:
+        target = folder / path.name
+        if not target.exists():  # not yet, or cleared away as old
+            part = target.with_name(f"{target.name}.part")
+            shutil.copyfile(path, part)
+            part.replace(target)
+        return target
+
+    reference = copy(example.reference) if example.reference else None
+    return Example(example.title, [*map(copy, example.pictures)], example.caption, reference)

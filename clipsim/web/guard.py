@@ -14,8 +14,11 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim.errors import ClipsimError, LimitError, UsageError
+from clipsim.web.kept import KeptAnswer
+from clipsim.web.language import in_english
 from clipsim.web.service import Service
 
+TOAST_SECONDS = 10  # for which a sentence that has no field of its own stands on the page
 WRONG_FORM = "The values are not in the form that the endpoint takes: see its API page."
 
 
@@ -25,7 +28,7 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except ClipsimError as error:
-        raise gr.Error(str(error), title="Not scored", duration=None, print_exception=False) from error
+        raise gr.Error(str(error), title="Not scored", duration=TOAST_SECONDS, print_exception=False) from error
 
 
 def keep_quiet() -> None:
@@ -73,9 +76,17 @@ class Checked(gr.Blocks):
     """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read."""
 
     def __init__(self, service: Service, title: str, kept_seconds: int) -> None:
-        """Begin the layout of a page; uploaded and produced files are kept for `kept_seconds`."""
+        """Begin the layout of a page; uploaded and produced files are kept for `kept_seconds`.
+
+        `kept` is the answer that the page opens with, if it has one.
+        """
         super().__init__(title=title, analytics_enabled=False, delete_cache=(kept_seconds, kept_seconds))
         self.service = service
+        self.kept: KeptAnswer | None = None
+
+    def get_api_info(self, *choices: Any, **named: Any) -> Any:
+        """Describe the endpoints to programs, with the labels of components in English."""
+        return in_english(super().get_api_info(*choices, **named))
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
         """Check what a client sent, then let gradio read it."""

@@ -13,13 +13,16 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from clipsim.errors import ClipsimError
+from clipsim.report import english
 from clipsim.settings import Limits
 from clipsim.web import render
 from clipsim.web.api import Api
 from clipsim.web.guard import BodyLimit, Checked, keep_quiet
+from clipsim.web.language import current, translated, translations
+from clipsim.web.preview import LinkPreview
 from clipsim.web.score_tab import ScoreTab
 from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
-from clipsim.web.server_collections import ServerCollections, folders_from_environment
+from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
 from clipsim.web.service import Service
 
 CACHE_SECONDS = 3600  # for how long uploaded and produced files are kept
@@ -58,34 +61,48 @@ def build(service: Service | None = None) -> Checked:
     queued: dict[str, Any] = {"concurrency_limit": service.limits.concurrent, "concurrency_id": "model"}
     page = Checked(service, "clipsim", CACHE_SECONDS)
     with page:
-        gr.HTML(render.fill("header.html"))
+        header = gr.HTML(render.fill("header.html"))
         script = render.static("address.js").read_text(encoding="utf-8")
         address = gr.HTML(label="Address note", elem_id="address", padding=False, js_on_load=script)
         banner = gr.HTML(label="Model note", elem_id="banner", padding=False)
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Score pictures", id="score"):
+            with gr.Tab(translated("tab.score"), id="score"):
                 scoring = ScoreTab(service, banner, queued)
-            with gr.Tab("Search a collection", id=SEARCH):
+            with gr.Tab(translated("tab.search"), id=SEARCH):
                 searching = SearchTab(collections, tabs, queued)
         scoring.keep_in(searching)
-        with gr.Accordion("How to read a score", open=False, elem_id="reading"):
-            gr.Markdown(render.fill("reading.md"))
+        with gr.Accordion(translated("reading"), open=False, elem_id="reading"):
+            gr.Markdown(translated("reading.text"))
 
         def open_address(event: gr.EventData) -> Update:
             """Fill in what the page's address asks for, as address.js reads it; note what is not known."""
             asked = event._data if isinstance(event._data, dict) else {}
-            if not (asked.get("collection") and isinstance(asked["collection"], str)):
-                update, note = scoring.fill_in(asked.get("caption"), asked.get("model"))
-                return update | {address: render.fill("banner.html", note=note)}
-            try:
-                return searching.fill_in(asked["collection"], asked.get("caption"), asked.get("like"))
-            except ClipsimError as error:
-                return {address: render.fill("banner.html", note=str(error))}
+            update = {header: render.fill("header.html")} | scoring.translate() if current() is not english() else {}
+            if asked.get("first"):
+                return update | scoring.open_example()
+            note = ""
+            if asked.get("collection") and isinstance(asked["collection"], str):
+                update |= scoring.open()
+                try:
+                    update |= searching.fill_in(asked["collection"], asked.get("caption"), asked.get("like"))
+                except ClipsimError as error:
+                    note = str(error)
+            else:
+                filled, note = scoring.open_address(asked)
+                update |= filled
+            return update | {address: render.fill("banner.html", note=note)}
 
-        filled = [scoring.caption, scoring.model, address, *searching.filled]
-        searching.search_after(address.submit(open_address, None, filled, **ASIDE))
-        page.load(lambda: render.fill("banner.html", note=_read_first_note(service)), None, banner, **ASIDE)
+        opened = address.submit(open_address, None, [header, *scoring.opened, address, *searching.filled], **ASIDE)
+        scoring.answer_after(opened)
+        searching.search_after(opened)
+        page.load(
+            lambda: {banner: _show_first_note(service)} | scoring.mark_models(),
+            None,
+            [banner, *scoring.models],
+            **ASIDE,
+        )
         Api(service, collections).add_to(page, queued)
+    page.kept = scoring.kept
     page.queue(max_size=service.limits.queue)
     return page
 
@@ -109,21 +126,29 @@ def launch(
         inbrowser=in_browser,
         theme=THEME,
         css_paths=[render.static("page.css")],
+        favicon_path=str(render.static("favicon.svg")),
         footer_links=["api"],
         ssr_mode=False,
         enable_monitoring=False,
         share=False,
         max_file_size=service.limits.file_bytes,
         mcp_server=True,
-        app_kwargs={"middleware": [Middleware(BodyLimit, limit=service.limits.body_bytes)]},
+        quiet=True,
+        i18n=translations(),
+        app_kwargs={"middleware": [Middleware(BodyLimit, limit=service.limits.body_bytes), Middleware(LinkPreview)]},
     )
-    service.preload()  # not before the page is up, which on a busy machine would take too long for gradio
+    if not folders_from_environment():
+        print(f"There is no collection to search: {VARIABLE} names some. See docs/collections.md.")
+    print(f"clipsim is at {page.local_url}", flush=True)
+    if page.kept:
+        page.kept.start()  # not before the page is up, which on a busy machine would take too long for gradio
     page.block_thread()
 
 
-def _read_first_note(service: Service) -> str:
-    """Return what a visitor should know of the model from the start; "" if there is nothing."""
+def _show_first_note(service: Service) -> str:
+    """Show what a visitor should know of the model from the start; "" if there is nothing."""
     try:
-        return next(iter(service.encoder("auto").notes), "")
+        note = next(iter(service.encoder("auto").notes), "")
     except ClipsimError as error:
-        return str(error)
+        note = str(error)
+    return render.fill("banner.html", note=note)

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from clipsim import report
+from clipsim.collections import Hit
+from clipsim.embedding import name_sources
 from clipsim.encoders import STAND_IN
-from clipsim.scoring import NOT_SURE, NOTHING, Calibration, CaptionTable, Comparison, Result
+from clipsim.errors import ImageError
+from clipsim.images import to_address
+from clipsim.options import Options
+from clipsim.scoring import NOT_SURE, NOTHING, Calibration, CaptionTable, Comparison, Result, Score
+from clipsim.web.examples import Example
+from clipsim.web.kept import Answer
+from clipsim.web.language import current
 from clipsim.web.server_collections import SearchResult
 
+FIRST_TILES, FIRST_BARS = 12, 20  # shown before the others are unfolded
+LARGE, TILE, SMALL = 640, 400, 240  # pixels along the longer side: of the best picture, of the first, of the others
+MOST_REJECTED = 3  # named in the headline
 MOST_SHOWN = 24  # pictures in what unfolds: more make a page that is slow to lay out
+SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
 STRONGEST = 36  # percent of the accent colour behind a cell: the text on it stays readable
 WHOLE = 0.995  # share of a picture from which nothing worth a line was cut away
 
@@ -23,13 +40,18 @@ WHOLE = 0.995  # share of a picture from which nothing worth a line was cut away
 def _environment() -> Environment:
     options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=PackageLoader("clipsim.web"), autoescape=True, **options)
-    environment.filters |= {"percentile": report.percentile, "whole_percent": report.whole_percent}
+    environment.filters |= {"percentile": report.percentile, "whole_percent": report.whole_percent, "kind": _kind}
+    environment.filters |= {"of_a_hundred": report.of_a_hundred, "breakable": _breakable}
+    environment.globals |= {"badges": report.BADGES}
     return environment
 
 
 def fill(template: str, **values: object) -> str:
-    """Return a file of `templates/` with the values in it, escaped; "" where nothing is left to show."""
-    return _environment().get_template(template).render(values).strip()
+    """Return a file of `templates/` with the values in it, escaped; "" where nothing is left to show.
+
+    Its own texts, `t`, are in the language of the request.
+    """
+    return _environment().get_template(template).render(t=current(), **values).strip()
 
 
 def static(name: str) -> Path:
@@ -37,16 +59,157 @@ def static(name: str) -> Path:
     return Path(__file__).parent / "static" / name
 
 
-def status(result: Result) -> str:
-    """Show the answer in words, what was asked, and how the answer was had."""
-    asked = f"caption “{result.caption}”" if result.reference is None else f"reference image {result.reference}"
+def status(result: Result, kept: bool = False, link: str = "") -> str:
+    """Show the answer in words, what was left out, what was asked and how; in what time only if it is not `kept`.
+
+    `link` is the query of an address that asks the same.
+    """
+    say = current()
+    by_caption = result.reference is None
+    asked = (
+        say("status.caption", caption=result.caption) if by_caption else say("status.reference", name=result.reference)
+    )
     kind = {NOTHING: "cs-nothing", NOT_SURE: "cs-unsure"}.get(result.verdict or "", "")
-    return fill("status.html", answer=report.answer(result), kind=kind, lines=[asked, report.status(result)])
+    values = {"answer": report.answer(result, say), "kind": kind, "skipped": _skipped(result)}
+    how, _, seconds = report.status(result, say).rpartition(" · ")
+    return fill("status.html", lines=[asked, how], seconds="" if kept else seconds, link=link, **values)
+
+
+def link_to(answer: Answer, examples: Sequence[Example]) -> str:
+    """Return the query of an address that asks the same: with an example's pictures if they are one's, else without."""
+    question = answer.question
+    names = [name for _, name in name_sources(list(question.pictures))]
+    same = (
+        one
+        for one in examples
+        if [path.name for path in one.pictures] == names and bool(one.reference) == bool(question.reference)
+    )
+    example = next(same, None)
+    usual = Options().to_dict()
+    chosen = {name: value for name, value in question.options.to_dict().items() if value != usual[name]}
+    asked = {"example": example.title if example else "", "caption": question.caption or ""}
+    asked |= {"model": "" if question.model == "auto" and example else question.model}
+    return urlencode({name: value for name, value in (asked | chosen).items() if value})
+
+
+def missed(addresses: str) -> str:
+    """Say which pictures a visitor's browser could not fetch; `addresses` is JSON, with what each server answered."""
+    try:
+        pairs = [(str(address), str(why)) for address, why in json.loads(addresses or "[]")]
+    except (ValueError, TypeError):
+        return ""
+    reasons = [f"{address} ({why})" if why else address for address, why in pairs]
+    return fill("fault.html", sentence=current()("missed", addresses=", ".join(reasons)) if reasons else "")
+
+
+def refused(errors: Sequence[ImageError]) -> str:
+    """Say which files were not added and why; "" where all were."""
+    if not errors:
+        return ""
+    say, by_reason = current(), defaultdict(list)
+    for error in errors:
+        by_reason[error.reason.rstrip(".")].append(error.name)
+    told = []
+    for reason, names in by_reason.items():
+        more = [say("status.more", count=len(names) - MOST_REJECTED)] * (len(names) > MOST_REJECTED)
+        key = "refused.one" if len(names) == 1 else "refused.each"
+        told.append(say(key, names=", ".join([*names[:MOST_REJECTED], *more]), reason=reason))
+    return fill("fault.html", sentence=say("refused", reasons="; ".join(told)))
+
+
+def _skipped(result: Result) -> str:
+    """Return how many were scored and why the others were not; "" where all were."""
+    scored, rejected = len(result.scores), result.rejected
+    if not rejected:
+        return ""
+    say = current()
+    reasons = [say("status.reason", name=one.name, reason=one.reason) for one in rejected[:MOST_REJECTED]]
+    more = [say("status.more", count=len(rejected) - MOST_REJECTED)] * (len(rejected) > MOST_REJECTED)
+    return say("status.skipped", scored=scored, total=scored + len(rejected), reasons="; ".join([*reasons, *more]))
 
 
 def status_so_far(count: int, total: int) -> str:
     """Say that the order is that of the first pictures only."""
-    return fill("status.html", answer=f"The best of the first {count} pictures", kind="", lines=[f"of {total}"])
+    values = {
+        "answer": current()("status.so_far", count=count),
+        "kind": "cs-partial",
+        "skipped": "",
+        "seconds": "",
+        "link": "",
+    }
+    return fill("status.html", lines=[current()("status.to_come", total=total)], **values)
+
+
+def grid(result: Result, whole: bool = True) -> str:
+    """Show the best picture large with what makes its score, then all of them, best first; `whole` or only a start."""
+    shown = report.titled(result)
+    if not whole:
+        shown = shown[:FIRST_TILES]
+    sides = [TILE if place < FIRST_TILES else SMALL for place in range(len(shown))]
+    tiles: list[dict[str, Any]] = [
+        {"score": score, "title": title, "address": address, "reason": reason, "file": find_file(result, score)}
+        for (score, title), side in zip(shown, sides, strict=True)
+        for address, reason in [report.thumbnail(result.pictures, score.name, side)]
+    ]
+    best = next((tile for tile in tiles if tile["score"] is result.best), None) if whole else None
+    if best:
+        best = best | {"address": report.thumbnail(result.pictures, best["score"].name, LARGE)[0] or best["address"]}
+    strength = STRONGEST / (_most_added(shown) or 1)
+    values = {"best": best, "tiles": tiles, "strength": strength, "by_caption": result.reference is None}
+    values["where"] = any(score.heatmap for score in result)
+    return fill("grid.html", words=result.words or (), first=FIRST_TILES, **values)
+
+
+def find_file(result: Result, score: Score) -> str:
+    """Return the path of a picture that browsers show, for a closer look; "" where there is none."""
+    source = result.pictures.get(score.name)
+    return str(source) if isinstance(source, Path) and source.suffix.lower() in SHOWN_BY_BROWSERS else ""
+
+
+def _most_added(shown: Sequence[tuple[Score, str]]) -> float:
+    return max((abs(added) for score, _ in shown for added in score.words or ()), default=0)
+
+
+class Bar(NamedTuple):
+    """A picture in the plot of cosines; `figures` are all that is known of it, in words."""
+
+    picture: str
+    cosine: float
+    figures: str
+    verdict: str | None
+
+
+def list_bars(result: Result) -> list[Bar]:
+    """Return a bar for every picture, best first."""
+    return [
+        Bar(f"{score.rank} · {title}", round(score.cosine, 3), report.figures(score, current()), score.verdict)
+        for score, title in report.titled(result)
+    ]
+
+
+def bars(result: Result) -> str:
+    """Draw the cosines as horizontal bars from zero, coloured by verdict, best on top."""
+    drawn = list_bars(result)
+    low, high = find_reach(drawn)
+    return fill("bars.html", bars=drawn, low=low, span=high - low, first=FIRST_BARS)
+
+
+def find_reach(drawn: Sequence[Bar]) -> tuple[float, float]:
+    """Return the least and the most that a plot of them has to show, zero among it."""
+    cosines = [bar.cosine for bar in drawn]
+    return min([0.0, *(cosine * 1.1 for cosine in cosines)]), max([0.05, *(cosine * 1.1 for cosine in cosines)])
+
+
+def strip(examples: Sequence[Example]) -> str:
+    """Show the examples as buttons with a picture."""
+    cells = [
+        {
+            "name": current()(f"example.{example.title}"),
+            "address": report.thumbnail({"": example.pictures[0]}, "", SMALL)[0],
+        }
+        for example in examples
+    ]
+    return fill("strip.html", examples=cells)
 
 
 def stand_in_note(result: Result) -> str:
@@ -56,12 +219,14 @@ def stand_in_note(result: Result) -> str:
 
 def scores(result: Result, calibration: Calibration | None) -> str:
     """Show the table of scores, and how far its verdicts can be trusted."""
+    say = current()
     rows = [
-        {column.title: title if column.name == "name" else column.cell(score) for column in report.SCORE_COLUMNS}
+        {say(f"column.{one.name}"): title if one.name == "name" else _cell(one, score) for one in report.SCORE_COLUMNS}
         for score, title in report.titled(result)
     ]
-    table = _table(f"Scores by {report.model_title(result)}", rows)
-    return fill("scores.html", table=table, trust=report.trust(result, calibration))
+    narrow = [say(f"column.{name}") for name in ("name", "percentile", "verdict")]
+    table = _table(say("table.title", model=report.model_title(result, say)), rows, narrow=narrow)
+    return fill("scores.html", table=table, trust=report.trust(result, calibration, say))
 
 
 def remarks(result: Result) -> str:
@@ -74,25 +239,29 @@ def published(result: Result, figures: Mapping[str, float]) -> str:
     """Show the published golden-retriever figures beside the computed ones, if those pictures were scored."""
     if {score.name for score in result.scores} != set(figures):
         return ""
+    say = current()
+    heads = (say("column.name"), say("published.published"), say("published.computed"))
     rows = [
-        {"Picture": title, "Published": f"{figures[score.name]:.3f}", "Computed here": f"{score.cosine:.3f}"}
+        dict(zip(heads, (title, f"{figures[score.name]:.3f}", f"{score.cosine:.3f}"), strict=True))
         for score, title in report.titled(result)
     ]
-    return fill("published.html", table=_table("Published and computed", rows), reference=result.reference)
+    return fill("published.html", table=_table(say("published.caption"), rows), reference=result.reference)
 
 
 def words(result: Result) -> str:
     """Show what each word adds: the caption in colour under each picture, and a table of words by pictures."""
     shown = report.titled(result)[:MOST_SHOWN] if result.words else []
-    most = max((abs(added) for score, _ in shown for added in score.words or ()), default=0) or 1
+    most = _most_added(shown) or 1
     caption = result.words or ()
-    rows = [{"Word": word} for word in (*caption, "(the whole caption)", "(same words, other order)")]
+    say = current()
+    head = say("words.word")
+    rows = [{head: word} for word in (*caption, say("words.whole"), say("words.shuffled"))]
     for score, title in shown:
         order = "" if score.shuffled is None else f"{score.shuffled:.3f}"
         cells = [*(f"{added:+.3f}" for added in score.words or ()), f"{score.cosine:.3f}", order]
         for row, cell in zip(rows, cells, strict=True):
             row[f"{score.rank} · {title}"] = cell
-    table = _table("What each word adds to the cosine", rows, head_column="Word")
+    table = _table(say("words.table"), rows, head_column=head)
     return fill(
         "words.html", figures=shown, words=caption, swapped=result.swapped, strength=STRONGEST / most, table=table
     )
@@ -112,27 +281,62 @@ def several(table: CaptionTable) -> str:
 def models(comparison: Comparison) -> str:
     """Show two models on the same pictures, by rank and percentile."""
     columns = [column for column in report.SCORE_COLUMNS if column.name in ("rank", "percentile", "verdict")]
-    rows = [{"Picture": title} for title in report.titles(comparison.pictures)]
+    say = current()
+    rows = [{say("column.name"): title} for title in report.titles(comparison.pictures)]
     for result in comparison.results:
         by_name = {score.name: score for score in result.scores}
         for row, name in zip(rows, comparison.pictures, strict=True):
-            row |= {f"{result.model}: {column.title}": column.cell(by_name[name]) for column in columns}
-    return fill("models.html", table=_table("Two models on the same pictures", rows), agreement=comparison.agreement)
+            cells = {say(f"column.{column.name}"): _cell(column, by_name[name]) for column in columns}
+            row |= {f"{result.model}: {title}": cell for title, cell in cells.items()}
+    return fill("models.html", table=_table(say("models.table"), rows), agreement=comparison.agreement)
 
 
 def hits(answer: SearchResult) -> str:
-    """Show the table of what was found, each with a link to more like it."""
+    """Show what was found as pictures, best first, each with a link to more like it, and as a table that unfolds."""
+    say = current()
     columns = [column for column in report.SCORE_COLUMNS if column.name in ("cosine", "percentile", "verdict")]
     rows = [
-        {"Rank": str(hit.rank), "Picture": hit.path, **{column.title: column.cell(hit) for column in columns}}
+        {say("column.rank"): str(hit.rank), say("column.name"): hit.path}
+        | {say(f"column.{column.name}"): _cell(column, hit) for column in columns}
         for hit in answer.hits
     ]
-    return fill("hits.html", table=_table(f"Found by {answer.model}", rows), answer=answer, notes=answer.notes)
+    titles = report.titles([hit.path for hit in answer.hits])
+    tiles = [
+        {"hit": hit, "title": title, "address": to_address(hit.thumbnail)}
+        for hit, title in zip(answer.hits, titles, strict=True)
+    ]
+    narrow = [say(f"column.{name}") for name in ("name", "percentile", "verdict")]
+    table = _table(say("hits.title", model=answer.model), rows, narrow=narrow)
+    return fill("hits.html", tiles=tiles, first=FIRST_TILES, table=table, answer=answer, notes=answer.notes)
 
 
-def _table(caption: str, rows: Sequence[Mapping[str, str]], head_column: str = "Picture") -> dict[str, Any]:
-    """Return what `macros.html` shows as a table; columns without an entry are left out."""
+def _breakable(name: str) -> Markup:
+    """Return a name that may be broken where its words end, as browsers do not break at "_" and "."."""
+    return Markup(re.sub(r"([_./])", r"\1<wbr>", str(escape(name))))
+
+
+def _kind(verdict: str | None) -> str:
+    """Return a verdict as the end of a class name."""
+    return (verdict or "none").replace(" ", "-")
+
+
+def _cell(column: report.Column, score: Score | Hit) -> str:
+    """Return what stands in a column, a verdict in the language of the request."""
+    cell = column.cell(score)
+    return current()(f"verdict.{cell}") if column.name == "verdict" and cell else cell
+
+
+def _table(
+    caption: str, rows: Sequence[Mapping[str, str]], head_column: str = "", narrow: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what `macros.html` shows as a table; columns without an entry are left out.
+
+    Where there is little room, all but the columns `narrow` have to be unfolded, unless there are none of these.
+    """
+    head_column = head_column or current()("column.name")
     heads = [head for head in (rows[0] if rows else ()) if any(row[head] for row in rows)]
     cells = [[row[head] for head in heads] for row in rows]
-    titles = [head[:1].upper() + head[1:] if head.islower() else head for head in heads]
-    return {"caption": caption, "heads": titles, "rows": cells, "head_column": head_column}
+    titles = {head: head[:1].upper() + head[1:] if head.islower() else head for head in heads}
+    aside = [titles[head] for head in heads if narrow and head not in narrow]
+    found = {"caption": caption, "heads": [*titles.values()], "rows": cells, "aside": aside}
+    return found | {"head_column": titles.get(head_column, "")}

@@ -2,130 +2,173 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 
-from clipsim import report
-from clipsim.embedding import Item
-from clipsim.encoders import MODELS, STAND_IN
 from clipsim.errors import ClipsimError
-from clipsim.images import read
-from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options
-from clipsim.scoring import Result, find_calibration, overlay
+from clipsim.scoring import Result, find_calibration
 from clipsim.web import render
-from clipsim.web.examples import CAPTION, REFERENCE, read_examples
+from clipsim.web.answer import AnswerView
+from clipsim.web.examples import place, read_examples
+from clipsim.web.form import QuestionForm
 from clipsim.web.guard import sentences
-from clipsim.web.search_tab import ASIDE, EXAMPLE, SHOWN, SearchTab, Update
+from clipsim.web.history import History, show_history
+from clipsim.web.kept import Answer, KeptAnswer, RecentAnswers
+from clipsim.web.language import current
+from clipsim.web.lightbox import read_event
+from clipsim.web.models import Step
+from clipsim.web.runs import CancelledError, Runs
+from clipsim.web.search_tab import ASIDE, SearchTab, Update
 from clipsim.web.service import Question, Service
+from clipsim.web.uploads import Uploads
 
-SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
 FIRST_SHOWN, PATIENCE = 16, 1.0  # pictures, and seconds of work, after which the best so far are shown
-
-Uploads = list[tuple[str | None, str | None]] | None  # what gr.Gallery hands over: (path, caption) pairs
 
 
 class ScoreTab:
-    """The tab's components, and what happens when they are used; an address fills in `caption` and `model`."""
+    """The tab's components, and what happens when they are used.
+
+    Attributes:
+        kept: the answer to the first example.
+    """
 
     def __init__(self, service: Service, banner: gr.HTML, queued: dict[str, Any]) -> None:
         """Lay the tab out; to be called inside it. What runs a model waits in the queue `queued`."""
         self._service, self._banner, self._queued = service, banner, queued
-        asked, titles, self._published = read_examples()
+        self._examples, published = read_examples()
+        self.kept, self._recent = KeptAnswer(service, self._ask_first_example), RecentAnswers()
+        self._runs = Runs()
+        click = render.static("examples.js").read_text(encoding="utf-8")
+        look: dict[str, Any] = {"elem_id": "examples", "padding": False, "js_on_load": click}
+        self._strip = gr.HTML(render.strip(self._examples), label="Examples", **look)
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300, elem_id="asking"):
-                self._lay_out_question()
-                filled = [self._pictures, self._compare, self.caption, self._reference]
-                look: dict[str, Any] = {"label": "Examples: one click scores them", "elem_id": "examples"}
-                self._examples = gr.Examples(asked, filled, cache_examples=False, example_labels=titles, **look)
+                self._form = QuestionForm(service)
+                self._history = History()
             with gr.Column(scale=3, min_width=300, elem_id="answer"):
-                self._lay_out_answer()
+                self._view = AnswerView(service.uploads, published, self._recent)
+        self._asked = gr.Textbox(visible="hidden")  # what is to be scored as the page opens
         self._connect()
 
-    def _lay_out_question(self) -> None:
-        # for a single picture too: gr.Image decodes any path before it can be checked
-        upload: dict[str, Any] = {"type": "filepath", "sources": ["upload", "clipboard"], "interactive": True}
-        several: dict[str, Any] = {"columns": 3, "height": 260, "object_fit": "cover", "buttons": [], **upload}
-        single: dict[str, Any] = {"columns": 1, "height": 220, "object_fit": "contain", "buttons": [], **upload}
-        self._pictures = gr.Gallery(label="Pictures", elem_id="pictures", **several)
-        self._compare = gr.Radio([CAPTION, REFERENCE], value=CAPTION, label="Compare with", elem_id="compare")
-        self.caption = gr.Textbox(label="Caption", placeholder=EXAMPLE, lines=1, max_lines=1, elem_id="caption")
-        self._reference = gr.Gallery(label="Reference image", elem_id="reference", visible=False, **single)
-        self.model = gr.Dropdown(model_choices(), value="auto", label="Model", elem_id="model")
-        self._button = gr.Button("Score", variant="primary", elem_id="score")
-        prompts = {name: _describe(templates) for name, templates in PROMPTS.items()}
-        with gr.Accordion("More ways to look", open=False, elem_id="more"):
-            label, info = "Other captions, one a line", "Scored beside the first: captions by pictures, as a table"
-            self._others = gr.Textbox("", label=label, info=info, lines=2, max_lines=6, elem_id="others")
-            models = [("none", ""), *model_choices()[1:]]
-            self._second = gr.Dropdown(models, value="", label="Second model", elem_id="second")
-            treatment = [_choose("Framing", FRAMINGS), _choose("Contrast", CONTRASTS), _choose("Prompt", prompts)]
-            self._where = gr.Checkbox(label="Show where in the picture", elem_id="show-where")
-            self._options = [*treatment, _choose("Precision", PRECISIONS)]  # the fields of `Options`
-
-    def _lay_out_answer(self) -> None:
-        empty, script = render.fill("empty.html"), render.static("accessibility.js").read_text(encoding="utf-8")
-        self._status = gr.HTML(empty, label="Status", elem_id="status", padding=False, js_on_load=script)
-        self._ranked = gr.Gallery(label="Ranked pictures", columns=2, elem_id="ranked", **SHOWN)
-        look: dict[str, Any] = {"height": 300, "x_label_angle": -20, "label": "Cosine similarity", "show_label": True}
-        self._bars = gr.BarPlot(x="picture", y="cosine", tooltip=["figures"], elem_id="bars", **look)
-        self._table = gr.HTML(label="Scores", elem_id="table", padding=False)
-        self._remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
-        self._several = gr.HTML(label="Several captions", elem_id="several", padding=False)
-        self._models = gr.HTML(label="Two models", elem_id="models", padding=False)
-        self._maps = gr.Gallery(label="Where in the picture", columns=2, visible=False, elem_id="maps", **SHOWN)
-        with gr.Accordion("Which words carry it?", open=False, elem_id="which-words"):
-            self._words = gr.HTML(label="Words", elem_id="words", padding=False)
-        with gr.Accordion("What did the model see?", open=False, elem_id="what-seen"):
-            self._views = gr.HTML(label="What the model saw", elem_id="seen", padding=False)
-        with gr.Row(elem_id="downloads"):
-            self._csv = gr.DownloadButton("Download CSV", size="sm")
-            self._json = gr.DownloadButton("Download JSON", size="sm")
-            self._keep_button = gr.Button("Keep as a collection", size="sm", elem_id="keep")
-        self._compared = gr.HTML(label="Published figures", elem_id="published", padding=False)
-
     def _connect(self) -> None:
-        question = [self._pictures, self._compare, self.caption, self._reference, self.model]
-        *treatment, self._precision = self._options
-        more = [self._others, self._second, *treatment, self._where, self._precision]
-        self._inputs: list[Any] = [*question, *more]  # the parameters of `score`
-        answer = [self._status, self._ranked, self._bars, self._table, self._csv, self._json, self._remarks]
-        unfolding = [self._words, self._maps, self._views, self._several, self._models]
-        outputs = [*answer, self._compared, self._banner, *unfolding]  # in the order in which clients get them
-        run: dict[str, Any] = {"outputs": outputs, "show_progress_on": [self._ranked, self._status], **self._queued}
+        form, view = self._form, self._view
         # programs get one answer, which clients of a function that answers in parts would not wait for
-        gr.Button("Score", visible=False).click(self.score, self._inputs, api_name="score", **run)
-        live: dict[str, Any] = {"fn": self._score_live, "inputs": set(self._inputs), "api_visibility": "private"} | run
-        gr.on([self._button.click, self.caption.submit], **live)
-        self._examples.load_input_event.success(**live)
-        self._compare.change(self._switch, self._compare, [self.caption, self._reference], **ASIDE)
+        button, outputs = gr.Button("Score", visible=False), view.outputs_for_programs(self._banner)
+        button.click(self.score, form.inputs, outputs, api_name="score", **self._queued)
+        kept = [self._history.kept, self._history.shown]
+        self._outputs = [*view.outputs, self._banner, *form.faults.values(), *kept]
+        inputs = {*form.inputs, view.key, self._history.kept}
+        live: dict[str, Any] = {"fn": self._score_live, "inputs": inputs, "api_visibility": "private"}
+        live |= {"outputs": [view.progress, *self._outputs], "show_progress_on": [view.progress]}
+        gr.on([form.button.click, form.caption.submit, self._asked.change], **live, **self._queued)
+        self._strip.click(self._fill_in_example, None, form.inputs, **ASIDE).success(**live, **self._queued)
+        like = view.lightbox.component.like(self._fill_in_like, view.key, form.inputs, **ASIDE)
+        like.success(**live, **self._queued)
+        view.lightbox.connect(self._service, view.key, self._queued)
+        form.cancel.click(self._cancel, None, None, **ASIDE)  # not gradio's own, which would lose what was scored
+        self._history.shown.click(self._go_back, None, [*form.inputs, *self._outputs], **ASIDE)
+
+    @property
+    def opened(self) -> list[Any]:
+        """The components that `open`, `open_example`, `open_address` and `translate` may change."""
+        return [*self._form.inputs, self._asked, self._strip, *self._outputs]
+
+    def open(self) -> Update:
+        """Return the tab as it is without the first example's answer."""
+        return {self._view.status: render.fill("empty.html")}
+
+    def open_example(self) -> Update:
+        """Return the tab with the first example filled in; with its answer too, if that is had."""
+        example, answer = place(self._examples[0], self._service.uploads), self.kept.start()
+        return self._form.fill_in_example(example) | (self._show_kept(answer) if answer.done() else {})
+
+    def open_address(self, asked: Mapping[str, Any]) -> tuple[Update, str]:
+        """Return the tab as the page's address asks for it, and a note on what in it is not known.
+
+        An example is scored; without one there are no pictures yet.
+        """
+        example = next((one for one in self._examples if one.title == asked.get("example")), None)
+        update, note = self._form.fill_in_address(asked)
+        if example is None:
+            return self.open() | update, note
+        placed = self._form.fill_in_example(place(example, self._service.uploads))
+        return self.open() | placed | update | {self._asked: example.title}, note
+
+    def mark_models(self) -> Update:
+        """Return the lists of models with a mark at those that cannot be had here."""
+        return self._form.mark_models()
+
+    @property
+    def models(self) -> list[Any]:
+        """The components that `mark_models` changes."""
+        return list(self._form.models)
+
+    def translate(self) -> Update:
+        """Return the tab with what the browser does not translate in the language of the request."""
+        return self._form.translate() | {self._strip: render.strip(self._examples)}
+
+    def answer_after(self, event: Any) -> None:
+        """Show the first example's answer once it is had, after an event that calls `open_example`."""
+        shown: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+        event.success(self._wait_for_example, self._view.status, self._outputs, **shown)
+        event.success(show_history, self._history.kept, self._history.shown, **ASIDE)
+
+    async def _wait_for_example(self, status: str) -> Update:
+        """Return the tab with the first example's answer once it is had, where `status` is still the skeleton."""
+        if "cs-skeleton" not in status:
+            return {self._view.status: gr.skip()}
+        answer = self.kept.start()
+        with suppress(Exception):  # which is shown by the next line
+            await asyncio.wrap_future(answer)
+        return self._show_kept(answer)
+
+    def _show_kept(self, answer: Future[Result]) -> Update:
+        try:
+            result = answer.result()
+            return self._show(replace(self._complete(self._ask_first_example(), result), kept=True))
+        except ClipsimError as error:
+            return self._show_fault(error) | self.open()
+
+    def _ask_first_example(self) -> Question:
+        example = place(self._examples[0], self._service.uploads)
+        pictures = [(path, path.name) for path in example.pictures]
+        return Question(pictures, example.caption, words=True, thumbnails=True)
+
+    def _fill_in_example(self, event: gr.EventData) -> Update:
+        return self._form.fill_in_example(place(self._examples[int(event._data["example"])], self._service.uploads))
+
+    def _fill_in_like(self, key: str, event: gr.EventData) -> Update:
+        """Compare a picture of the answer with the others, and with the reference image they were compared with."""
+        name, _ = read_event(event)
+        with sentences():
+            answer = self._recent.find(key)
+            others = {score.name: answer.result.pictures[score.name] for score in answer.result}
+            chosen = others.pop(name, None)
+            if chosen is None:
+                raise ClipsimError("This picture is not among those that were scored: score it first.")
+            earlier = answer.question.reference
+            again = [earlier] if isinstance(earlier, tuple) and earlier[0] not in {chosen, *others.values()} else []
+            pictures = [*((source, name) for name, source in others.items()), *again]
+            question = replace(answer.question, pictures=pictures, caption=None, reference=(chosen, name))
+            return self._form.fill_in(question)
 
     def keep_in(self, tab: SearchTab) -> None:
         """Let a click make a collection of the pictures, and choose it in `tab`."""
 
         def keep(data: dict[Any, Any]) -> Update:
             with sentences():
-                return tab.keep(self._receive(data[self._pictures]), data[self.model], data[self._precision])
+                return tab.keep(self._form.receive(data), *self._form.which_model(data))
 
-        inputs: set[Any] = {self._pictures, self.model, self._precision}
-        shown: dict[str, Any] = {"show_progress_on": [self._keep_button], "api_visibility": "private"}
-        self._keep_button.click(keep, inputs, tab.filled, **shown, **self._queued)
-
-    def fill_in(self, caption: Any, model: Any) -> tuple[Update, str]:
-        """Return the tab filled in with what the page's address asks for, and a note if the model is not known."""
-        update: Update = {self.caption: caption} if isinstance(caption, str) else {}
-        if not isinstance(model, str) or not model:
-            return update, ""
-        if model in dict(model_choices()).values():
-            return update | {self.model: model}, ""
-        return update, f"The address asks for the model “{model[:60]}”, which is not on the list: auto is kept."
+        shown: dict[str, Any] = {"show_progress_on": [self._view.keep], "api_visibility": "private"}
+        self._view.keep.click(keep, {*self._form.inputs}, tab.filled, **shown, **self._queued)
 
     def score(
         self,
@@ -144,129 +187,138 @@ class ScoreTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
     ) -> Update:
         """Score pictures against a caption, or against a reference image, and rank them."""
+        values = [pictures, compare, caption, reference, model, others, second, framing, contrast, prompt, where]
+        data = dict(zip(self._form.inputs, [*values, precision], strict=True))
         with sentences():
-            question = self._ask(pictures, compare, caption, reference, model, framing, contrast, prompt, precision)
-            question = replace(question, words=True, heatmap=where, thumbnails=True)
-            lines = [line for line in (others or "").splitlines() if line.strip() and not question.reference]
-            progress(0, desc="Loading the model")
-            counted = partial(_count, progress, None)
-            comparison = self._service.answer_models(question, second, counted) if second else None
-            result = comparison.results[0] if comparison else self._service.answer(question, counted)
-            table = self._service.answer_captions(question, [caption, *lines], counted) if lines else None
-            encoder = self._service.encoder(model, question.options.precision)
-            known = find_calibration(encoder, result.options.prompt) if result.reference is None else None
-            maps = _overlay_heatmaps(result)
-            return {
-                self._status: render.status(result),
-                self._ranked: _rank(result),
-                self._bars: _draw_bars(result),
-                self._table: render.scores(result, known),
-                **self._write_files(result),
-                self._remarks: render.remarks(result),
-                self._compared: render.published(result, self._published),
-                self._banner: render.fill("banner.html", note=render.stand_in_note(result)),
-                self._words: render.words(result),
-                self._maps: gr.Gallery(maps, visible=bool(maps)),
-                self._views: render.views(result),
-                self._several: render.several(table) if table else "",
-                self._models: render.models(comparison) if comparison else "",
-            }
+            return self._view.give(self._answer(data, _Count(progress)), self._banner)
 
-    def _score_live(self, data: dict[Any, Any], progress: gr.Progress = gr.Progress()) -> Iterator[Update]:  # noqa: B008
-        """Score as `score` does; before it, show the best so far of a gallery that takes long."""
-        pictures: list[Any] = data[self._pictures] or []
-        total, count, since = len(pictures), FIRST_SHOWN, time.monotonic()
-        while count < total <= self._service.limits.images:
-            with sentences():
-                asked = (self._compare, self.caption, self._reference, self.model, *self._options)
-                question = self._ask(pictures[:count], *(data[one] for one in asked))
-                result = self._service.answer(question, partial(_count, progress, total), may_be_empty=True)
-            if result.scores and time.monotonic() - since > PATIENCE:
-                yield {self._status: render.status_so_far(count, total), self._ranked: _rank(result)}
+    def _answer(self, data: Mapping[Any, Any], count: _Count, first: int | None = None) -> Answer:
+        """Answer the question in the values of the form, about all pictures or the `first` so many."""
+        question = replace(self._form.ask(data, first), words=True, thumbnails=True)
+        second, others = self._form.second_model(data), self._form.list_others(data)
+        self._service.make_ready(question, second, count.wait)
+        comparison = self._service.answer_models(question, second, count) if second else None
+        result = comparison.results[0] if comparison else self._service.answer(question, count)
+        captions = [question.caption or "", *others]
+        table = self._service.answer_captions(question, captions, count) if others else None
+        return replace(self._complete(question, result), table=table, comparison=comparison)
+
+    def _complete(self, question: Question, result: Result) -> Answer:
+        """Return the answer with the cut-offs of its model."""
+        if result.reference is not None:
+            return Answer(question, result)
+        encoder = self._service.encoder(question.model, result.options.precision)
+        return Answer(question, result, find_calibration(encoder, result.options.prompt))
+
+    def _score_live(
+        self,
+        data: dict[Any, Any],
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[Update]:
+        """Score as `score` does; before it, show the best so far of a gallery that takes long.
+
+        What goes wrong is a sentence beside the field at fault, and what was shown before stays. What is cancelled ends
+        with the answer for the pictures that were scored.
+        """
+        shown = 0  # pictures in the answer so far
+        with self._runs.begin(str(request.session_hash)) as run:
+            began, count = time.monotonic(), _Count(progress, self._form.count(data), run.check)
+            try:
+                for size, update in self._score_in_steps(data, count):
+                    shown = size
+                    yield update
+                answer = self._answer(data, count)
+                yield self._remember(data, replace(answer, result=replace(answer.result, seconds=_since(began))))
+            except CancelledError:
+                yield self._show_cancelled(data, shown)
+            except ClipsimError as error:
+                yield (self._show_last(data) if shown else {}) | self._show_fault(error)
+
+    def _score_in_steps(self, data: dict[Any, Any], count: _Count) -> Iterator[tuple[int, Update]]:
+        """Score more and more of the pictures; what was encoded so far comes from the cache."""
+        since, total, size = time.monotonic(), self._form.count(data), FIRST_SHOWN
+        count(0, total)
+        while size < total <= self._service.limits.images:
+            question = replace(self._form.ask(data, size), heatmap=False)
+            self._service.make_ready(question, "", count.wait)
+            result = self._service.answer(question, count, may_be_empty=True)
+            if result.scores and _since(since) > PATIENCE:
+                yield size, self._view.show_so_far(result, size, total) | self._form.clear_faults()
                 since = time.monotonic()
-            count *= 2
-        # what was encoded so far comes from the cache
-        yield self.score(*[*(data[one] for one in self._inputs), progress])
+            size *= 2
 
-    def _ask(
-        self, pictures: Uploads, compare: str, caption: str, reference: Uploads, model: str, *choices: Any
-    ) -> Question:
-        """Check what was uploaded and chosen, and which of caption and reference image counts."""
-        received, options = self._receive(pictures), Options(*choices)
-        if compare != REFERENCE:
-            return Question(received, caption, None, model, options)
-        if not reference:
-            raise ClipsimError("There is no reference image: add one, or compare with a caption.")
-        if len(reference) > 1:
-            raise ClipsimError(f"There are {len(reference)} reference images: keep one.")
-        return Question(received, "", self._service.receive(reference[0][0]), model, options)
+    def _remember(self, data: Mapping[Any, Any], answer: Answer) -> Update:
+        """Return the tab with an answer, which is among the earlier ones from now on."""
+        update = self._show(answer)
+        return update | self._history.remember(data[self._history.kept], update[self._view.key], answer)
 
-    def _receive(self, pictures: Uploads) -> list[Item]:
-        return [self._service.receive(path) for path, _ in pictures or []]
+    def _show(self, answer: Answer) -> Update:
+        link = render.link_to(answer, self._examples)
+        note = render.fill("banner.html", note=render.stand_in_note(answer.result))
+        return self._view.show(answer, link) | self._form.clear_faults() | {self._banner: note}
 
-    def _write_files(self, result: Result) -> Update:
-        """Write CSV and JSON to download; the JSON without thumbnails, which are for the page."""
-        folder = self._service.uploads / secrets.token_hex(16)  # below it, so that it is cleared away like an upload
-        folder.mkdir(parents=True)
-        csv, json = folder / "clipsim.csv", folder / "clipsim.json"
-        plain = replace(result, scores=tuple(replace(score, thumbnail=None) for score in result.scores))
-        csv.write_text(report.to_csv(plain), encoding="utf-8", errors="replace")
-        json.write_text(report.to_json(plain), encoding="utf-8", errors="replace")
-        return {self._csv: str(csv), self._json: str(json)}
+    def _show_fault(self, error: ClipsimError) -> Update:
+        return self._form.show_fault(error) | self._view.mark_older()
 
-    def _switch(self, compare: str) -> Update:
-        by_caption = compare == CAPTION
-        return {self.caption: gr.Textbox(visible=by_caption), self._reference: gr.Gallery(visible=not by_caption)}
+    def _show_last(self, data: Mapping[Any, Any]) -> Update:
+        """Return the tab with the answer before this question, in place of a part of the answer to this."""
+        try:
+            return self._show(self._recent.find(data[self._view.key] or ""))
+        except ClipsimError:
+            return self.open()
 
+    def _show_cancelled(self, data: Mapping[Any, Any], shown: int) -> Update:
+        """Return the tab with the answer for the pictures that were shown until it was cancelled, if any were."""
+        if not shown:
+            return self._form.clear_faults() | self._view.mark_older(current()("cancelled"))
+        answer = self._answer(data, _Count(), shown)
+        text = current()("cancelled.part", count=shown, total=self._form.count(data))
+        return self._remember(data, answer) | self._view.mark_partial(text)
 
-def model_choices() -> list[tuple[str, str]]:
-    """Return title and name of every model that a visitor may choose."""
-    titles = {model.name: f"{model.name} · {model.imagenet} % ImageNet" for model in MODELS if model.imagenet}
-    titles[STAND_IN.name] = "stand-in · small, offline, not CLIP"
-    return [("auto · CLIP, else the stand-in", "auto"), *((title, name) for name, title in titles.items())]
+    def _cancel(self, request: gr.Request) -> None:
+        self._runs.end(str(request.session_hash))
 
-
-def _choose(label: str, meanings: Mapping[Any, str]) -> gr.Dropdown:
-    """Return a dropdown of an option's choices, each with the first clause of what it means."""
-    name = label.lower()
-    choices = [(f"{choice} · {meaning.partition(':')[0]}", choice) for choice, meaning in meanings.items()]
-    return gr.Dropdown(choices, value=Options().to_dict()[name], label=label, elem_id=name)
+    def _go_back(self, event: gr.EventData) -> Update:
+        """Return the tab with an earlier answer and its question."""
+        try:
+            answer = self._recent.find(str(event._data["key"]))
+        except ClipsimError as error:
+            return self._show_fault(error)
+        return self._form.fill_in(answer.question) | self._show(answer)
 
 
-def _describe(templates: Sequence[str]) -> str:
-    if len(templates) > 1:
-        return f"the mean of {len(templates)} sentences, for labels"
-    return "the caption itself" if templates[0] == "{}" else f"“{templates[0].format('…')}”"
+def _since(moment: float) -> float:
+    return time.monotonic() - moment
 
 
-def _count(progress: gr.Progress, of: int | None, done: int, total: int) -> None:
-    """Count scored pictures on the page, where there are others to come of `of` in all."""
-    progress((done, of or total), desc="Scoring", unit="pictures")
+class _Count:
+    """Counts scored pictures on the page, of a gallery that may be scored in several goes: it only grows."""
 
+    def __init__(
+        self, progress: gr.Progress | None = None, total: int = 0, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Count up to `total`, or to what each call says; `check` raises where the visitor ended it."""
+        self._progress, self._total, self._check, self._most = progress, total, check, 0
+        self._context = copy_context()  # in which gradio finds the request, on whichever thread
 
-def _rank(result: Result) -> list[tuple[Any, str]]:
-    """Return files, or decoded pictures where browsers do not show their format, and labels, best first."""
-    ranked: list[tuple[Any, str]] = []
-    for score, label in zip(result.scores, report.labels(result), strict=True):
-        source = result.pictures[score.name]
-        shown = isinstance(source, Path) and source.suffix.lower() in SHOWN_BY_BROWSERS
-        ranked.append((str(source) if shown else read(source, score.name).image, label))
-    return ranked
+    def __call__(self, done: int, total: int) -> None:
+        """Count `done` pictures of the `total` of one go."""
+        self._check()
+        self._most = max(self._most, done)
+        total = max(total, self._total)
+        if self._progress is not None:
+            self._progress(
+                (self._most, total), desc=current()("progress.pictures", done=self._most, total=total), unit="pictures"
+            )
 
+    def wait(self, step: Step, model: str, done: int, total: int) -> None:
+        """Tell what is waited for until pictures can be scored: of a download, how many bytes of the `total`."""
+        self._check()
+        if self._progress is not None:
+            self._context.copy().run(self._tell, self._progress, step, model, done, total)
 
-def _overlay_heatmaps(result: Result) -> list[tuple[Any, str]]:
-    """Return the pictures with their heatmaps laid over them, and their labels."""
-    overlaid: list[tuple[Any, str]] = []
-    for score, label in zip(result.scores, report.labels(result), strict=True):
-        if score.heatmap:
-            picture = overlay(read(result.pictures[score.name], score.name).image, score.heatmap)
-            overlaid.append((picture, f"{label} · {score.verdict}" if score.verdict else label))
-    return overlaid
-
-
-def _draw_bars(result: Result) -> gr.BarPlot:
-    names = [f"{score.rank} · {title}" for score, title in report.titled(result)]
-    cosines = [round(score.cosine, 3) for score in result.scores]
-    figures = [report.figures(score) for score in result.scores]
-    reach: list[float | None] = [min(cosines[-1] * 1.1, 0), max(cosines[0] * 1.1, 0.05)]  # from zero
-    return gr.BarPlot(pd.DataFrame({"picture": names, "cosine": cosines, "figures": figures}), sort=names, y_lim=reach)
+    @staticmethod
+    def _tell(progress: gr.Progress, step: Step, model: str, done: int, total: int) -> None:
+        text = current()(f"progress.{step}", model=model, done=round(done / 1e6), total=round(total / 1e6))
+        progress((done, total or 1), desc=text, unit="bytes")  # without a share gradio shows no text

@@ -149,7 +149,7 @@ class ServerCollections:
                 return own
             raise ClipsimError("Your collection is no longer kept: add the pictures and keep them again.")
         if not self.folders:
-            raise ClipsimError(f"There are no collections on this server: {VARIABLE} names them when it starts.")
+            raise ClipsimError("This server has no collections: score some pictures and keep them as one.")
         raise ClipsimError(f"The collection “{name[:60]}” is not known: use {', '.join(self.folders)}.")
 
     def _forget(self, name: str, folder: Path) -> None:

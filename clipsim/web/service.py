@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from clipsim import scoring
-from clipsim.embedding import Item, Progress, Rejected, VectorCache, use_cache
+from clipsim.embedding import Item, Progress, Rejected, VectorCache
 from clipsim.encoders import Encoder, load
 from clipsim.errors import ClipsimError, ImageError, LimitError
 from clipsim.options import Options, Precision
-from clipsim.scoring import CaptionTable, Comparison, Result
+from clipsim.scoring import CaptionTable, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
-
-KEPT_MODELS = 2  # in memory at once; the one that was used longest ago goes first
+from clipsim.web.models import Models, Tell
 
 
 @dataclass(frozen=True)
@@ -42,39 +40,17 @@ class Service:
     def __init__(self, limits: Limits, uploads: Path, load_encoder: Callable[..., Encoder] = load) -> None:
         """Take `load_encoder` in place of `clipsim.load`; nothing is loaded before it is needed."""
         self.limits, self.uploads = limits, uploads
-        self._load = load_encoder
-        self._cache = VectorCache(limits.cache_bytes)
-        self._encoders: dict[tuple[str, str], Encoder] = {}  # by the name and precision that were asked for
-        self._choosing = threading.Lock()
+        self.models = Models(load_encoder, VectorCache(limits.cache_bytes))
 
     def encoder(self, name: str, precision: Precision = "auto") -> Encoder:
         """Return the encoder of that name and precision, one for all visitors; raise as `clipsim.load`."""
-        chosen = (name, precision)
-        with self._choosing:
-            encoder = self._encoders.pop(chosen, None)
-            if encoder is None:
-                encoder = self._load(name, precision=precision)
-                use_cache(encoder, self._cache)
-            self._encoders[chosen] = encoder  # the last is the one that was used last
-            while len(self._encoders) > KEPT_MODELS:
-                del self._encoders[next(iter(self._encoders))]  # a request that still uses it keeps it until it is done
-            return encoder
+        return self.models.get(name, precision)
 
-    def loaded(self) -> list[Encoder]:
-        """Return the encoders in memory whose weights are read."""
-        return [encoder for encoder in list(self._encoders.values()) if encoder.ready]
-
-    def preload(self) -> None:
-        """Read the default model's weights in the background, while the page is already up."""
-
-        def read_weights() -> None:
-            with suppress(ClipsimError):  # the first request meets the same error and shows it
-                encoder = self.encoder("auto")
-                encoder.encode_texts(["a photo"])
-                scoring.encode_background(encoder)
-                scoring.find_calibration(encoder)
-
-        threading.Thread(target=read_weights, daemon=True, name="preload").start()
+    def make_ready(self, question: Question, other: str, tell: Tell) -> None:
+        """Load the question's model, and the `other` unless it is "", for `answer` to begin at once; raise as that."""
+        self.check_size(question.pictures, [question.caption or ""])
+        for name in filter(None, (question.model, other)):
+            self.models.make_ready(name, question.options.precision, tell)
 
     def sweep(self, seconds: float) -> None:
         """Delete what earlier runs left in the upload folder, if older than that: a run that is killed leaves all."""
@@ -118,6 +94,25 @@ class Service:
         comparison = scoring.compare_models(question.pictures, question.caption, encoders, **keywords)
         _check_answered(comparison.pictures, comparison.results[0].rejected)
         return comparison
+
+    def map_picture(self, question: Question, result: Result, name: str) -> PictureMaps:
+        """Find where the caption, or the reference image, and each of its words lie in one picture of an answer.
+
+        Raises:
+            ClipsimError: there is no such picture, or it cannot be read any more.
+        """
+        score = next((score for score in result if score.name == name), None)
+        if score is None or name not in result.pictures:
+            raise ClipsimError("This picture is not among those that were scored: score it first.")
+        return scoring.map_picture(
+            (result.pictures[name], name),
+            result.caption,
+            self.encoder(question.model, question.options.precision),
+            reference=question.reference,
+            options=question.options,
+            words=result.words or () if score.words else (),
+            added=score.words or (),
+        )
 
     def _prepare(self, question: Question, progress: Progress | None) -> dict[str, Any]:
         """Check the question's size, and return what `score_images` takes by name."""

@@ -160,6 +160,10 @@ def test_a_link_out_of_the_upload_folder_is_refused(server: Server) -> None:
     assert "was not uploaded" in call(server, "score", [[{"image": {"path": str(link)}}], "caption", "x", [], "auto"])
 
 
+def test_the_page_has_an_icon_of_its_own(server: Server) -> None:
+    assert httpx.get(f"{server.url}/favicon.ico").text == (ROOT / "clipsim/web/static/favicon.svg").read_text()
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_call_over_the_limit_is_refused_before_it_is_read(server: Server, chunked: bool) -> None:
     size = LIMITS.body_bytes + 1

@@ -10,21 +10,27 @@ from playwright.sync_api import Page, expect
 from support import ROOT, Server
 
 EXAMPLES = ROOT / "examples"
+EMPTY = "?model=auto"  # an address that asks something opens without the first example
+EXAMPLE_CAPTION = "a golden retriever standing in the snow"
 WAIT = 90_000  # milliseconds; the first score waits for the weights
 # Gradio's templates put a button into a button in two places: the upload of a filled gallery into its toolbar button,
 # and "Close" into the foldable head of an error. Each can be reached, says what it does and does it. Our code cannot
 # reach the templates, so this one rule is left out for these two elements.
-NESTED = ("nested-interactive", ('aria-label="Click to Upload"', 'class="toast-header'))
+NESTED = ("nested-interactive", ('aria-label="take a photo"', 'class="toast-header'))
 
 
-def opened(page: Page, server: Server) -> Iterator[Page]:
-    """The page; afterwards it must not have met an error or asked another host for anything."""
+def opened(page: Page, server: Server, question: str = EMPTY) -> Iterator[Page]:
+    """The page, without an answer or with the first example's; it must not meet an error or ask another host."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if elsewhere(request.url, server) else None)
-    page.goto(server.url)
+    page.goto(server.url + question)
     expect(page.locator("#score")).to_be_visible(timeout=WAIT)
+    if question:
+        expect(page.locator("#status .cs-empty:not(.cs-skeleton)")).to_be_visible(timeout=WAIT)
+    else:
+        answered(page, EXAMPLE_CAPTION)
     yield page
     page.close()
     assert complaints == []
@@ -40,13 +46,33 @@ def upload(page: Page, place: str, *paths: Path) -> None:
 
 
 def labels(page: Page) -> list[str]:
+    """What stands under each picture of the answer, best first: "1 · name, ≈ weak better than 97 % cosine 0.343"."""
     expect(page.locator("#status .cs-status")).to_be_visible(timeout=WAIT)
     expect(page.locator("#ranked img").first).to_be_visible(timeout=WAIT)
-    return [str(image.get_attribute("alt")) for image in page.locator("#ranked img").all()]
+    return [", ".join(text.split("\n")).replace("\xa0", " ") for text in page.locator("#ranked li").all_inner_texts()]
 
 
-def example(page: Page, text: str) -> None:
-    page.locator("#examples").get_by_text(text).click()
+def score(page: Page, caption: str) -> None:
+    """Score the pictures that are there against a caption, and wait for the answer to it."""
+    page.locator("#caption input, #caption textarea").fill(caption)
+    page.keyboard.press("Enter")
+    answered(page, f"“{caption}”")
+
+
+def example(page: Page, title: str) -> None:
+    """Click an example; `labels` then waits for its answer."""
+    page.locator("#examples").get_by_role("button", name=title).click()
+
+
+def answered(page: Page, text: str) -> None:
+    """Wait for the answer to a question that is told with this text."""
+    expect(page.locator("#status .cs-status")).to_contain_text(text, timeout=WAIT)
+    expect(page.locator("#ranked .cs-best")).to_be_visible(timeout=WAIT)
+
+
+def unfold(page: Page, tab: str) -> None:
+    """Open one of the tabs under the pictures."""
+    page.locator("#details").get_by_role("tab", name=tab).click()
 
 
 def grave(page: Page) -> list[tuple[str, str]]:

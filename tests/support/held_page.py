@@ -23,23 +23,24 @@ QUEUE = 3  # requests that may wait
 
 
 class Held(Bright):
-    """Encodes pictures only once it is let go."""
+    """Encodes a picture that comes alone only once it is let go, and at once those of the page's first example."""
 
     def __init__(self, gate: Path) -> None:
         super().__init__()
         self.gate = gate
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        (self.gate / "held").touch()
-        while not (self.gate / "released").exists():
-            time.sleep(0.02)
+        if len(images) == 1:
+            (self.gate / "held").touch()
+            while not (self.gate / "released").exists():
+                time.sleep(0.02)
         return super().encode_images(images)
 
 
 def main(gate: Path) -> None:
     """Serve the page with that model alone."""
 
-    def load(_: str, precision: str) -> Encoder:
+    def load(_: str, precision: str, **__: object) -> Encoder:
         assert precision
         return Held(gate)
 

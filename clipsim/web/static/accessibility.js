@@ -3,10 +3,18 @@
 element.setAttribute("role", "status");
 const page = element.closest(".gradio-container");
 const call = (button, name) => { if (name && button.ariaLabel !== name) button.ariaLabel = name; };
+const name = (key) => page.querySelector(".cs-header").dataset[key];
 const speak = () => {
   for (const image of page.querySelectorAll("#ranked button > img")) call(image.parentElement, image.alt);
-  for (const button of page.querySelectorAll("#pictures [aria-dropeffect]")) call(button, "Upload pictures");
-  for (const button of page.querySelectorAll("#reference [aria-dropeffect]")) call(button, "Upload a reference image");
+  for (const button of page.querySelectorAll("#pictures [aria-dropeffect]")) call(button, name("pictures"));
+  for (const button of page.querySelectorAll("#reference [aria-dropeffect]")) call(button, name("reference"));
+  for (const part of page.querySelectorAll(".timebox > *")) {
+    const label = part.closest(".block").querySelector("[data-testid=block-info]").textContent;
+    call(part, part.matches("button") ? `${label}: ${name("calendar")}` : label);
+  }
+  for (const button of page.querySelectorAll(".picker .nav-button")) {
+    call(button, name(button.nextElementSibling ? "before" : "after"));
+  }
 };
 speak();
 new MutationObserver(speak).observe(page, { subtree: true, childList: true, attributeFilter: ["alt", "aria-label"] });

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from support import ByMean, Counting, paint
 
 from clipsim import ClipsimError, Encoder, EncoderError, ImageError, LimitError
 from clipsim.settings import Limits
+from clipsim.web.examples import place, read_examples
 from clipsim.web.service import Question, Service
 
 LIMITS = Limits()
@@ -83,7 +85,7 @@ def test_a_request_that_takes_too_long_is_ended_with_a_sentence(uploads: Path) -
 def test_one_encoder_serves_all_and_two_at_most_are_kept(uploads: Path) -> None:
     loaded: list[str] = []
 
-    def load(name: str, precision: str) -> Encoder:
+    def load(name: str, precision: str, **_: Any) -> Encoder:
         loaded.append(f"{name} {precision}")
         return ByMean()
 
@@ -94,13 +96,13 @@ def test_one_encoder_serves_all_and_two_at_most_are_kept(uploads: Path) -> None:
     service.encoder("c")  # b was asked for longest ago
     assert service.encoder("a") is first
     service.encoder("b", "half")
-    assert loaded == ["a auto", "b auto", "c auto", "b half"] and len(service.loaded()) == 2
+    assert loaded == ["a auto", "b auto", "c auto", "b half"] and len(service.models.loaded()) == 2
 
 
 def test_encoders_share_one_cache_that_outlives_them(uploads: Path) -> None:
     made: list[Counting] = []
 
-    def load(_: str, precision: str) -> Encoder:
+    def load(_: str, precision: str, **__: Any) -> Encoder:
         made.append(Counting(ByMean(), f"weights in {precision}"))
         return made[-1]
 
@@ -136,3 +138,15 @@ def test_sweeping_follows_no_link(service: Service, uploads: Path, tmp_path: Pat
     (uploads / "link").symlink_to(kept)
     service.sweep(3600)
     assert (kept / "old.png").exists()
+
+
+def test_examples_are_placed_below_the_upload_folder_and_again_when_cleared_away(
+    service: Service, uploads: Path
+) -> None:
+    examples, published = read_examples()
+    assert examples[0].title == "Golden retriever in the snow"
+    for _ in range(2):
+        placed = place(examples[0], uploads)
+        assert all(service.receive(str(path)) for path in placed.pictures)
+        assert [path.name for path in placed.pictures] == [*published]
+        shutil.rmtree(uploads / "examples")
