@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,13 @@ class AnswerView:
     def show(self, answer: Answer, link: str) -> Update:
         """Return the page with an answer; `link` is the query of an address that asks the same."""
         result = answer.result
+        maps = _overlay_heatmaps(result, render.list_labels(result))
         asked = {"where": any(score.heatmap for score in result), "several": answer.table, "models": answer.comparison}
         first = next((name for name, one in asked.items() if one), "plot")  # what was asked for lies open
         return {
             **self._show_everywhere(answer),
             self.status: render.status(result, answer.kept, link),
+            self._maps: gr.Gallery(maps, visible=bool(maps)),
             self.key: self._recent.keep(answer),
             self._older: "",
             self._grid: render.grid(result),
@@ -130,19 +132,20 @@ class AnswerView:
 
     def give(self, answer: Answer, banner: gr.HTML) -> Update:
         """Return what programs get."""
-        given = self._show_everywhere(answer) | {self._ranked: _rank(answer.result), self._bars: _plot(answer.result)}
+        maps = _overlay_heatmaps(answer.result, _label_maps(answer.result))
+        given = self._show_everywhere(answer) | {self._maps: gr.Gallery(maps, visible=bool(maps))}
+        given |= {self._ranked: _rank(answer.result), self._bars: _plot(answer.result)}
         given[self._csv], given[self._json] = self._save.write(answer.result, "clipsim")
         return given | {banner: render.fill("banner.html", note=render.stand_in_note(answer.result))}
 
     def _show_everywhere(self, answer: Answer) -> Update:
-        result, maps = answer.result, _overlay_heatmaps(answer.result)
+        result = answer.result
         return {
             self.status: render.status(result, answer.kept),
             self._table: render.scores(result, answer.calibration),
             self._remarks: render.remarks(result),
             self._compared: render.published(result, self._published),
             self._words: render.words(result),
-            self._maps: gr.Gallery(maps, visible=bool(maps)),
             self._views: render.views(result),
             self._several: render.several(answer.table) if answer.table else "",
             self._models: render.models(answer.comparison) if answer.comparison else "",
@@ -158,15 +161,21 @@ def _rank(result: Result) -> list[tuple[Any, str]]:
     return ranked
 
 
-def _overlay_heatmaps(result: Result) -> list[tuple[Any, str]]:
+def _label_maps(result: Result) -> list[str]:
+    """Return the labels that programs know pictures by, with the verdict."""
+    labels = zip(result.scores, report.labels(result), strict=True)
+    return [f"{label} · {score.verdict}" if score.verdict else label for score, label in labels]
+
+
+def _overlay_heatmaps(result: Result, labels: Sequence[str]) -> list[tuple[Any, str]]:
     """Return the pictures with their heatmaps laid over them, on one scale and dimmed by verdict, and their labels."""
     overlaid: list[tuple[Any, str]] = []
     scale = find_scale(score.heatmap for score in result if score.heatmap)
-    for score, label in zip(result.scores, report.labels(result), strict=True):
+    for score, label in zip(result.scores, labels, strict=True):
         if score.heatmap:
             image, strength = read(result.pictures[score.name], score.name).image, STRENGTHS[score.verdict]
             picture = overlay(image, score.heatmap, scale=scale, strength=strength)
-            overlaid.append((picture, f"{label} · {score.verdict}" if score.verdict else label))
+            overlaid.append((picture, label))
     return overlaid
 
 

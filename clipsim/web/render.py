@@ -160,6 +160,21 @@ def grid(result: Result, whole: bool = True) -> str:
     return fill("grid.html", words=result.words or (), first=FIRST_TILES, **values)
 
 
+def list_labels(result: Result) -> list[str]:
+    """Return for every picture, best first, what stands under it: rank and name, verdict, percentile; else cosine."""
+    say = current()
+    labels = []
+    for score, title in report.titled(result):
+        verdict = [] if score.verdict is None else [say(f"verdict.{score.verdict}")]
+        better = score.percentile is not None and say(
+            "tile.better", percentile=report.of_a_hundred(score.percentile, say)
+        )
+        labels.append(
+            " · ".join([f"{score.rank}", title, *verdict, better or say("tile.cosine", value=f"{score.cosine:.3f}")])
+        )
+    return labels
+
+
 def find_file(result: Result, score: Score) -> str:
     """Return the path of a picture that browsers show, for a closer look; "" where there is none."""
     source = result.pictures.get(score.name)

@@ -192,9 +192,9 @@ class ScoreTab:
         with sentences():
             return self._view.give(self._answer(data, _Count(progress)), self._banner)
 
-    def _answer(self, data: Mapping[Any, Any], count: _Count, first: int | None = None) -> Answer:
-        """Answer the question in the values of the form, about all pictures or the `first` so many."""
-        question = replace(self._form.ask(data, first), words=True, thumbnails=True)
+    def _answer(self, data: Mapping[Any, Any], count: _Count) -> Answer:
+        """Answer the question in the values of the form."""
+        question = replace(self._form.ask(data), words=True, thumbnails=True)
         second, others = self._form.second_model(data), self._form.list_others(data)
         self._service.make_ready(question, second, count.wait)
         comparison = self._service.answer_models(question, second, count) if second else None
@@ -225,13 +225,14 @@ class ScoreTab:
         with self._runs.begin(str(request.session_hash)) as run:
             began, count = time.monotonic(), _Count(progress, self._form.count(data), run.check)
             try:
-                for size, update in self._score_in_steps(data, count):
-                    shown = size
-                    yield update
-                answer = self._answer(data, count)
-                yield self._remember(data, replace(answer, result=replace(answer.result, seconds=_since(began))))
-            except CancelledError:
-                yield self._show_cancelled(data, shown)
+                try:
+                    for size, update in self._score_in_steps(data, count):
+                        shown = size
+                        yield update
+                    answer = self._answer(data, count)
+                    yield self._remember(data, replace(answer, result=replace(answer.result, seconds=_since(began))))
+                except CancelledError:
+                    yield self._show_cancelled(data, shown)
             except ClipsimError as error:
                 yield (self._show_last(data) if shown else {}) | self._show_fault(error)
 
@@ -272,7 +273,9 @@ class ScoreTab:
         """Return the tab with the answer for the pictures that were shown until it was cancelled, if any were."""
         if not shown:
             return self._form.clear_faults() | self._view.mark_older(current()("cancelled"))
-        answer = self._answer(data, _Count(), shown)
+        question = self._form.ask(data, shown)
+        question = replace(question, words=True, heatmap=False, thumbnails=True)  # what takes long is left out
+        answer = self._complete(question, self._service.answer(question))
         text = current()("cancelled.part", count=shown, total=self._form.count(data))
         return self._remember(data, answer) | self._view.mark_partial(text)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.results import CAPTIONS, NOT_SURE, NOTHING, WORDS, judged, result
+from support.results import ALONE, CAPTIONS, NOT_SURE, NOTHING, WORDS, judged, result
 
 from clipsim import Options, Score
 from clipsim.collections import Hit
@@ -125,3 +125,9 @@ def test_each_cell_of_the_table_of_captions_has_its_verdict() -> None:
 def test_the_words_in_a_close_up_can_be_reached_and_pointed_at() -> None:
     shown = render.grid(WORDS)
     assert shown.count('data-word="1"') == 9 and "<template>" in shown  # of each tile, and of the best
+
+
+def test_labels_lead_with_what_can_be_read() -> None:
+    shown = render.list_labels(judged((99.9, "match"), (0.2, "no match"), whole="match"))
+    assert shown == ["1 · a · match · better than 99.5 %", "2 · b · no match · better than less than 1 %"]
+    assert render.list_labels(result(ALONE, reference="x.jpg")) == ["1 · a · cosine 0.500"]
