@@ -23,6 +23,8 @@ from clipsim.scoring.keeping import find_own_calibration, keep_calibration, writ
 def cache() -> Iterator[Path]:
     """The folder of the cache, without a calibration in it before and after."""
     folder = Path(cached_assets_path("clipsim", "calibration"))
+    shutil.rmtree(folder)  # what another test kept
+    folder.mkdir()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
