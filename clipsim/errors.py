@@ -59,6 +59,7 @@ class LimitError(UsageError):
         "images": "There are {count} pictures, and the limit is {limit}: send fewer at once.",
         "captions": "There are {count} captions, and the limit is {limit}: send fewer at once.",
         "caption": "The caption has {count} characters, and the limit is {limit}: shorten it.",
+        "text": "A text has {count} characters, and the limit is {limit}: shorten it.",
         "body_bytes": "The call is longer than {megabytes:g} MB, the limit: upload the pictures first.",
     }
 

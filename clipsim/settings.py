@@ -18,6 +18,7 @@ class Limits:
         body_bytes: bytes of one call, in which pictures may be written out as data: addresses.
         pixels: pixels of one picture, everywhere, checked before decoding; 50 million decode to 150 MB of RGB.
         caption: characters of a caption sent to the page or the API.
+        text: characters of any other text sent to the page or the API: a name, a path, a pattern, a date.
         captions: captions in one request, where several are scored at once.
         queue: requests that wait; one more is refused.
         concurrent: requests that are scored at the same time. One forward pass uses the whole machine.
@@ -30,6 +31,7 @@ class Limits:
     body_bytes: int = 64_000_000
     pixels: int = 50_000_000
     caption: int = 2_000
+    text: int = 4_096
     captions: int = 50
     queue: int = 64
     concurrent: int = 1

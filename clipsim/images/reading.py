@@ -17,6 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from clipsim.errors import ImageError
+from clipsim.images.costs import explain_cost, explain_slowness
 from clipsim.settings import pixel_limit
 
 # Only these decoders of Pillow's run on what a stranger sends: EPS and PDF would start other programs, TGA takes any
@@ -60,6 +61,8 @@ def open_image(source: Source, name: str) -> Image.Image:
         raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
     if width * height > pixel_limit():
         raise ImageError(name, _describe_size(f"{width} x {height} = {width * height / 1e6:.0f} million"))
+    if image is not source and (reason := explain_slowness(image)):
+        raise ImageError(name, reason)
     return image
 
 
@@ -129,6 +132,9 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         raise ImageError(name, problem)
     if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
         raise ImageError(name, "is empty (0 bytes): send the file again")
+    with suppress(OSError), BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+        if reason := explain_cost(file, pixel_limit()):
+            raise ImageError(name, reason)
     try:
         return _choose_decoder(BytesIO(source) if isinstance(source, bytes) else source)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher

@@ -44,6 +44,7 @@ SCORE_COLUMNS = (
     Column("share", "share", percent),
     Column("seen", "seen", whole_percent),
 )
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how they begin
 COLUMNS = (*(column.name for column in SCORE_COLUMNS), "notes", "model")
 CAPTION_COLUMNS = ("caption", "picture", "cosine", "percentile", "verdict", "model")
 
@@ -93,12 +94,17 @@ def to_csv(result: Result | CaptionTable | Comparison) -> str:
 
 
 def write_rows(columns: Sequence[str], body: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as CSV with a header."""
+    """Return rows as CSV with a header; text that a spreadsheet would take for a formula begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(body)
+    writer.writerows({name: _defuse(value) for name, value in row.items()} for row in body)
     return text.getvalue()
+
+
+def _defuse(value: Any) -> Any:
+    """Return text so that a spreadsheet shows it and does not calculate it (OWASP, "CSV Injection")."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
 
 
 def to_pandas(result: Result) -> DataFrame:

@@ -123,7 +123,9 @@ class QuestionForm:
         """
         received = self.receive(data, first)
         options = Options(*(data[one] for one in self._options))
-        question = Question(received, data[self.caption], None, data[self.model], options, heatmap=data[self._where])
+        question = Question(
+            received, data[self.caption], None, data[self.model] or "auto", options, heatmap=data[self._where]
+        )
         if data[self._compare] != REFERENCE:
             return question
         reference: Uploads = data[self._reference]

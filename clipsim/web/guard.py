@@ -6,16 +6,18 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.route_utils import API_PREFIX
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim.errors import ClipsimError, LimitError, UsageError
 from clipsim.web.kept import KeptAnswer
-from clipsim.web.language import in_english
+from clipsim.web.language import in_english, is_from_page
 from clipsim.web.service import Service
 
 TOAST_SECONDS = 10  # for which a sentence that has no field of its own stands on the page
@@ -28,7 +30,8 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except ClipsimError as error:
-        raise gr.Error(str(error), title="Not scored", duration=TOAST_SECONDS, print_exception=False) from error
+        text = escape(str(error), quote=False) if is_from_page() else str(error)  # a toast on the page is HTML
+        raise gr.Error(text, title="Not scored", duration=TOAST_SECONDS, print_exception=False) from error
 
 
 def keep_quiet() -> None:
@@ -43,6 +46,11 @@ def keep_quiet() -> None:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it says what is wrong with a damaged file
 
 
+def _is_upload(scope: Scope) -> bool:
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    return scope["method"] == "POST" and path == f"{API_PREFIX}/upload"
+
+
 @dataclass
 class BodyLimit:
     """ASGI middleware: a call of more bytes than the limit is refused before it is read; uploads have their own."""
@@ -52,7 +60,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
-        if scope["type"] != "http" or scope["path"].endswith("/upload"):
+        if scope["type"] != "http" or _is_upload(scope):
             return await self.app(scope, receive, send)
         announced = dict(scope["headers"]).get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self.limit:

@@ -37,12 +37,16 @@ def translations() -> gr.I18n:
     )
 
 
+def is_from_page() -> bool:
+    """Return whether the request that is being answered comes from the page itself, as its script says."""
+    request = LocalContext.request.get(None)
+    return request is not None and request.headers.get("x-gradio-user") == "app"
+
+
 def current() -> Texts:
     """Return the texts in the language of the request that is being answered; English for programs."""
     request = LocalContext.request.get(None)
-    if request is None or request.headers.get("x-gradio-user") != "app":  # as the page's own script says
-        return english()
-    return choose_texts(request.headers.get("accept-language", ""))
+    return choose_texts(request.headers.get("accept-language", "")) if request and is_from_page() else english()
 
 
 def in_english(described: Any) -> Any:

@@ -103,7 +103,7 @@ def build(service: Service | None = None) -> Checked:
         )
         Api(service, collections).add_to(page, queued)
     page.kept = scoring.kept
-    page.queue(max_size=service.limits.queue)
+    page.queue(max_size=service.limits.queue, api_open=False)  # or `/run/...` would pass the queue by
     return page
 
 

@@ -5,6 +5,7 @@ A visitor names a collection, never a path: a name is looked up, and one's own i
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ from typing import Any, Unpack
 
 from clipsim.collections import Collection, Filters, Hit, Manifest, index_folder
 from clipsim.embedding import Item, name_sources
-from clipsim.errors import CaptionError, ClipsimError, UsageError
+from clipsim.errors import CaptionError, ClipsimError, LimitError, UsageError
 from clipsim.images import SUFFIXES, Location, locate, to_address
 from clipsim.options import Precision
 from clipsim.scoring import note_caption
@@ -94,7 +95,11 @@ class ServerCollections:
             CaptionError: neither or both of caption and like, or the caption is too long or no text.
             ClipsimError: as `open` and `Collection.search`, or another count than 1 to `MOST`.
         """
-        caption, top = (caption or "").strip() or None, int(top)
+        self._check_texts(name, like, only.get("path"), *(str(only.get(one) or "") for one in ("after", "before")))
+        caption = (caption or "").strip() or None
+        if not math.isfinite(top):
+            raise UsageError(f"{top} results cannot be had: ask for 1 to {MOST}.")
+        top = int(top)
         if (caption is None) == (not like):
             takes = "a caption, or one of the pictures to find more like it"
             raise CaptionError(f"A search takes {takes}: give one of them.")
@@ -113,6 +118,11 @@ class ServerCollections:
                 encoder = self._service.encoder(config.origin, precision)
             hits, notes = collection.search(caption, encoder, top, **keywords), tuple(note_caption(caption, encoder))
         return SearchResult(name, len(collection), caption, like or None, config.model, hits, notes)
+
+    def _check_texts(self, *texts: str | None) -> None:
+        longest, limit = max(len(text or "") for text in texts), self._service.limits.text
+        if longest > limit:
+            raise LimitError("text", longest, limit)
 
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
         """Make a collection of a visitor's own pictures, and return the name under which alone it is found.

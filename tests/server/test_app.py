@@ -165,10 +165,24 @@ def test_the_page_has_an_icon_of_its_own(server: Server) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_call_over_the_limit_is_refused_before_it_is_read(server: Server, chunked: bool) -> None:
+@pytest.mark.parametrize("name", ["similarity", "upload"])  # only gradio's own route takes more
+def test_a_call_over_the_limit_is_refused_before_it_is_read(server: Server, name: str, chunked: bool) -> None:
     size = LIMITS.body_bytes + 1
     body = (b" " * 1_000_000 for _ in range(size // 1_000_000 + 1)) if chunked else b" " * size
     headers = {"Content-Type": "application/json"}
-    answer = httpx.post(f"{server.url}/gradio_api/call/similarity", content=body, headers=headers, timeout=60)
+    answer = httpx.post(f"{server.url}/gradio_api/call/{name}", content=body, headers=headers, timeout=60)
     assert answer.status_code == 413
     assert "longer than 64 MB" in answer.text
+
+
+@pytest.mark.parametrize("name", ["score", "similarity", "search"])
+def test_no_model_runs_past_the_queue(server: Server, name: str) -> None:
+    answer = httpx.post(f"{server.url}/gradio_api/run/{name}", json={"data": []}, timeout=60)
+    assert answer.status_code in (401, 403, 404)
+
+
+def test_no_model_at_all_is_the_one_that_is_chosen_alone(server: Server) -> None:
+    cat = server.uploads / "cat.jpg"
+    shutil.copy(CAT, cat)
+    picture = {"image": {"path": str(cat), "meta": {"_type": "gradio.FileData"}}, "caption": None}
+    assert "event: complete" in call(server, "score", [[picture], "caption", "a cat", [], None])

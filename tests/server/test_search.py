@@ -39,3 +39,11 @@ def test_the_api_searches_and_lists(search_server: Server) -> None:
     assert found["hits"][0]["path"] not in [hit["path"] for hit in like["hits"]]
     refused = answer(search_server, "/etc", CAPTION)
     assert refused["event"] == "error" and "use paintings" in refused["error"]
+
+
+def test_numbers_that_are_none_and_texts_that_are_too_long_are_answered_with_a_sentence(search_server: Server) -> None:
+    for top in (float("nan"), 1e999, -1e999):
+        assert "ask for 1 to 100" in answer(search_server, "paintings", CAPTION, "", top)["error"]
+    for texts in (["[" * 80_000], ["", "x" * 5_000], ["", "", "y" * 5_000]):
+        refused = answer(search_server, "paintings", CAPTION, "", 2, *texts)["error"]
+        assert "characters, and the limit is 4096" in refused

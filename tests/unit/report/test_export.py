@@ -149,3 +149,11 @@ def test_a_data_frame_has_the_rows_and_its_figures_are_numbers(scores: tuple[Sco
     assert str(table["rank"].dtype) == "int64"
     if scores == CLIP:
         assert table.to_dict("records") == rows(result(scores))
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1.jpg", "@x", "\tx"])
+def test_what_a_spreadsheet_would_calculate_is_text_in_csv_and_whole_in_json(name: str) -> None:
+    told = result((Score(name, 1, -0.25),))
+    (row,) = csv.DictReader(io.StringIO(to_csv(told), newline=""))
+    assert row["name"] == f"'{name}" and row["cosine"] == "-0.25"
+    assert json.loads(to_json(told))["scores"][0]["name"] == name

@@ -1,9 +1,12 @@
 """The language of the page: of its components, and of what the server renders."""
 
 import gradio as gr
+import pytest
 from gradio.context import LocalContext
 from starlette.requests import Request
 
+from clipsim import ClipsimError
+from clipsim.web.guard import sentences
 from clipsim.web.language import current, in_english, translated, translations
 
 
@@ -16,6 +19,18 @@ def test_components_are_translated_in_the_browser_and_described_in_english() -> 
         "label": "Score",
         "all": ["Score", "as it is", 3],
     }
+
+
+def test_a_toast_on_the_page_is_text_and_programs_get_the_sentence_as_it_is() -> None:
+    for user, told in (("app", "&lt;img&gt; is not there."), ("api", "<img> is not there.")):
+        headers = [(b"x-gradio-user", user.encode())]
+        token = LocalContext.request.set(gr.Request(Request({"type": "http", "headers": headers})))
+        try:
+            with pytest.raises(gr.Error) as error, sentences():
+                raise ClipsimError("<img> is not there.")
+            assert error.value.message == told
+        finally:
+            LocalContext.request.reset(token)
 
 
 def test_what_the_server_renders_is_in_the_language_of_a_visitor_and_in_english_for_programs() -> None:
