@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 from support import ROOT, Server
+from support.browser import is_fault
 
 DOCS = ROOT / "docs"
 GUIDE = (DOCS / "embed.md").read_text(encoding="utf-8")
@@ -64,7 +65,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page that reaches loopback only; afterwards it must not have met an error or tried to get elsewhere."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: complaints.append(message.text) if is_fault(message) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if elsewhere(request.url) else None)
     page.route(elsewhere, lambda route: route.abort())

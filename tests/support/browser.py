@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from support import ROOT, Server
 
@@ -22,7 +22,7 @@ NESTED = ("nested-interactive", ('aria-label="take a photo"', 'class="toast-head
 def opened(page: Page, server: Server, question: str = EMPTY) -> Iterator[Page]:
     """The page, without an answer or with the first example's; it must not meet an error or ask another host."""
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: complaints.append(message.text) if is_fault(message) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if elsewhere(request.url, server) else None)
     page.goto(server.url + question)
@@ -34,6 +34,15 @@ def opened(page: Page, server: Server, question: str = EMPTY) -> Iterator[Page]:
     yield page
     page.close()
     assert complaints == []
+
+
+def is_fault(message: ConsoleMessage) -> bool:
+    """Whether a message tells of a fault of the page, and not of a request that the browser ended as it left the page.
+
+    gradio logs these in two ways. A server that is lost is found out otherwise: no answer comes.
+    """
+    left = ("AbortError", "Connection errored out")
+    return message.type == "error" and not any(text in message.text for text in left)
 
 
 def elsewhere(url: str, server: Server) -> bool:
