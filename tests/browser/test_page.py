@@ -216,14 +216,15 @@ def test_no_pictures_are_a_sentence_in_the_page(page: Page) -> None:
 
 
 def test_rejected_files_stand_in_the_headline(page: Page, tmp_path: Path) -> None:
-    broken = tmp_path / "notes.jpg"
-    broken.write_text("no picture")
     shutil.copy(EXAMPLES / "cat-in-rucksack.jpg", tmp_path / "cat.jpg")
     shutil.copy(EXAMPLES / "hiking-golden-retriever.jpg", tmp_path / "dog.jpg")
+    broken = tmp_path / "half.jpg"  # whose header is whole: it is not refused as it is added, but when it is decoded
+    whole = (tmp_path / "cat.jpg").read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
     upload(page, "#pictures", broken, tmp_path / "cat.jpg", tmp_path / "dog.jpg")
     score(page, "a cat")
     assert labels(page)[0].startswith("1 · cat, ")
-    expect(page.locator("#status .cs-skipped")).to_contain_text("2 of 3 scored; notes.jpg skipped: it is not a picture")
+    expect(page.locator("#status .cs-skipped")).to_contain_text("2 of 3 scored; half.jpg skipped: it is damaged")
 
 
 WATCH = """() => {
