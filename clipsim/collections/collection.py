@@ -220,7 +220,8 @@ class Collection:
         paths, _ = self._paths_and_times
         place = next((i for i, one in enumerate(paths) if one == path and self._live[i]), None)
         if place is None:
-            raise UsageError(f"{path} is not in the collection: use a path as its results give them.")
+            sentence = f"{path} is not in the collection: use a path as its results give them."
+            raise UsageError(sentence, code="unknown_picture")
         hits = self.search(self._read_vectors(np.array([place]))[0], None, top + 1, thumbnails=thumbnails, **filters)
         others = [hit for hit in hits if hit.path != path][:top]
         return [replace(hit, rank=rank) for rank, hit in enumerate(others, 1)]

@@ -24,7 +24,7 @@ def collect_sources(items: Images) -> Iterable[tuple[Source, str]]:
     ahead = iter(pairs)
     for first in ahead:
         return pairs if isinstance(pairs, list) else chain([first], ahead)
-    raise ClipsimError("There are no pictures to score: add at least one.")
+    raise ClipsimError("There are no pictures to score: add at least one.", code="no_pictures")
 
 
 def name_sources(items: Iterable[S | tuple[S, str]]) -> list[tuple[S, str]] | Iterator[tuple[S, str]]:

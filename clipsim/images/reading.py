@@ -60,7 +60,9 @@ def open_image(source: Source, name: str) -> Image.Image:
     if width < 1 or height < 1:
         raise ImageError(name, f"has no pixels ({width} x {height}): send another picture")
     if width * height > pixel_limit():
-        raise ImageError(name, _describe_size(f"{width} x {height} = {width * height / 1e6:.0f} million"))
+        raise ImageError(
+            name, _describe_size(f"{width} x {height} = {width * height / 1e6:.0f} million"), code="too_many_pixels"
+        )
     if image is not source and (reason := explain_slowness(image)):
         raise ImageError(name, reason)
     return image
@@ -138,7 +140,7 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     try:
         return _choose_decoder(BytesIO(source) if isinstance(source, bytes) else source)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher
-        raise ImageError(name, _describe_size("far too many")) from error
+        raise ImageError(name, _describe_size("far too many"), code="too_many_pixels") from error
     except PermissionError as error:
         raise ImageError(name, "cannot be opened: permission was denied") from error
     except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept

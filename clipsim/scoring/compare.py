@@ -39,7 +39,7 @@ def score_captions(
         raise CaptionError("There is one caption and not a list of them: use score_images, or put it into a list.")
     unique = list(dict.fromkeys(clean_caption(caption) for caption in captions))
     if not unique:
-        raise CaptionError("There are no captions: write one a line.")
+        raise CaptionError("There are no captions: write one a line.", code="no_caption")
     vectors = encode_captions(unique, encoder, options.prompt)
     gallery = embed(sources, encoder, options, progress=progress)
     cosines = gallery.cosines(vectors)
@@ -78,7 +78,8 @@ def compare_models(
     The other arguments are those of `clipsim.score_images`, and what is raised too: a `UsageError` about the models.
     """
     if len({encoder.name for encoder in encoders}) < max(2, len(encoders)):
-        raise UsageError("The same model is there twice, or there is only one: choose two different ones.")
+        sentence = "The same model is there twice, or there is only one: choose two different ones."
+        raise UsageError(sentence, code="same_model")
     sources = list(collect_sources(images))
     results = tuple(score_images(sources, caption, encoder, **keywords) for encoder in encoders)
     ranks = [{score.name: score.rank for score in result.scores} for result in results]

@@ -172,7 +172,9 @@ def check_query(caption: str | None, reference: ImageInput | None) -> str | None
     if reference is None:
         return clean_caption(caption)
     if caption and caption.strip():
-        raise CaptionError("There are both a caption and a reference image: give one of them.")
+        raise CaptionError(
+            "There are both a caption and a reference image: give one of them.", code="caption_and_reference"
+        )
     return None
 
 
@@ -198,7 +200,7 @@ def clean_caption(caption: str | None) -> str:
         )
     caption = (caption or "").strip()
     if not caption:
-        raise CaptionError("The caption is empty: write what the pictures should show.")
+        raise CaptionError("The caption is empty: write what the pictures should show.", code="no_caption")
     try:
         caption.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -84,5 +84,5 @@ class RecentAnswers:
         """
         answer = self._answers.get(key)
         if answer is None:
-            raise ClipsimError("This answer is no longer kept: score the pictures again.")
+            raise ClipsimError("This answer is no longer kept: score the pictures again.", code="not_kept")
         return answer

@@ -6,13 +6,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clipsim.errors import ClipsimError
+from clipsim.errors import ClipsimError, Code
 
 MOST_WAITING = 1000  # sessions whose end is remembered: more than a queue holds
 
 
 class CancelledError(ClipsimError):
     """The visitor ended what was being scored."""
+
+    code: Code = "cancelled"
 
 
 class Run:

@@ -153,7 +153,8 @@ class ScoreTab:
             others = {score.name: answer.result.pictures[score.name] for score in answer.result}
             chosen = others.pop(name, None)
             if chosen is None:
-                raise ClipsimError("This picture is not among those that were scored: score it first.")
+                sentence = "This picture is not among those that were scored: score it first."
+                raise ClipsimError(sentence, code="unknown_picture")
             earlier = answer.question.reference
             again = [earlier] if isinstance(earlier, tuple) and earlier[0] not in {chosen, *others.values()} else []
             pictures = [*((source, name) for name, source in others.items()), *again]

@@ -18,7 +18,7 @@ from typing import Any, Unpack
 
 from clipsim.collections import Collection, Filters, Hit, Manifest, index_folder
 from clipsim.embedding import Item, name_sources
-from clipsim.errors import CaptionError, ClipsimError, LimitError, UsageError
+from clipsim.errors import CaptionError, ClipsimError, Code, LimitError, UsageError
 from clipsim.images import SUFFIXES, Location, locate, to_address
 from clipsim.options import Precision
 from clipsim.scoring import note_caption
@@ -102,7 +102,8 @@ class ServerCollections:
         top = int(top)
         if (caption is None) == (not like):
             takes = "a caption, or one of the pictures to find more like it"
-            raise CaptionError(f"A search takes {takes}: give one of them.")
+            code: Code = "no_caption" if caption is None else "caption_and_reference"
+            raise CaptionError(f"A search takes {takes}: give one of them.", code=code)
         self._service.check_size([], [caption or ""])
         if not 1 <= top <= MOST:
             raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
@@ -140,7 +141,7 @@ class ServerCollections:
             report = index_folder(originals, folder / "collection", self._service.encoder(model, precision))
             if not report.added:
                 reasons = " ".join(f"{rejected.name} {rejected.reason}." for rejected in report.rejected)
-                raise ClipsimError(f"None of the pictures could be kept: {reasons}")
+                raise ClipsimError(f"None of the pictures could be kept: {reasons}", code="nothing_scored")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -157,10 +158,13 @@ class ServerCollections:
             own = self._service.uploads / name / "collection"
             if own.is_dir():
                 return own
-            raise ClipsimError("Your collection is no longer kept: add the pictures and keep them again.")
+            sentence = "Your collection is no longer kept: add the pictures and keep them again."
+            raise ClipsimError(sentence, code="not_kept")
         if not self.folders:
-            raise ClipsimError("This server has no collections: score some pictures and keep them as one.")
-        raise ClipsimError(f"The collection “{name[:60]}” is not known: use {', '.join(self.folders)}.")
+            sentence = "This server has no collections: score some pictures and keep them as one."
+            raise ClipsimError(sentence, code="unknown_collection")
+        sentence = f"The collection “{name[:60]}” is not known: use {', '.join(self.folders)}."
+        raise ClipsimError(sentence, code="unknown_collection")
 
     def _forget(self, name: str, folder: Path) -> None:
         with self._opening:

@@ -103,7 +103,8 @@ class Service:
         """
         score = next((score for score in result if score.name == name), None)
         if score is None or name not in result.pictures:
-            raise ClipsimError("This picture is not among those that were scored: score it first.")
+            sentence = "This picture is not among those that were scored: score it first."
+            raise ClipsimError(sentence, code="unknown_picture")
         return scoring.map_picture(
             (result.pictures[name], name),
             result.caption,
@@ -135,12 +136,12 @@ class Service:
         """
         path, name = (sent.get("path"), sent.get("orig_name")) if isinstance(sent, dict) else (sent, None)
         if not isinstance(path, str) or not path:
-            raise ImageError("A picture", "has no file: upload it first, then score it.")
+            raise ImageError("A picture", "has no file: upload it first, then score it.", code="not_uploaded")
         if path.startswith("data:"):
             return self._decode_address(path), Path(str(name or "picture")).name
         if path.startswith(("http:", "https:")):
             reason = "is a web address, which is not fetched: upload the file, or send it as a data: address."
-            raise ImageError(path, reason)
+            raise ImageError(path, reason, code="web_address")
         return self._check_upload(path), Path(str(name or path)).name
 
     def _check_upload(self, path: str) -> Path:
@@ -150,7 +151,7 @@ class Service:
             if file.resolve().is_relative_to(self.uploads.resolve()):
                 self._check_bytes(file.name, file.stat().st_size)
                 return file
-        raise ImageError(file.name, "was not uploaded: upload it first, then score it.")
+        raise ImageError(file.name, "was not uploaded: upload it first, then score it.", code="not_uploaded")
 
     def _decode_address(self, address: str) -> bytes:
         """Return the bytes in a data: address (RFC 2397) in base64."""
@@ -165,7 +166,8 @@ class Service:
 
     def _check_bytes(self, name: str, size: int) -> None:
         if size > (limit := self.limits.file_bytes):
-            raise ImageError(name, f"is larger than {limit / 1e6:g} MB, the limit: make it smaller first.")
+            reason = f"is larger than {limit / 1e6:g} MB, the limit: make it smaller first."
+            raise ImageError(name, reason, code="file_too_large")
 
     def _in_time(self, progress: Progress | None) -> Progress:
         """Return `progress` as a check that ends the request once its time is up."""
@@ -177,7 +179,7 @@ class Service:
                 progress(done, total)
             if done < total and time.monotonic() > until:
                 reached = f"After {seconds} s only {done} of {total} pictures were scored"
-                raise ClipsimError(f"{reached}: send fewer at once.")
+                raise ClipsimError(f"{reached}: send fewer at once.", code="too_slow")
 
         return check
 
@@ -185,4 +187,4 @@ class Service:
 def _check_answered(scored: Sequence[Any], rejected: Sequence[Rejected]) -> None:
     if not scored:
         reasons = " ".join(f"{one.name} {one.reason}." for one in rejected)
-        raise ClipsimError(f"Nothing could be scored: {reasons}")
+        raise ClipsimError(f"Nothing could be scored: {reasons}", code="nothing_scored")
