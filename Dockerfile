@@ -9,13 +9,14 @@ ENV PYTHONUNBUFFERED=1 \
     GRADIO_ANALYTICS_ENABLED=False
 
 # Before the package, so that pip does not take the build with CUDA, and so that a change of the code keeps this layer.
-RUN pip install "torch>=2.8,<=2.13.0" --index-url https://download.pytorch.org/whl/cpu
+RUN pip install "torch==2.13.0" --index-url https://download.pytorch.org/whl/cpu
 
+# All else by its digest, and nothing that the lock file does not name: see CONTRIBUTING.md on how it is made.
 WORKDIR /src
-COPY requirements.txt ./
-RUN pip install -r requirements.txt
+COPY requirements.lock ./
+RUN pip install --no-deps --require-hashes -r requirements.lock
 COPY . .
-RUN pip install .
+RUN pip install --no-deps . && pip check
 
 # The folder of checkpoints exists and is the user's, so that a volume that is mounted there is writable.
 RUN useradd --create-home --uid 1000 clipsim \

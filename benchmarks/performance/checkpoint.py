@@ -53,12 +53,9 @@ def save(folder: Path, shape: str = "clip-vit-b-32") -> Path:
     return folder
 
 
-def in_hub_cache(folder: Path, hub_id: str, shape: str = "clip-vit-b-32") -> Path:
+def in_hub_cache(folder: Path, hub_id: str, commit: str, shape: str = "clip-vit-b-32") -> Path:
     """The same where the hub's cache in `folder` (HF_HUB_CACHE) would have the model, so that its name finds it."""
     repository = folder / f"models--{hub_id.replace('/', '--')}"
-    commit = "0" * 40
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text(commit, encoding="ascii")
     return save(repository / "snapshots" / commit, shape)
 
 

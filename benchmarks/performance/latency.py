@@ -116,7 +116,7 @@ def main() -> None:
         os.environ |= {"HF_HUB_CACHE": f"{folder}/hub", "HF_ASSETS_CACHE": f"{folder}/assets", "HF_HUB_OFFLINE": "1"}
         from clipsim.encoders import DEFAULT
 
-        checkpoint.in_hub_cache(Path(folder) / "hub", DEFAULT.hub_id, options.model)
+        checkpoint.in_hub_cache(Path(folder) / "hub", DEFAULT.hub_id, DEFAULT.revision, options.model)
         readings = in_python(photos, options.rounds, DEFAULT.name)
         with serving(Path(folder)) as served:
             readings += by_client(photos, options.rounds, Caller(served.url))

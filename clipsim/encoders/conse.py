@@ -48,7 +48,8 @@ MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was tuned to read
 LOGIT_SCALE = 30.0
 # Of the head's vector to ConSE's, both of unit length: of 1, 1.5 and 2, 1 finds fewer captions and 2 fewer classes.
 HEAD_SHARE = 1.5
-IMAGE_WEIGHTS = "9656183e"  # beginning of the file's sha256, which its publishers put into its name
+# SHA-256 of the files with the weights
+IMAGE_WEIGHTS = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 TEXT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -97,7 +98,7 @@ class ConseEncoder(TorchEncoder):
         """Choose the device; see `clipsim.encoders.load` for the arguments. `head` is the package's own by default."""
         super().__init__(name, device, notes, precision="full")
         self.head = head or read_head()
-        self.revision = f"{IMAGE_WEIGHTS}-{TEXT_WEIGHTS[:8]}-{self.head.digest}" if self.head.digest else ""
+        self.revision = f"{IMAGE_WEIGHTS[:8]}-{TEXT_WEIGHTS[:8]}-{self.head.digest}" if self.head.digest else ""
         self.batch = 4  # on CPU 16 of this network's feature maps take twice the time a view, most of it for memory
 
     def crop_box(self, size: tuple[int, int]) -> Box:
@@ -196,5 +197,5 @@ def _check_digest(path: Path, expected: str) -> None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise EncoderError(f"the stand-in's {path.name} is missing: install the requirements again") from error
-    if not digest.startswith(expected):
+    if digest != expected:
         raise EncoderError(f"the stand-in's {path.name} is not the file it should be: install the requirements again")

@@ -23,6 +23,7 @@ PARTS = (
     ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model"),
     ("model*.safetensors", "pytorch_model*.bin"),
 )
+MAIN = "main"  # the branch that a repository's name stands for
 SMALL, WEIGHTS = ("*.json", "*.txt", "*.model"), "model*.safetensors"  # what is downloaded
 
 
@@ -39,7 +40,7 @@ def digest_checkpoint(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def fetch(hub_id: str, patience: float, progress: Progress | None = None) -> Path:
+def fetch(hub_id: str, patience: float, progress: Progress | None = None, revision: str = MAIN) -> Path:
     """Return the folder with a hub repository's files: from the local cache, else downloaded.
 
     Args:
@@ -47,21 +48,22 @@ def fetch(hub_id: str, patience: float, progress: Progress | None = None) -> Pat
         patience: seconds to wait for the hub's first answer. A download that has begun takes as long as it takes.
         progress: called with the bytes that are downloaded and in all, from any thread; what it raises ends the
             download, if that is a `ClipsimError`.
+        revision: of the repository; a commit's hash stands for the same files for ever, a branch for its last commit.
 
     Raises:
         EncoderError: neither the cache nor the hub has the files; the message says what was tried.
     """
-    cached = _find_cached(hub_id)
+    cached = _find_cached(hub_id, revision)
     if cached:
         return cached
     try:
-        info = _call_within(patience, lambda: huggingface_hub.HfApi().model_info(hub_id))
+        info = _call_within(patience, lambda: huggingface_hub.HfApi().model_info(hub_id, revision=revision))
         files = {sibling.rfilename for sibling in info.siblings or []}
         # one copy of the weights: repositories also carry them for other libraries
         weights = WEIGHTS if fnmatch.filter(files, WEIGHTS) else "pytorch_model*"
-        # of the main branch and not of a commit: what was had as a commit is not found again without the hub
-        bars = _make_bars(progress)
-        return Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=[*SMALL, weights], tqdm_class=bars))
+        # by the name that is asked for later: what was had as a commit is not found again, without the hub, as a branch
+        chosen: dict[str, Any] = {"revision": revision, "allow_patterns": [*SMALL, weights]}
+        return Path(huggingface_hub.snapshot_download(hub_id, **chosen, tqdm_class=_make_bars(progress)))
     except ClipsimError:
         raise
     except Exception as error:  # no network, no such repository, a gate, a full disk: one sentence for all, cause kept
@@ -76,9 +78,9 @@ def is_offline() -> bool:
     return huggingface_hub.is_offline_mode()
 
 
-def is_cached(hub_id: str) -> bool:
-    """Return whether a hub repository's files are on this machine; the network is not asked."""
-    return _find_cached(hub_id) is not None
+def is_cached(hub_id: str, revision: str = MAIN) -> bool:
+    """Return whether a hub repository's files of that revision are on this machine; the network is not asked."""
+    return _find_cached(hub_id, revision) is not None
 
 
 def find_missing_part(folder: Path) -> str:
@@ -138,12 +140,11 @@ def _call_within(seconds: float, call: Callable[[], Any]) -> Any:
         raise TimeoutError(f"no answer within {seconds:g} s") from None
 
 
-def _find_cached(hub_id: str) -> Path | None:
+def _find_cached(hub_id: str, revision: str) -> Path | None:
+    # without patterns it would miss what other libraries need; weights of the older form need not match
+    chosen: dict[str, Any] = {"revision": revision, "allow_patterns": [*SMALL, WEIGHTS]}
     try:
-        # without patterns it would miss what other libraries need; weights of the older form need not match
-        folder = Path(
-            huggingface_hub.snapshot_download(hub_id, allow_patterns=[*SMALL, WEIGHTS], local_files_only=True)
-        )
+        folder = Path(huggingface_hub.snapshot_download(hub_id, **chosen, local_files_only=True))
     except (FileNotFoundError, ValueError):  # not a file of it, or no such name
         return None
     return None if find_missing_part(folder) else folder  # an interrupted download leaves a folder that lacks some

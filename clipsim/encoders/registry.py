@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsim.encoders.base import Encoder
-from clipsim.encoders.hub import Progress, explain_failure, fetch, is_cached
+from clipsim.encoders.hub import MAIN, Progress, explain_failure, fetch, is_cached
 from clipsim.errors import ChoiceError, EncoderError
 from clipsim.options import Options, Precision
 
@@ -31,6 +31,7 @@ class Model:
         width: length of an embedding.
         imagenet: published zero-shot top-1 accuracy on ImageNet-1k, percent; None where there is none.
         coco: published text-to-image recall at 1 on COCO, percent; None where there is none.
+        revision: commit of that repository: what its owner changes later is not taken. "" for what installs.
     """
 
     name: str
@@ -40,17 +41,63 @@ class Model:
     width: int
     imagenet: float | None = None
     coco: float | None = None
+    revision: str = ""
 
 
 # Accuracies of CLIP: github.com/mlfoundations/open_clip, docs/openclip_results.csv (ImageNet) and
 # docs/openclip_retrieval_results.csv (COCO image retrieval); of SigLIP 2: Tschannen et al. 2025, arXiv:2502.14786,
 # table 1. OpenAI's model card: for research, English only, any deployed use out of scope.
 MODELS = (
-    Model("clip-vit-b-32", "openai/clip-vit-base-patch32", "clip", "MIT", 512, 63.3, 30.4),
-    Model("clip-vit-b-16", "openai/clip-vit-base-patch16", "clip", "MIT", 512, 68.3, 33.1),
-    Model("clip-vit-l-14", "openai/clip-vit-large-patch14", "clip", "MIT", 768, 75.5, 36.5),
-    Model("laion2b-vit-b-32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "clip", "MIT", 512, 66.6, 39.3),
-    Model("siglip2-b-16-224", "google/siglip2-base-patch16-224", "siglip", "Apache-2.0", 768, 78.2, 52.1),
+    Model(
+        "clip-vit-b-32",
+        "openai/clip-vit-base-patch32",
+        "clip",
+        "MIT",
+        512,
+        63.3,
+        30.4,
+        "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
+    ),
+    Model(
+        "clip-vit-b-16",
+        "openai/clip-vit-base-patch16",
+        "clip",
+        "MIT",
+        512,
+        68.3,
+        33.1,
+        "57c216476eefef5ab752ec549e440a49ae4ae5f3",
+    ),
+    Model(
+        "clip-vit-l-14",
+        "openai/clip-vit-large-patch14",
+        "clip",
+        "MIT",
+        768,
+        75.5,
+        36.5,
+        "32bd64288804d66eefd0ccbe215aa642df71cc41",
+    ),
+    Model(
+        "laion2b-vit-b-32",
+        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        "clip",
+        "MIT",
+        512,
+        66.6,
+        39.3,
+        "1a25a446712ba5ee05982a381eed697ef9b435cf",
+    ),
+    Model(
+        "siglip2-b-16-224",
+        "google/siglip2-base-patch16-224",
+        "siglip",
+        "Apache-2.0",
+        768,
+        78.2,
+        52.1,
+        "75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+    ),
     Model("stand-in", "", "stand-in", "Apache-2.0", 384),
 )
 DEFAULT, STAND_IN = MODELS[0], MODELS[-1]
@@ -89,7 +136,8 @@ def load(
                 name, folder = Path(name).resolve().name, Path(name)
             else:  # which comes before torch is imported
                 patience = PROBE_SECONDS if name == "auto" else HUB_SECONDS
-                folder = fetch(model.hub_id if model else name, patience, progress)
+                hub_id, revision = (model.hub_id, model.revision) if model else (name, MAIN)
+                folder = fetch(hub_id, patience, progress, revision)
             from clipsim.encoders.checkpoint import CheckpointEncoder
 
             return CheckpointEncoder(model.name if model else name, folder, device, precision)
@@ -105,7 +153,7 @@ def load(
 
 def list_absent() -> frozenset[str]:
     """Return the names in `MODELS` whose files are not on this machine; the network is not asked."""
-    return frozenset(model.name for model in MODELS if model.hub_id and not is_cached(model.hub_id))
+    return frozenset(model.name for model in MODELS if model.hub_id and not is_cached(model.hub_id, model.revision))
 
 
 def check_name(name: str) -> None:

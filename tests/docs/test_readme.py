@@ -82,6 +82,18 @@ def test_the_space_runs_a_gradio_that_the_requirements_allow() -> None:
     assert str(front_matter()["sdk_version"]) in gradio.specifier
 
 
+def test_the_lock_file_has_every_requirement_in_a_version_that_it_allows_and_by_its_digest() -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [Requirement(line) for line in lines if line and not line.startswith(("#", "torch"))]
+    entries = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    locked = [entry.partition(" --hash") for entry in entries if not entry.startswith("#")]
+    assert all(digests.startswith("=sha256:") for _, _, digests in locked)
+    pinned = [Requirement(entry) for entry, _, _ in locked]
+    for one in wanted:
+        versions = [str(pin.specifier).removeprefix("==") for pin in pinned if pin.name == one.name]
+        assert versions and all(version in one.specifier for version in versions), one.name
+
+
 def test_the_python_snippet_prints_what_it_says(offline: dict[str, str], clone: Path) -> None:
     (code,), (expected,) = blocks(README, "python"), blocks(README, "text")
     assert code.startswith((ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8"))

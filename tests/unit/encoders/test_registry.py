@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -105,13 +106,19 @@ def test_a_folder_beside_a_short_name_does_not_hide_it(tmp_path: Path, monkeypat
     assert clipsim.load("stand-in", "cpu").width == 384
 
 
-def cached(cache: Path, checkpoint: Path, without: tuple[str, ...] = (), hub_id: str = DEFAULT.hub_id) -> Path:
+def cached(
+    cache: Path,
+    checkpoint: Path,
+    without: tuple[str, ...] = (),
+    hub_id: str = DEFAULT.hub_id,
+    commit: str = DEFAULT.revision,
+) -> Path:
     """Put a checkpoint into a cache as a download of `hub_id` leaves it, but for the files that match `without`."""
     repository = cache / f"models--{hub_id.replace('/', '--')}"
-    snapshot = repository / "snapshots" / COMMIT
+    snapshot = repository / "snapshots" / commit
     shutil.copytree(checkpoint, snapshot, ignore=shutil.ignore_patterns(*without))
     (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(COMMIT)
+    (repository / "refs" / "main").write_text(commit)
     return snapshot
 
 
@@ -133,6 +140,15 @@ def test_any_hub_id_comes_from_the_cache(no_network: Path, tiny_siglip: Path) ->
     cached(no_network, tiny_siglip, hub_id="someone/some-siglip")
     encoder = clipsim.load("someone/some-siglip", "cpu")
     assert (encoder.name, encoder.encode_texts(["the cat"]).shape) == ("someone/some-siglip", (1, 32))
+
+
+def test_a_model_of_the_table_is_taken_from_its_commit_alone(no_network: Path, tiny_clip: Path) -> None:
+    cached(no_network, tiny_clip, commit=COMMIT)
+    assert clipsim.load("auto", "cpu").name == "stand-in"
+
+
+def test_every_model_of_the_hub_has_a_commit() -> None:
+    assert all(re.fullmatch("[0-9a-f]{40}" if model.hub_id else "", model.revision) for model in MODELS)
 
 
 LACKS = [
@@ -205,10 +221,11 @@ class Hub(BaseHTTPRequestHandler):
 
     folder: Path
     asked: ClassVar[list[str]]
+    revisions: ClassVar[set[str]]
 
     def do_GET(self) -> None:
         page, _, file = self.path.partition("/resolve/")
-        name = file.partition("/")[2]
+        commit, _, name = file.partition("/")
         names = sorted(path.name for path in self.folder.iterdir())
         if "/tree/" in page:
             tree = [
@@ -217,15 +234,18 @@ class Hub(BaseHTTPRequestHandler):
             ]
             body = json.dumps(tree).encode()
         elif page.startswith("/api/models/"):
+            revision = page.partition("/revision/")[2]
+            self.revisions.add(revision)
             siblings = [{"rfilename": name} for name in names]
-            body = json.dumps({"id": "someone/some-clip", "sha": COMMIT, "siblings": siblings}).encode()
+            commit = COMMIT if revision == "main" else revision
+            body = json.dumps({"id": "someone/some-clip", "sha": commit, "siblings": siblings}).encode()
         elif (self.folder / name).is_file():
             self.asked.append(name)
             body = (self.folder / name).read_bytes()
         else:
             return self.send_error(404)
         self.send_response(200)
-        for header in (("X-Repo-Commit", COMMIT), ("ETag", f'"{name}"'), ("Content-Length", str(len(body)))):
+        for header in (("X-Repo-Commit", commit), ("ETag", f'"{name}"'), ("Content-Length", str(len(body)))):
             self.send_header(*header)
         self.end_headers()
         if self.command == "GET":
@@ -244,7 +264,7 @@ def hub(no_network: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> I
     folder = Path(shutil.copytree(tiny_clip, no_network.with_name("served")))
     (folder / "flax_model.msgpack").write_bytes(b"weights for another library")
     (folder / "open_clip_model.safetensors").write_bytes(b"weights for another library")
-    handler = type("OneHub", (Hub,), {"folder": folder, "asked": []})
+    handler = type("OneHub", (Hub,), {"folder": folder, "asked": [], "revisions": set()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
@@ -263,6 +283,7 @@ def test_what_the_hub_has_is_downloaded_once(hub: type[Hub], clip: Encoder, name
     assert encoder.name == (DEFAULT.name if name == "auto" else name)
     assert encoder.encode_texts(["the cat"]) == pytest.approx(clip.encode_texts(["the cat"]), abs=1e-6)
     assert "model.safetensors" in hub.asked
+    assert hub.revisions == {"main" if name == "someone/some-clip" else DEFAULT.revision}
     assert not {"flax_model.msgpack", "open_clip_model.safetensors"} & set(hub.asked)
     hub.asked.clear()
     clipsim.load(name, "cpu")
