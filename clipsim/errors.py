@@ -34,6 +34,7 @@ Code = Literal[
     "unknown_picture",
     "not_kept",
     "busy",
+    "disk_full",
     "too_slow",
     "cancelled",
     "failed",
@@ -55,6 +56,7 @@ STATUSES: Mapping[Code, int] = {  # of HTTP; for what is not here it is 400, the
     "unknown_picture": 404,
     "not_kept": 410,
     "busy": 429,
+    "disk_full": 507,
     "too_slow": 504,
     "cancelled": 499,  # as nginx calls a request that the client ended
     "failed": 500,
@@ -179,3 +181,13 @@ class BusyError(ClipsimError):
         """Say why the request is refused, a clause, and when to ask again."""
         self.retry_after = retry_after
         super().__init__(f"{why}: ask again in {retry_after} s.")
+
+
+class DiskFullError(BusyError):
+    """A server has no room for more files."""
+
+    code: Code = "disk_full"
+
+    def __init__(self, retry_after: int) -> None:
+        """Say when to send the files again."""
+        super().__init__(retry_after, "There is no room for more files")

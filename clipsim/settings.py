@@ -23,6 +23,7 @@ class Limits:
         queue: requests that wait; one more is refused.
         concurrent: requests that are scored at the same time. One forward pass uses the whole machine.
         seconds: for one request, from the first picture on.
+        disk_bytes: bytes of files, those that were uploaded and those that were made of them.
         cache_bytes: bytes of vectors that are kept in memory, so that nothing is computed twice; 1 keeps none.
     """
 
@@ -36,6 +37,7 @@ class Limits:
     queue: int = 64
     concurrent: int = 1
     seconds: int = 120
+    disk_bytes: int = 2_000_000_000
     cache_bytes: int = 100_000_000
 
     @classmethod

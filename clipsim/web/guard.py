@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -46,7 +47,8 @@ def keep_quiet() -> None:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it says what is wrong with a damaged file
 
 
-def _is_upload(scope: Scope) -> bool:
+def is_upload(scope: Scope) -> bool:
+    """Return whether a call uploads files."""
     path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
     return scope["method"] == "POST" and path == f"{API_PREFIX}/upload"
 
@@ -60,7 +62,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
-        if scope["type"] != "http" or _is_upload(scope):
+        if scope["type"] != "http" or is_upload(scope):
             return await self.app(scope, receive, send)
         announced = dict(scope["headers"]).get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self.limit:
@@ -83,14 +85,25 @@ class BodyLimit:
 class Checked(gr.Blocks):
     """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read."""
 
-    def __init__(self, service: Service, title: str, kept_seconds: int) -> None:
-        """Begin the layout of a page; uploaded and produced files are kept for `kept_seconds`.
+    def __init__(self, service: Service, title: str) -> None:
+        """Begin the layout of a page.
 
         `kept` is the answer that the page opens with, if it has one.
         """
-        super().__init__(title=title, analytics_enabled=False, delete_cache=(kept_seconds, kept_seconds))
+        super().__init__(title=title, analytics_enabled=False)
         self.service = service
+        service.files.after_sweep.append(self._forget_gone)
         self.kept: KeptAnswer | None = None
+
+    def delete_files(self) -> None:
+        """Delete the files that gradio knows of, as the server ends."""
+        for file in {file for known in self.temp_file_sets for file in known}:
+            Path(file).unlink(missing_ok=True)
+
+    def _forget_gone(self) -> None:
+        """Let gradio forget files that were swept: it keeps the path of each that it was sent, or made."""
+        for known in self.temp_file_sets:
+            known.difference_update([file for file in list(known) if not Path(file).exists()])
 
     def get_api_info(self, *choices: Any, **named: Any) -> Any:
         """Describe the endpoints to programs, with the labels of components in English."""

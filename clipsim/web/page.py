@@ -7,7 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+# read when gradio is imported; a folder of its own, for gradio's is shared by all that runs gradio
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ["GRADIO_TEMP_DIR"] = os.environ.get("GRADIO_TEMP_DIR") or str(Path(tempfile.gettempdir()) / "clipsim")
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -17,15 +19,15 @@ from clipsim.report import english
 from clipsim.settings import Limits
 from clipsim.web import render
 from clipsim.web.api import Api
-from clipsim.web.guard import BodyLimit, Checked, keep_quiet
+from clipsim.web.guard import BodyLimit, Checked, is_upload, keep_quiet
 from clipsim.web.language import current, translated, translations
 from clipsim.web.preview import LinkPreview
 from clipsim.web.score_tab import ScoreTab
 from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
 from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
 from clipsim.web.service import Service
+from clipsim.web.sweeper import Quota
 
-CACHE_SECONDS = 3600  # for how long uploaded and produced files are kept
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
 ACCENT = ("*primary_700", "*primary_400")
 COLOURS = {  # in light and dark
@@ -52,14 +54,12 @@ def build(service: Service | None = None) -> Checked:
         ClipsimError: a limit makes no sense, or a collection of the server cannot be opened.
     """
     if service is None:
-        # a folder of its own, which `sweep` may clear; gradio's is shared by all that runs gradio
-        uploads = os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "clipsim"
-        service = Service(Limits.from_environment(), Path(uploads))
+        service = Service(Limits.from_environment(), Path(os.environ["GRADIO_TEMP_DIR"]))
     os.environ["GRADIO_TEMP_DIR"] = str(service.uploads)  # from where alone gradio takes it
     collections = ServerCollections(service, folders_from_environment())
     collections.check()
     queued: dict[str, Any] = {"concurrency_limit": service.limits.concurrent, "concurrency_id": "model"}
-    page = Checked(service, "clipsim", CACHE_SECONDS)
+    page = Checked(service, "clipsim")
     with page:
         header = gr.HTML(render.fill("header.html"))
         script = render.static("address.js").read_text(encoding="utf-8")
@@ -118,7 +118,12 @@ def launch(
     page = page or build()
     service = page.service
     keep_quiet()
-    service.sweep(CACHE_SECONDS)
+    service.files.start()
+    middleware = [
+        Middleware(BodyLimit, limit=service.limits.body_bytes),
+        Middleware(Quota, folder=service.files, is_upload=is_upload),
+        Middleware(LinkPreview),
+    ]
     page.launch(
         prevent_thread_lock=True,
         server_name=host,
@@ -135,7 +140,7 @@ def launch(
         mcp_server=True,
         quiet=True,
         i18n=translations(),
-        app_kwargs={"middleware": [Middleware(BodyLimit, limit=service.limits.body_bytes), Middleware(LinkPreview)]},
+        app_kwargs={"middleware": middleware},
     )
     if not folders_from_environment():
         print(f"There is no collection to search: {VARIABLE} names some. See docs/collections.md.")
@@ -143,6 +148,7 @@ def launch(
     if page.kept:
         page.kept.start()  # not before the page is up, which on a busy machine would take too long for gradio
     page.block_thread()
+    page.delete_files()
 
 
 def _show_first_note(service: Service) -> str:

@@ -23,11 +23,10 @@ from clipsim.images import SUFFIXES, Location, locate, to_address
 from clipsim.options import Precision
 from clipsim.scoring import note_caption
 from clipsim.web.service import Service
+from clipsim.web.sweeper import OWN
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
 MOST = 100  # results
-KEPT_SECONDS = 7200.0  # for which a visitor's own collection is kept; after a kill it goes at the next start
-_OWN = re.compile(r"own-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,12 @@ def folders_from_environment() -> dict[str, Location]:
 class ServerCollections:
     """The collections of one server, each opened once; `folders` are those that it was started with, by name."""
 
-    def __init__(self, service: Service, folders: Mapping[str, Location], kept_seconds: float = KEPT_SECONDS) -> None:
+    def __init__(self, service: Service, folders: Mapping[str, Location]) -> None:
         """Search with the encoders of `service`, and keep what visitors have below its upload folder for a while."""
-        self.folders, self._service, self._kept_seconds = folders, service, kept_seconds
+        self.folders, self._service = folders, service
         self._open: dict[str, Collection] = {}
         self._opening = threading.Lock()
+        service.files.after_sweep.append(self._forget_gone)
 
     def check(self) -> None:
         """Raise a `ClipsimError` that says which of the collections cannot be opened, before anybody asks for it."""
@@ -128,9 +128,10 @@ class ServerCollections:
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
         """Make a collection of a visitor's own pictures, and return the name under which alone it is found.
 
-        Too many pictures, or none that can be read, are a `ClipsimError`.
+        Too many pictures, none that can be read, or no room for them, are a `ClipsimError`.
         """
         self._service.check_size(pictures, [])
+        self._service.files.check_room()
         name = f"own-{secrets.token_hex(16)}"
         folder = self._service.uploads / name
         originals = folder / "pictures"
@@ -146,15 +147,12 @@ class ServerCollections:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(originals, ignore_errors=True)  # vectors and thumbnails are what is kept
-        end = threading.Timer(self._kept_seconds, self._forget, (name, folder))
-        end.daemon = True
-        end.start()
         return name
 
     def _find(self, name: str) -> Location:
         if name in self.folders:
             return self.folders[name]
-        if _OWN.fullmatch(name):
+        if OWN.fullmatch(name):
             own = self._service.uploads / name / "collection"
             if own.is_dir():
                 return own
@@ -166,10 +164,12 @@ class ServerCollections:
         sentence = f"The collection “{name[:60]}” is not known: use {', '.join(self.folders)}."
         raise ClipsimError(sentence, code="unknown_collection")
 
-    def _forget(self, name: str, folder: Path) -> None:
+    def _forget_gone(self) -> None:
+        """Close the collections of visitors whose folders were swept."""
         with self._opening:
-            self._open.pop(name, None)
-        shutil.rmtree(folder, ignore_errors=True)
+            for name in [name for name in self._open if name not in self.folders]:
+                if not (self._service.uploads / name).is_dir():
+                    del self._open[name]
 
 
 def _copy(source: Any, folder: Path, title: str, place: int) -> None:

@@ -18,6 +18,7 @@ from clipsim.options import Options, Precision
 from clipsim.scoring import CaptionTable, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
 from clipsim.web.models import Models, Tell
+from clipsim.web.sweeper import KEPT_SECONDS, UploadFolder
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,19 @@ class Question:
 class Service:
     """What answers every request of one server: within `limits`, of files that lie below the folder `uploads`."""
 
-    def __init__(self, limits: Limits, uploads: Path, load_encoder: Callable[..., Encoder] = load) -> None:
-        """Take `load_encoder` in place of `clipsim.load`; nothing is loaded before it is needed."""
+    def __init__(
+        self,
+        limits: Limits,
+        uploads: Path,
+        load_encoder: Callable[..., Encoder] = load,
+        kept_seconds: float = KEPT_SECONDS,
+    ) -> None:
+        """Take `load_encoder` in place of `clipsim.load`; nothing is loaded before it is needed.
+
+        What was sent goes `kept_seconds` after it was last used.
+        """
         self.limits, self.uploads = limits, uploads
+        self.files = UploadFolder(uploads, limits.disk_bytes, kept_seconds)
         self.models = Models(load_encoder, VectorCache(limits.cache_bytes))
 
     def encoder(self, name: str, precision: Precision = "auto") -> Encoder:
@@ -51,16 +62,6 @@ class Service:
         self.check_size(question.pictures, [question.caption or ""])
         for name in filter(None, (question.model, other)):
             self.models.make_ready(name, question.options.precision, tell)
-
-    def sweep(self, seconds: float) -> None:
-        """Delete what earlier runs left in the upload folder, if older than that: a run that is killed leaves all."""
-        until = time.time() - seconds
-        for path in sorted(self.uploads.rglob("*"), reverse=True):  # files before the folders that they are in
-            with suppress(OSError):  # gone meanwhile, or a folder that is not empty
-                if path.is_dir() and not path.is_symlink():
-                    path.rmdir()
-                elif path.lstat().st_mtime < until:
-                    path.unlink()
 
     def answer(self, question: Question, progress: Progress | None = None, may_be_empty: bool = False) -> Result:
         """Score the pictures against the caption or the reference image, within the limits.
@@ -150,6 +151,7 @@ class Service:
         with suppress(OSError, ValueError):  # a name that no file can have
             if file.resolve().is_relative_to(self.uploads.resolve()):
                 self._check_bytes(file.name, file.stat().st_size)
+                self.files.use(file)
                 return file
         raise ImageError(file.name, "was not uploaded: upload it first, then score it.", code="not_uploaded")
 

@@ -28,7 +28,7 @@ from benchmarks.performance.load import Caller, QueueFullError, Served, ServerEr
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError
 from clipsim.settings import Limits
-from clipsim.web.page import CACHE_SECONDS
+from clipsim.web.sweeper import KEPT_SECONDS
 
 LIMITS = Limits()
 
@@ -250,9 +250,9 @@ def test_after_a_kill_and_a_restart_left_overs_are_cleared_and_young_files_kept(
         old, young = (Path(file["path"]) for file in uploaded)
         link = first.uploads / "link.jpg"
         link.symlink_to(outside)
-        _age(old, CACHE_SECONDS + 60)
-        _age(outside, CACHE_SECONDS + 60)
-        _age(young, CACHE_SECONDS - 600)
+        _age(old, KEPT_SECONDS + 60)
+        _age(outside, KEPT_SECONDS + 60)
+        _age(young, KEPT_SECONDS - 600)
     with serving(tmp_path, **offline) as second:
         until = time.monotonic() + 10
         while old.exists() and time.monotonic() < until:

@@ -13,6 +13,7 @@ from clipsim.errors import (
     CaptionError,
     ChoiceError,
     ClipsimError,
+    DiskFullError,
     EncoderError,
     ImageError,
     LimitError,
@@ -36,6 +37,7 @@ ERRORS = [
     (ImageError("a.jpg", "is large", code="file_too_large"), "file_too_large", 413),
     (EncoderError("It cannot be had."), "model_unavailable", 503),
     (BusyError(7), "busy", 429),
+    (DiskFullError(7), "disk_full", 507),
 ]
 
 

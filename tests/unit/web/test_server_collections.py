@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from support import EXAMPLES
 
 from clipsim import ClipsimError, Encoder, index_folder, score_images
 from clipsim.embedding import Item
+from clipsim.errors import DiskFullError
 from clipsim.settings import Limits
 from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
 from clipsim.web.service import Service
@@ -122,11 +124,22 @@ def test_a_picture_whose_name_no_file_can_have_is_kept_by_its_place(collections:
     assert [hit.path for hit in kept.hits] == ["picture 1.jpg"]
 
 
-def test_what_a_visitor_keeps_goes_after_a_while(service: Service) -> None:
-    collections = ServerCollections(service, {}, kept_seconds=0.1)
+def test_what_a_visitor_keeps_goes_after_a_while_and_needs_no_thread(tmp_path: Path, stand_in: Encoder) -> None:
+    service = Service(Limits(), tmp_path, lambda *_, **__: stand_in, kept_seconds=0.2)
+    collections, threads = ServerCollections(service, {}), threading.active_count()
     name = collections.keep([(EXAMPLES[0], "one.jpg")], "stand-in")
-    until = time.monotonic() + 20
-    while (service.uploads / name).exists() and time.monotonic() < until:
-        time.sleep(0.05)
+    collections.open(name)
+    assert threading.active_count() == threads
+    time.sleep(0.5)
+    service.files.sweep()
+    assert not (service.uploads / name).exists()
     with pytest.raises(ClipsimError, match="no longer kept"):
         collections.open(name)
+
+
+def test_nothing_is_kept_where_there_is_no_room(tmp_path: Path, stand_in: Encoder) -> None:
+    service = Service(Limits(disk_bytes=1), tmp_path, lambda *_, **__: stand_in)
+    (tmp_path / "uploaded.jpg").write_bytes(b"x")
+    service.files.sweep()
+    with pytest.raises(DiskFullError):
+        ServerCollections(service, {}).keep([(EXAMPLES[0], "one.jpg")], "stand-in")

@@ -1,9 +1,7 @@
 """What a stranger sends: taken if it was uploaded or is inline, refused by name otherwise; and the care around it."""
 
 import base64
-import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -117,27 +115,6 @@ def test_a_model_that_cannot_be_had_is_asked_for_anew(service: Service, no_netwo
     for _ in range(2):
         with pytest.raises(EncoderError):
             service.encoder("clip-vit-l-14")
-
-
-def test_sweeping_clears_old_left_overs_only(service: Service, uploads: Path) -> None:
-    old, young = uploads / "a" / "old.png", uploads / "b" / "young.png"
-    for file in (old, young):
-        file.parent.mkdir()
-        file.write_bytes(b"x")
-    os.utime(old, (time.time() - 7200,) * 2)
-    service.sweep(3600)
-    assert not old.parent.exists()
-    assert young.exists()
-
-
-def test_sweeping_follows_no_link(service: Service, uploads: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "old.png").write_bytes(b"x")
-    os.utime(kept / "old.png", (0, 0))
-    (uploads / "link").symlink_to(kept)
-    service.sweep(3600)
-    assert (kept / "old.png").exists()
 
 
 def test_examples_are_placed_below_the_upload_folder_and_again_when_cleared_away(
