@@ -19,7 +19,7 @@ from clipsim.scoring.first_use import find_calibration
 from clipsim.scoring.heatmaps import STRENGTHS, Heatmap, Scale, draw_layer, find_peak, find_scale, overlay
 from clipsim.scoring.judge import judge
 from clipsim.scoring.picture_maps import PictureMaps, map_picture
-from clipsim.scoring.results import CEILING, CaptionTable, Comparison, Result, Score
+from clipsim.scoring.results import CEILING, CaptionTable, Comparison, Record, Result, Score
 from clipsim.scoring.score import clean_caption, note_caption, resolve_precision, score_each, score_images
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Comparison",
     "Heatmap",
     "PictureMaps",
+    "Record",
     "Result",
     "Scale",
     "Score",

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import Any, get_type_hints
 
 import gradio as gr
-from gradio.context import LocalContext
 from gradio.events import api as add_endpoint
-from gradio_client.utils import python_type_to_json_schema
 
 from clipsim.encoders import MODELS
 from clipsim.errors import CaptionError, ChoiceError, UsageError
-from clipsim.options import Options
-from clipsim.scoring import CaptionTable, Comparison, Result
-from clipsim.web.guard import WRONG_FORM, sentences
+from clipsim.options import Contrast, Framing, Options, Precision, Prompt
+from clipsim.scoring import CaptionTable, Comparison, Record, Result
+from clipsim.web.guard import sentences
+from clipsim.web.records import (
+    API_VERSION,
+    CollectionList,
+    Found,
+    ModelList,
+    describe_found,
+    list_collections,
+    list_models,
+)
+from clipsim.web.requests import current_request_id, is_from_agent
+from clipsim.web.schema import describe_answer
 from clipsim.web.server_collections import ServerCollections
 from clipsim.web.service import Question, Service
 
@@ -29,6 +38,14 @@ _LABELS = {  # of parameters that are called otherwise on the API page than by t
     "top": "Results",
     "after": "Written on or after",
     "before": "Written before",
+}
+
+
+_MODEL_NAMES = ("auto", *(row.name for row in MODELS))
+_KINDS: Mapping[Any, tuple[Any, str]] = {  # by type: what JSON gives for it, and its name
+    str: (str | None, "a string"),
+    bool: (bool | None, "true or false"),
+    int: (int | float, "a number"),
 }
 
 
@@ -45,13 +62,13 @@ class Api:
         caption: str = "",
         reference: gr.FileData | None = None,
         model: str = "auto",
-        framing: str = "crop",
-        contrast: str = "as-is",
-        prompt: str = "as-written",
+        framing: Framing = "crop",
+        contrast: Contrast = "as-is",
+        prompt: Prompt = "as-written",
         words: bool = False,
         heatmap: bool = False,
         thumbnails: bool = False,
-        precision: str = "auto",
+        precision: Precision = "auto",
     ) -> Result:
         """Score how well a caption fits each picture, or how alike each picture is to a reference image. Best first.
 
@@ -61,7 +78,7 @@ class Api:
         that fits gives about 0.25 to 0.35, an unrelated one 0.10 to 0.22.
 
         Parameters:
-            pictures: Uploaded files, or data:image/...;base64,... addresses. Web addresses are not fetched.
+            pictures: Uploaded files, or data:image/jpeg;base64,... addresses. Web addresses are not fetched.
             caption: What the pictures should show; leave it out to compare with a reference image.
             reference: An image to compare with instead of a caption, in the same forms as a picture.
             model: A name from /models; "auto" is the default CLIP model, or a small stand-in where that cannot be had.
@@ -88,15 +105,15 @@ class Api:
         pictures: list[gr.FileData],
         captions: list[str],
         model: str = "auto",
-        framing: str = "crop",
-        contrast: str = "as-is",
-        prompt: str = "as-written",
-        precision: str = "auto",
+        framing: Framing = "crop",
+        contrast: Contrast = "as-is",
+        prompt: Prompt = "as-written",
+        precision: Precision = "auto",
     ) -> CaptionTable:
         """Score every picture against every one of several captions: which caption for which picture?
 
         Parameters:
-            pictures: Uploaded files, or data:image/...;base64,... addresses. Web addresses are not fetched.
+            pictures: Uploaded files, or data:image/jpeg;base64,... addresses. Web addresses are not fetched.
             captions: What the pictures might show, a list of strings.
             model: A name from /models, or "auto".
             framing: "crop", "pad", "tiles-best" or "tiles-mean".
@@ -119,15 +136,15 @@ class Api:
         caption: str,
         model: str,
         other: str,
-        framing: str = "crop",
-        contrast: str = "as-is",
-        prompt: str = "as-written",
-        precision: str = "auto",
+        framing: Framing = "crop",
+        contrast: Contrast = "as-is",
+        prompt: Prompt = "as-written",
+        precision: Precision = "auto",
     ) -> Comparison:
         """Score the same pictures and caption by two models. Compare their ranks and percentiles, never their cosines.
 
         Parameters:
-            pictures: Uploaded files, or data:image/...;base64,... addresses. Web addresses are not fetched.
+            pictures: Uploaded files, or data:image/jpeg;base64,... addresses. Web addresses are not fetched.
             caption: What the pictures should show.
             model: A name from /models.
             other: Another name from /models.
@@ -142,15 +159,13 @@ class Api:
         question = self._ask(pictures, [caption], [model, other], framing, contrast, prompt, precision)
         return self._service.answer_models(question, other)
 
-    def models(self) -> dict[str, Any]:
+    def models(self) -> ModelList:
         """List the models that can be chosen, with published accuracies, and which of them are in memory.
 
         Returns:
             models (name, hub_id, family, licence, width, imagenet, coco, loaded) and auto, what "auto" stands for here.
         """
-        auto = self._service.encoder("auto").name
-        in_memory = {encoder.name for encoder in self._service.models.loaded()}
-        return {"models": [{**asdict(row), "loaded": row.name in in_memory} for row in MODELS], "auto": auto}
+        return list_models(self._service)
 
     def search(
         self,
@@ -161,37 +176,32 @@ class Api:
         path: str = "",
         after: str = "",
         before: str = "",
-    ) -> dict[str, Any]:
+    ) -> Found:
         """Find the pictures of a collection on this server that fit a caption best, or are most like one of its own.
 
         Parameters:
             collection: A name from /collections.
             caption: What the pictures should show; leave it out to find more like one of them.
-            like: The path of a picture in the collection, as a search gives it.
+            like: The name of a picture in the collection, as a search gives it.
             top: How many, 1 to 100.
             path: Only paths that fit this pattern: * and ? as in a shell.
             after: Only files last written then or later, such as 2026-03-31.
             before: Only files last written before.
 
         Returns:
-            collection, pictures (how many it has), caption, like, model, hits (path, rank, cosine, percentile, verdict,
-            notes, seen, size, file_size, mtime, and thumbnail, a JPEG in a data: address), notes.
+            collection, pictures (how many it has), caption, like, model, scores (name, rank, cosine, percentile,
+            verdict, notes, seen, size, file_size, mtime, and thumbnail, a JPEG in a data: address), notes.
         """
-        texts = [collection, caption, like, path, after, before]
-        if not all(isinstance(text, str | None) for text in texts) or not isinstance(top, int | float):
-            raise UsageError(WRONG_FORM)
         found = self._collections.search(collection or "", caption, like, top, path=path, after=after, before=before)
-        return found.to_dict()
+        return describe_found(found)
 
-    def collections(self) -> dict[str, Any]:
+    def collections(self) -> CollectionList:
         """List the collections that this server was started with.
 
         Returns:
             collections: name, pictures and model of each.
         """
-        known = [(name, self._collections.open(name)) for name in self._collections.folders]
-        rows = [{"name": name, "pictures": len(one), "model": one.manifest.embedding.model} for name, one in known]
-        return {"collections": rows}
+        return list_collections(self._collections)
 
     def add_to(self, page: gr.Blocks, queued: dict[str, Any]) -> None:
         """Add the endpoints to a page that is being laid out; those that run a model wait in the queue `queued`."""
@@ -210,45 +220,39 @@ class Api:
             # gradio numbers the values and leaves the answer untyped
             for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=True):
                 component.label = _LABELS.get(parameter, parameter.capitalize())
+                if parameter in ("model", "other"):
+                    component._api_info = {"type": "string", "enum": list(_MODEL_NAMES)}
             (answer,) = added.outputs
-            schema = python_type_to_json_schema(get_type_hints(method)["return"])
-            answer.label, answer._api_info = label, _to_flat(schema)
+            answer.label, answer._api_info = label, describe_answer(method.__name__)
 
     def _ask(self, pictures: Any, captions: list[Any], models: list[Any], *options: Any) -> Question:
         """Check what a stranger sent. Folders and other repositories as models are for those who run the server."""
         items = [self._service.receive(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
         if not all(isinstance(caption, str | None) for caption in captions):
             raise CaptionError("The caption is not text: send a string.")
-        known = ["auto", *(row.name for row in MODELS)]
-        for unknown in (model for model in models if model not in known):
-            raise ChoiceError("model", unknown, known)
+        for unknown in (model for model in models if model not in _MODEL_NAMES):
+            raise ChoiceError("model", unknown, _MODEL_NAMES)
         return Question(items, captions[0] if captions else None, None, models[0], Options(*options))
 
 
-def _serve(method: Callable[..., Any]) -> Callable[..., Any]:
+def _serve(method: Callable[..., Record]) -> Callable[..., Any]:
     """Return the endpoint: an answer is plain data, or JSON for an MCP tool: gradio would write its text as Python."""
+    hints = get_type_hints(method)
 
     @wraps(method)
     def answer(*values: Any) -> dict[str, Any] | str:
         with sentences():
+            _check_types(inspect.signature(method).bind(*values).arguments, hints)
             found = method(*values)
-        plain: dict[str, Any] = found if isinstance(found, dict) else found.to_dict()
-        request = LocalContext.request.get(None)
-        by_mcp = request is not None and (
-            request.headers.get("x-gradio-user") == "mcp"  # a queued call, which gradio's MCP server makes as a client
-            or "/gradio_api/mcp" in request.url.path  # one past the queue
-        )
-        return json.dumps(plain, ensure_ascii=False) if by_mcp else plain
+        plain = found.to_dict() | {"api_version": API_VERSION, "request_id": current_request_id()}
+        return json.dumps(plain, ensure_ascii=False) if is_from_agent() else plain
 
     return answer
 
 
-def _to_flat(schema: Any) -> Any:
-    """Return a record's schema as its `to_dict` gives it: the options among its own fields, no sources of pictures."""
-    if isinstance(schema, list):
-        return [_to_flat(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    flat = {name: _to_flat(one) for name, one in schema.items() if not (name == "pictures" and one == {})}
-    options = flat.pop("options", {"properties": {}})
-    return flat | options["properties"]
+def _check_types(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    """Raise a `UsageError` that names the first value of another type than its parameter's; null is one left out."""
+    for name, value in values.items():
+        kinds, words = _KINDS.get(hints[name], (object, ""))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and hints[name] is int):
+            raise UsageError(f"The value of {name} is not {words}: see the API page.")

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.route_utils import API_PREFIX
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim.errors import ClipsimError, LimitError, UsageError
 from clipsim.web.kept import KeptAnswer
-from clipsim.web.language import in_english, is_from_page
+from clipsim.web.language import in_english
+from clipsim.web.refusals import refusals, refuse
 from clipsim.web.service import Service
 
-TOAST_SECONDS = 10  # for which a sentence that has no field of its own stands on the page
 WRONG_FORM = "The values are not in the form that the endpoint takes: see its API page."
 
 
@@ -31,8 +31,7 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except ClipsimError as error:
-        text = escape(str(error), quote=False) if is_from_page() else str(error)  # a toast on the page is HTML
-        raise gr.Error(text, title="Not scored", duration=TOAST_SECONDS, print_exception=False) from error
+        raise refuse(error) from error
 
 
 def keep_quiet() -> None:
@@ -108,6 +107,14 @@ class Checked(gr.Blocks):
     def get_api_info(self, *choices: Any, **named: Any) -> Any:
         """Describe the endpoints to programs, with the labels of components in English."""
         return in_english(super().get_api_info(*choices, **named))
+
+    async def process_api(self, *values: Any, **named: Any) -> Any:
+        """Answer a call, whichever way it came; every error goes out as a sentence."""
+        # as gradio sets them later, for what is refused before
+        LocalContext.request.set(named.get("request"))
+        LocalContext.event_id.set(named.get("event_id"))
+        with refusals():
+            return await super().process_api(*values, **named)
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
         """Check what a client sent, then let gradio read it."""

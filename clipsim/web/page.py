@@ -18,6 +18,7 @@ from clipsim.errors import ClipsimError
 from clipsim.report import english
 from clipsim.settings import Limits
 from clipsim.web import render
+from clipsim.web.agents import refine_tools
 from clipsim.web.api import Api
 from clipsim.web.guard import BodyLimit, Checked, is_upload, keep_quiet
 from clipsim.web.language import current, translated, translations
@@ -142,6 +143,7 @@ def launch(
         i18n=translations(),
         app_kwargs={"middleware": middleware},
     )
+    refine_tools(page)
     if not folders_from_environment():
         print(f"There is no collection to search: {VARIABLE} names some. See docs/collections.md.")
     print(f"clipsim is at {page.local_url}", flush=True)

@@ -19,7 +19,7 @@ from typing import Any, Unpack
 from clipsim.collections import Collection, Filters, Hit, Manifest, index_folder
 from clipsim.embedding import Item, name_sources
 from clipsim.errors import CaptionError, ClipsimError, Code, LimitError, UsageError
-from clipsim.images import SUFFIXES, Location, locate, to_address
+from clipsim.images import SUFFIXES, Location, locate
 from clipsim.options import Precision
 from clipsim.scoring import note_caption
 from clipsim.web.service import Service
@@ -44,10 +44,6 @@ class SearchResult:
     model: str
     hits: list[Hit]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data; thumbnails are data: addresses."""
-        return vars(self) | {"hits": [vars(hit) | {"thumbnail": to_address(hit.thumbnail)} for hit in self.hits]}
 
 
 def folders_from_environment() -> dict[str, Location]:

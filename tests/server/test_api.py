@@ -299,7 +299,7 @@ def test_captions_by_pictures_are_those_of_python(client: Client, stand_in: Enco
 
 def test_the_fields_of_a_model_are_documented(client: Client) -> None:
     answer = client.predict(api_name="/models")
-    assert set(answer) == {"models", "auto"}
+    assert set(answer) == {"models", "auto", "api_version", "request_id"}
     section = PAGE.split("\n## Models\n")[1].split("```")[0]
     names = [*(field.name for field in fields(MODELS[0])), "loaded"]
     assert [list(model) for model in answer["models"]] == [names] * len(MODELS)
@@ -338,6 +338,11 @@ def text(answer: CallToolResult) -> str:
     (content,) = answer.content
     assert isinstance(content, TextContent)
     return content.text
+
+
+def told(answer: CallToolResult) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(text(answer))
+    return plain
 
 
 def inline(path: Path) -> str:
@@ -458,7 +463,8 @@ def test_an_error_reaches_curl_as_the_sentence(run: Callable[[str, str], str]) -
 
 def test_an_error_reaches_an_agent_as_the_sentence(server: Server) -> None:
     answer = mcp_call(server, "similarity", {"pictures": [], "caption": "x"})
-    assert answer.isError and text(answer) == SENTENCE
+    assert answer.isError and told(answer) == answer.structuredContent
+    assert told(answer)["error"] == SENTENCE and told(answer)["code"] == "no_pictures"
 
 
 def test_a_file_over_the_limit_is_refused_at_upload(server: Server, tmp_path: Path) -> None:
@@ -537,9 +543,10 @@ def test_a_link_out_of_the_upload_folder_is_refused(server: Server) -> None:
 def test_an_agent_is_refused_files_and_web_addresses_by_name(server: Server) -> None:
     for path in FOREIGN:
         answer = mcp_call(server, "similarity", {"pictures": [path], "caption": "x"})
-        assert answer.isError and text(answer).startswith(f"{Path(path).name} was not uploaded")
+        assert told(answer)["error"].startswith(f"{Path(path).name} was not uploaded")
     answer = mcp_call(server, "similarity", {"pictures": [WEB], "caption": "x"})
-    assert answer.isError and text(answer).startswith(f"{WEB} is a web address, which is not fetched")
+    assert told(answer)["error"].startswith(f"{WEB} is a web address, which is not fetched")
+    assert answer.isError
 
 
 def test_an_upload_stays_in_the_upload_folder_whatever_it_is_called(server: Server) -> None:

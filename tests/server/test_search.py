@@ -33,10 +33,10 @@ def test_the_api_searches_and_lists(search_server: Server) -> None:
     listed = answer(search_server, endpoint="collections")
     assert listed["collections"] == [{"name": "paintings", "pictures": 5, "model": "stand-in"}]
     found = answer(search_server, "paintings", CAPTION, "", 2)
-    assert [hit["rank"] for hit in found["hits"]] == [1, 2]
-    assert found["hits"][0]["thumbnail"].startswith("data:image/jpeg;base64,")
-    like = answer(search_server, "paintings", "", found["hits"][0]["path"])
-    assert found["hits"][0]["path"] not in [hit["path"] for hit in like["hits"]]
+    assert [hit["rank"] for hit in found["scores"]] == [1, 2]
+    assert found["scores"][0]["thumbnail"].startswith("data:image/jpeg;base64,")
+    like = answer(search_server, "paintings", "", found["scores"][0]["name"])
+    assert found["scores"][0]["name"] not in [hit["name"] for hit in like["scores"]]
     refused = answer(search_server, "/etc", CAPTION)
     assert refused["event"] == "error" and "use paintings" in refused["error"]
 

@@ -24,7 +24,7 @@ def test_components_are_translated_in_the_browser_and_described_in_english() -> 
 def test_a_toast_on_the_page_is_text_and_programs_get_the_sentence_as_it_is() -> None:
     for user, told in (("app", "&lt;img&gt; is not there."), ("api", "<img> is not there.")):
         headers = [(b"x-gradio-user", user.encode())]
-        token = LocalContext.request.set(gr.Request(Request({"type": "http", "headers": headers})))
+        token = LocalContext.request.set(gr.Request(Request({"type": "http", "path": "/", "headers": headers})))
         try:
             with pytest.raises(gr.Error) as error, sentences():
                 raise ClipsimError("<img> is not there.")

@@ -1,0 +1,60 @@
+"""How what went wrong goes out: as its sentence, and for programs with its code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+
+import gradio as gr
+
+from clipsim.errors import ClipsimError
+from clipsim.web.language import is_from_page
+from clipsim.web.records import ErrorAnswer
+from clipsim.web.requests import current_request_id, is_from_agent
+
+TOAST_SECONDS = 10  # for which a sentence that has no field of its own stands on the page
+_UNFORESEEN = "Something went wrong on the server that nobody foresaw: try it another way, and tell who runs it."
+
+
+class Refusal(gr.Error):
+    """An error as gradio sends it to whoever asked; for programs its `title` is the code.
+
+    The title, as gradio's Python client takes no field beside those of a `gr.Error`.
+    """
+
+    def __str__(self) -> str:
+        """Return the sentence as it is, and not quoted."""
+        return str(self.message)
+
+
+def refuse(error: ClipsimError) -> Refusal:
+    """Return an error in the form in which whoever asked takes it: the page, an agent or another program."""
+    sentence, title = str(error), str(error.code)
+    if is_from_page():
+        sentence, title = escape(sentence, quote=False), "Not scored"  # a toast on the page is HTML
+    elif is_from_agent():  # to whom gradio gives the sentence alone
+        sentence = json.dumps(ErrorAnswer(sentence, error.code, current_request_id()).to_dict(), ensure_ascii=False)
+        title = ""
+    return Refusal(sentence, duration=TOAST_SECONDS, title=title, print_exception=False)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Send every error to whoever asked; of one that nobody foresaw the log keeps the kind and the place.
+
+    No traceback: it may quote what strangers sent.
+    """
+    try:
+        yield
+    except gr.Error:
+        raise
+    except ClipsimError as error:
+        raise refuse(error) from error
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        logging.getLogger(__name__).error("%s at %s:%s", type(error).__name__, place.filename, place.lineno)
+        raise refuse(ClipsimError(_UNFORESEEN, code="internal")) from None
