@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,17 +17,20 @@ from clipsim.web.language import current, translated
 from clipsim.web.lightbox import Lightbox, show_legend
 from clipsim.web.saving import SaveRow
 from clipsim.web.search_tab import SHOWN, Update
+from clipsim.web.shown import ShownPictures
+from clipsim.web.sweeper import UploadFolder
 
 
 class AnswerView:
     """The components of an answer: those of the page, and those that only programs get."""
 
-    def __init__(self, uploads: Path, published: Mapping[str, float], recent: RecentAnswers) -> None:
-        """Lay them out; to be called inside the column. Files to download go below `uploads`.
+    def __init__(self, files: UploadFolder, published: Mapping[str, float], recent: RecentAnswers) -> None:
+        """Lay them out; to be called inside the column. Pictures that are shown, and downloads, go into `files`.
 
         What is shown is kept in `recent`, under the key in the component `key`.
         """
         self._published, self._recent = published, recent
+        self._shown = ShownPictures(files)
         self.key = gr.Textbox(visible=False)
         script = render.static("accessibility.js").read_text(encoding="utf-8")
         self.progress = gr.HTML("", label="Progress", elem_id="progress", padding=False)
@@ -37,12 +39,12 @@ class AnswerView:
         self.status = gr.HTML(render.fill("skeleton.html"), label="Status", **look)
         script = render.static("answer.js").read_text(encoding="utf-8")
         self._grid = gr.HTML(label="Pictures, best first", elem_id="ranked", padding=False, js_on_load=script)
-        self.lightbox = Lightbox(recent)
+        self.lightbox = Lightbox(recent, self._shown)
         with gr.Tabs(elem_id="details") as self._tabs:
             self._lay_out_details()
         self._remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
         with gr.Row(elem_id="downloads"):
-            self._save = SaveRow(uploads, recent)
+            self._save = SaveRow(files.folder, recent)
             self.keep = gr.Button(translated("keep"), size="sm", elem_id="keep")
         self._save.connect(self.key)
         self._compared = gr.HTML(label="Published figures", elem_id="published", padding=False)
@@ -100,7 +102,7 @@ class AnswerView:
         maps = _overlay_heatmaps(result, render.list_labels(result))
         asked = {"where": any(score.heatmap for score in result), "several": answer.table, "models": answer.comparison}
         first = next((name for name, one in asked.items() if one), "plot")  # what was asked for lies open
-        return {
+        update = {
             **self._show_everywhere(answer),
             self.status: render.status(result, answer.kept, link),
             self._maps: gr.Gallery(maps, visible=bool(maps)),
@@ -116,11 +118,13 @@ class AnswerView:
             self._several_tab: gr.Tab(visible=bool(answer.table)),
             self._models_tab: gr.Tab(visible=bool(answer.comparison)),
         }
+        return self._shown.name_all(update)
 
     def show_so_far(self, result: Result, count: int, total: int) -> Update:
         """Return the page with the best of the first `count` pictures."""
         status = render.status_so_far(count, total)
-        return {self.key: "", self.status: status, self._grid: render.grid(result, whole=False), self._older: ""}
+        grid = self._shown.name(render.grid(result, whole=False))
+        return {self.key: "", self.status: status, self._grid: grid, self._older: ""}
 
     def mark_older(self, why: str = "") -> Update:
         """Return the page with what it shows marked as the answer to an earlier question, and `why` it still stands."""

@@ -81,6 +81,24 @@ class BodyLimit:
         return await self.app(scope, count, send)
 
 
+class _NoValues(dict[int, Any]):
+    """Takes the place of what gradio keeps of a session, for an hour and more: all that was sent and answered.
+
+    It would make links of it that open a page as it is, which this page has no button for.
+    """
+
+    def __contains__(self, component: object) -> bool:
+        """Say that it is kept, so that nothing is made of it."""
+        return True
+
+    def __missing__(self, component: int) -> dict[str, Any]:
+        """Return what the value of a component is put into, if it has a place for it."""
+        return {}
+
+    def __setitem__(self, component: int, config: Any) -> None:
+        """Keep nothing."""
+
+
 class Checked(gr.Blocks):
     """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read."""
 
@@ -118,6 +136,8 @@ class Checked(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
         """Check what a client sent, then let gradio read it."""
+        if state := next(iter(rest), None) or named.get("state"):
+            state.config_values = _NoValues()
         with sentences():
             # values that a caller leaves out at the end are what the page shows at first
             inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]

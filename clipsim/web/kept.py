@@ -6,20 +6,27 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from clipsim.errors import ClipsimError
 from clipsim.scoring import Calibration, CaptionTable, Comparison, Result
 from clipsim.web.service import Question, Service
+from clipsim.web.sizes import measure
 
 MOST_KEPT = 64  # answers: about as many as people look at within an hour, 10 kB each without their thumbnails
+MOST_BYTES = 64_000_000  # of all of them: maps of a hundred pictures take megabytes
+
+
+def _make_key() -> str:
+    return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
 class Answer:
     """What there is to show: the question, its result, the model's cut-offs, further captions, a second model.
 
-    `table` and `comparison` are there if they were asked for. It is `kept` if nobody waited for it.
+    `table` and `comparison` are there if they were asked for. It is `kept` if nobody waited for it. Its `key`, a secret
+    of 128 bits, stays its own however often it is shown.
     """
 
     question: Question
@@ -28,14 +35,20 @@ class Answer:
     table: CaptionTable | None = None
     comparison: Comparison | None = None
     kept: bool = False
+    key: str = field(default_factory=_make_key)
 
 
 class KeptAnswer:
-    """The answer to one question, had in the background and kept: to ask it also reads the weights of its model."""
+    """The answer to one question, had in the background and kept: to ask it also reads the weights of its model.
+
+    Attributes:
+        key: of the answer, the same for all to whom it is shown.
+    """
 
     def __init__(self, service: Service, ask: Callable[[], Question]) -> None:
         """Ask nothing before `start`."""
         self._service, self._ask = service, ask
+        self.key = _make_key()
         self._starting = threading.Lock()
         self._answer: Future[Result] | None = None
 
@@ -55,26 +68,28 @@ class KeptAnswer:
 
 
 class RecentAnswers:
-    """The last answers of a server, each found again by its key alone, which is a secret of 128 bits.
+    """The last answers of a server, each kept once and found again by its key alone, which is a secret of 128 bits.
 
     Their pictures stay where they were uploaded, and go from there in their time.
     """
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
-        """Keep the last `most` of them."""
-        self._most = most
-        self._answers: dict[str, Answer] = {}
+    def __init__(self, most: int = MOST_KEPT, most_bytes: int = MOST_BYTES) -> None:
+        """Keep the last `most` of them, or fewer that take `most_bytes` together."""
+        self._most, self._most_bytes, self._bytes = most, most_bytes, 0
+        self._answers: dict[str, tuple[Answer, int]] = {}
         self._changing = threading.Lock()
 
     def keep(self, answer: Answer) -> str:
         """Keep an answer without its thumbnails, which are for the page, and return its key."""
-        key, result = secrets.token_hex(16), answer.result
-        scores = tuple(replace(score, thumbnail=None) for score in result.scores)
+        scores = tuple(replace(score, thumbnail=None) for score in answer.result.scores)
+        kept = replace(answer, result=replace(answer.result, scores=scores))
+        size = measure(kept)
         with self._changing:
-            self._answers[key] = replace(answer, result=replace(result, scores=scores))
-            while len(self._answers) > self._most:
-                del self._answers[next(iter(self._answers))]
-        return key
+            self._bytes += size - self._answers.pop(kept.key, (kept, 0))[1]
+            self._answers[kept.key] = kept, size  # the last is the one that was shown last
+            while len(self._answers) > self._most or (self._bytes > self._most_bytes and len(self._answers) > 1):
+                self._bytes -= self._answers.pop(next(iter(self._answers)))[1]
+        return kept.key
 
     def find(self, key: str) -> Answer:
         """Return the answer with that key.
@@ -82,7 +97,7 @@ class RecentAnswers:
         Raises:
             ClipsimError: there is none, or none any more.
         """
-        answer = self._answers.get(key)
+        answer, _ = self._answers.get(key, (None, 0))
         if answer is None:
             raise ClipsimError("This answer is no longer kept: score the pictures again.", code="not_kept")
         return answer

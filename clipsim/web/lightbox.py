@@ -14,6 +14,7 @@ from clipsim.scoring.heatmaps import RAMP
 from clipsim.web import render
 from clipsim.web.kept import RecentAnswers
 from clipsim.web.service import Service
+from clipsim.web.shown import ShownPictures
 
 PLACES = (("upper left", "top", "upper right"), ("left", "centre", "right"), ("lower left", "bottom", "lower right"))
 METHODS = {"legrad": "LeGrad"}  # as its authors write it
@@ -46,9 +47,9 @@ class Lightbox:
         component: sends the event `select` when maps are wanted, and `like` when pictures are wanted that are like it.
     """
 
-    def __init__(self, recent: RecentAnswers) -> None:
-        """Lay out what is not seen; answers are found in `recent`."""
-        self._recent = recent
+    def __init__(self, recent: RecentAnswers, shown: ShownPictures) -> None:
+        """Lay out what is not seen; answers are found in `recent`, maps are files among the `shown` pictures."""
+        self._recent, self._shown = recent, shown
         script = render.static("lightbox.js").read_text(encoding="utf-8")
         self.component = gr.HTML("", label="Maps of a picture", elem_id="lightbox", padding=False, js_on_load=script)
 
@@ -62,7 +63,7 @@ class Lightbox:
                     raise ClipsimError("Where it lies can be seen once all pictures are scored.")
                 answer = self._recent.find(key)
                 maps = service.map_picture(answer.question, answer.result, name)
-                return show_maps(answer.result, name, maps, ticket)
+                return self._shown.name(show_maps(answer.result, name, maps, ticket))
             except ClipsimError as error:
                 return render.fill("lightbox.html", ticket=ticket, fault=str(error))
 

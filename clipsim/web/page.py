@@ -27,9 +27,12 @@ from clipsim.web.score_tab import ScoreTab
 from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
 from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
 from clipsim.web.service import Service
+from clipsim.web.shown import ShownPictures
 from clipsim.web.sweeper import Quota
+from clipsim.web.unfetched import Unfetched
 
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
+MOST_SESSIONS = 2000  # of which gradio keeps what a visitor chose; about 30 kB each
 ACCENT = ("*primary_700", "*primary_400")
 COLOURS = {  # in light and dark
     "button_primary_background_fill": ACCENT,
@@ -70,7 +73,7 @@ def build(service: Service | None = None) -> Checked:
             with gr.Tab(translated("tab.score"), id="score"):
                 scoring = ScoreTab(service, banner, queued)
             with gr.Tab(translated("tab.search"), id=SEARCH):
-                searching = SearchTab(collections, tabs, queued)
+                searching = SearchTab(collections, tabs, queued, ShownPictures(service.files))
         scoring.keep_in(searching)
         with gr.Accordion(translated("reading"), open=False, elem_id="reading"):
             gr.Markdown(translated("reading.text"))
@@ -105,6 +108,10 @@ def build(service: Service | None = None) -> Checked:
         Api(service, collections).add_to(page, queued)
     page.kept = scoring.kept
     page.queue(max_size=service.limits.queue, api_open=False)  # or `/run/...` would pass the queue by
+    queue = page._queue
+    unfetched = Unfetched(lambda session: queue.pending_event_ids_session.pop(session, None))
+    queue.pending_messages_per_session = unfetched
+    service.files.after_sweep.append(unfetched.drop)
     return page
 
 
@@ -138,6 +145,7 @@ def launch(
         enable_monitoring=False,
         share=False,
         max_file_size=service.limits.file_bytes,
+        state_session_capacity=MOST_SESSIONS,
         mcp_server=True,
         quiet=True,
         i18n=translations(),

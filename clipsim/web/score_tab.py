@@ -54,7 +54,7 @@ class ScoreTab:
                 self._form = QuestionForm(service)
                 self._history = History()
             with gr.Column(scale=3, min_width=300, elem_id="answer"):
-                self._view = AnswerView(service.uploads, published, self._recent)
+                self._view = AnswerView(service.files, published, self._recent)
         self._asked = gr.Textbox(visible="hidden")  # what is to be scored as the page opens
         self._connect()
 
@@ -133,7 +133,7 @@ class ScoreTab:
     def _show_kept(self, answer: Future[Result]) -> Update:
         try:
             result = answer.result()
-            return self._show(replace(self._complete(self._ask_first_example(), result), kept=True))
+            return self._show(replace(self._complete(self._ask_first_example(), result), kept=True, key=self.kept.key))
         except ClipsimError as error:
             return self._show_fault(error) | self.open()
 

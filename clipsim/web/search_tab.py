@@ -13,6 +13,7 @@ from clipsim.options import Precision
 from clipsim.web import render
 from clipsim.web.language import translated
 from clipsim.web.server_collections import MOST, ServerCollections
+from clipsim.web.shown import ShownPictures
 
 SEARCH = "search"  # the tab's id
 ASIDE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}  # of small events
@@ -25,9 +26,11 @@ Update = dict[Any, Any]  # new values by component; what is not in it stays as i
 class SearchTab:
     """The tab's components, and what happens when they are used; `filled` are those that an address fills in."""
 
-    def __init__(self, collections: ServerCollections, tabs: gr.Tabs, queued: dict[str, Any]) -> None:
-        """Lay the tab out; to be called inside it. Searches wait in the queue `queued`."""
-        self._collections, self._tabs = collections, tabs
+    def __init__(
+        self, collections: ServerCollections, tabs: gr.Tabs, queued: dict[str, Any], shown: ShownPictures
+    ) -> None:
+        """Lay the tab out; to be called inside it. Searches wait in the queue `queued`; `shown` names pictures."""
+        self._collections, self._tabs, self._shown = collections, tabs, shown
         names = [*collections.folders]
         first, ready = (names[0], "search_ready.html") if names else (None, "search_empty.html")
         with gr.Row(equal_height=True, elem_id="searching"):
@@ -105,7 +108,8 @@ class SearchTab:
             found = self._collections.search(data[self._collection] or "", caption, like, **filters)
         except ClipsimError as error:
             return {self._fault: render.fill("fault.html", sentence=str(error))}
-        return {self._status: render.fill("found.html", answer=found), self._hits: render.hits(found), self._fault: ""}
+        hits = self._shown.name(render.hits(found))
+        return {self._status: render.fill("found.html", answer=found), self._hits: hits, self._fault: ""}
 
 
 def _lay_out_filters() -> dict[str, Any]:
