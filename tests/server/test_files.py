@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import time
@@ -91,3 +92,43 @@ def test_a_full_folder_refuses_uploads_with_a_sentence_until_there_is_room(
         while httpx.post(address, files=other, trust_env=False).status_code != 200:
             assert time.monotonic() < until
             time.sleep(0.5)
+
+
+def ask_as_the_page(url: str, count: int, headers: dict[str, str]) -> str:
+    """What the page is sent for a click on its button with `count` pictures: all messages, as text."""
+    with httpx.Client(base_url=url, timeout=120, trust_env=False, headers=headers) as http:
+        page = http.get("/config").json()
+        components = {component["id"]: component["props"] for component in page["components"]}
+        button, pictures = (
+            next(number for number, props in components.items() if props.get("elem_id") == name)
+            for name in ("score", "pictures")
+        )
+        click = next(one for one in page["dependencies"] if [button, "click"] in one["targets"])
+        files = [("files", (f"{number}.jpg", small_picture(number))) for number in range(count)]
+        paths = http.post("/gradio_api/upload", files=files).json()
+        sent = [{"image": {"path": path, "meta": {"_type": "gradio.FileData"}}, "caption": None} for path in paths]
+        values = [sent if number == pictures else components[number].get("value") for number in click["inputs"]]
+        caption = next(number for number, props in components.items() if props.get("elem_id") == "caption")
+        values[click["inputs"].index(caption)] = CAPTION
+        asked = {"data": values, "fn_index": click["id"], "session_hash": "page", "trigger_id": button}
+        http.post("/gradio_api/queue/join", json=asked).raise_for_status()
+        return http.get("/gradio_api/queue/data", params={"session_hash": "page"}).text
+
+
+def test_an_answer_names_its_pictures_where_the_visitor_finds_them(server: Server) -> None:
+    sent = ask_as_the_page(server.url, 12, {})
+    assert "process_completed" in sent and "data:image" not in sent and len(sent) < 200_000
+    named = set(re.findall(rf"{server.url}/gradio_api/file=[^\"\\ ]+/shown/[0-9a-f]+\.jpeg", sent))
+    assert len(named) >= 12
+    for address in named:
+        picture = httpx.get(address, trust_env=False)
+        assert picture.status_code == 200 and picture.headers["content-type"] == "image/jpeg"
+
+
+def test_behind_a_proxy_pictures_are_named_as_visitors_reach_them_and_nothing_gets_out_of_the_address(
+    server: Server,
+) -> None:
+    sent = ask_as_the_page(server.url, 2, {"x-forwarded-host": "clipsim.example", "x-forwarded-proto": "https"})
+    assert "https://clipsim.example/gradio_api/file=" in sent and "http://127" not in sent.replace(server.url, "")
+    sent = ask_as_the_page(server.url, 2, {"x-forwarded-host": 'x"onerror="alert(1)'})
+    assert r'src=\"http://x&quot;onerror=&quot;' in sent and r'src=\"http://x\"' not in sent
