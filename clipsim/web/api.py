@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
 import gradio as gr
 from gradio.events import api as add_endpoint
@@ -126,7 +126,7 @@ class Api:
             (for each caption), best_captions (for each picture), answers (for each caption), model, device, rejected,
             notes, seconds, framing, contrast, prompt, precision.
         """
-        several = captions if isinstance(captions, list) else [captions]
+        several = [one or "" for one in (captions if isinstance(captions, list) else [captions])]
         question = self._ask(pictures, several, [model], framing, contrast, prompt, precision)
         return self._service.answer_captions(question, several)
 
@@ -215,7 +215,7 @@ class Api:
             (self.collections, "Collections", aside),
         ]
         for method, label, waiting in endpoints:
-            dependency = add_endpoint(_serve(method), api_name=method.__name__, **waiting)
+            dependency = add_endpoint(self._serve(method), api_name=method.__name__, **waiting)
             added: Any = page.fns[dependency["id"]]
             # gradio numbers the values and leaves the answer untyped
             for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=True):
@@ -224,6 +224,22 @@ class Api:
                     component._api_info = {"type": "string", "enum": list(_MODEL_NAMES)}
             (answer,) = added.outputs
             answer.label, answer._api_info = label, describe_answer(method.__name__)
+
+    def _serve(self, method: Callable[..., Record]) -> Callable[..., Any]:
+        """Return the endpoint: an answer is plain data, or JSON for an MCP tool: gradio would write it as Python."""
+        hints = get_type_hints(method)
+
+        @wraps(method)
+        def answer(*values: Any) -> dict[str, Any] | str:
+            with sentences():
+                given = inspect.signature(method).bind(*values).arguments
+                _check_types(given, hints)
+                self._service.check_texts(*(given[name] for name, hint in hints.items() if _is_text(name, hint)))
+                found = method(*values)
+            plain = found.to_dict() | {"api_version": API_VERSION, "request_id": current_request_id()}
+            return json.dumps(plain, ensure_ascii=False) if is_from_agent() else plain
+
+        return answer
 
     def _ask(self, pictures: Any, captions: list[Any], models: list[Any], *options: Any) -> Question:
         """Check what a stranger sent. Folders and other repositories as models are for those who run the server."""
@@ -235,24 +251,14 @@ class Api:
         return Question(items, captions[0] if captions else None, None, models[0], Options(*options))
 
 
-def _serve(method: Callable[..., Record]) -> Callable[..., Any]:
-    """Return the endpoint: an answer is plain data, or JSON for an MCP tool: gradio would write its text as Python."""
-    hints = get_type_hints(method)
-
-    @wraps(method)
-    def answer(*values: Any) -> dict[str, Any] | str:
-        with sentences():
-            _check_types(inspect.signature(method).bind(*values).arguments, hints)
-            found = method(*values)
-        plain = found.to_dict() | {"api_version": API_VERSION, "request_id": current_request_id()}
-        return json.dumps(plain, ensure_ascii=False) if is_from_agent() else plain
-
-    return answer
-
-
 def _check_types(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
     """Raise a `UsageError` that names the first value of another type than its parameter's; null is one left out."""
     for name, value in values.items():
-        kinds, words = _KINDS.get(hints[name], (object, ""))
+        kinds, words = _KINDS.get(str if _is_text(name, hints[name]) else hints[name], (object, ""))
         if not isinstance(value, kinds) or (isinstance(value, bool) and hints[name] is int):
             raise UsageError(f"The value of {name} is not {words}: see the API page.")
+
+
+def _is_text(name: str, hint: Any) -> bool:
+    """Return whether a parameter takes a text that is no caption, or one of several names."""
+    return name not in ("caption", "return") and (hint is str or get_origin(hint) is Literal)

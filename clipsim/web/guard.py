@@ -19,10 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clipsim.errors import ClipsimError, LimitError, UsageError
 from clipsim.web.kept import KeptAnswer
 from clipsim.web.language import in_english
-from clipsim.web.refusals import refusals, refuse
+from clipsim.web.refusals import WRONG_FORM, refusals, refuse
 from clipsim.web.service import Service
 
-WRONG_FORM = "The values are not in the form that the endpoint takes: see its API page."
+MOST_QUOTED = 1000  # characters of a sentence of gradio's
 
 
 @contextmanager
@@ -145,7 +145,7 @@ class Checked(gr.Blocks):
             try:
                 return await super().preprocess_data(block_fn, inputs, *rest, **named)
             except gr.Error as error:
-                raise UsageError(str(error.message)) from error
+                raise UsageError(str(error.message)[:MOST_QUOTED]) from error  # which quotes the value
             except Exception as error:
                 raise UsageError(WRONG_FORM) from error
 

@@ -30,6 +30,7 @@ from clipsim.web.service import Service
 from clipsim.web.shown import ShownPictures
 from clipsim.web.sweeper import Quota
 from clipsim.web.unfetched import Unfetched
+from clipsim.web.wrong_calls import handlers
 
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
 MOST_SESSIONS = 2000  # of which gradio keeps what a visitor chose; about 30 kB each
@@ -149,7 +150,7 @@ def launch(
         mcp_server=True,
         quiet=True,
         i18n=translations(),
-        app_kwargs={"middleware": middleware},
+        app_kwargs={"exception_handlers": handlers(), "middleware": middleware},
     )
     refine_tools(page)
     if not folders_from_environment():

@@ -11,13 +11,14 @@ from html import escape
 
 import gradio as gr
 
-from clipsim.errors import ClipsimError
+from clipsim.errors import ClipsimError, UsageError
 from clipsim.web.language import is_from_page
 from clipsim.web.records import ErrorAnswer
 from clipsim.web.requests import current_request_id, is_from_agent
 
 TOAST_SECONDS = 10  # for which a sentence that has no field of its own stands on the page
-_UNFORESEEN = "Something went wrong on the server that nobody foresaw: try it another way, and tell who runs it."
+WRONG_FORM = "The values are not in the form that the endpoint takes: see its API page."
+UNFORESEEN = "Something went wrong on the server that nobody foresaw: try it another way, and tell who runs it."
 
 
 class Refusal(gr.Error):
@@ -54,7 +55,9 @@ def refusals() -> Iterator[None]:
         raise
     except ClipsimError as error:
         raise refuse(error) from error
+    except RecursionError:  # lists in lists, deeper than Python goes
+        raise refuse(UsageError(WRONG_FORM)) from None
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         logging.getLogger(__name__).error("%s at %s:%s", type(error).__name__, place.filename, place.lineno)
-        raise refuse(ClipsimError(_UNFORESEEN, code="internal")) from None
+        raise refuse(ClipsimError(UNFORESEEN, code="internal")) from None

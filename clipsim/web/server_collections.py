@@ -5,7 +5,6 @@ A visitor names a collection, never a path: a name is looked up, and one's own i
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import secrets
@@ -18,7 +17,7 @@ from typing import Any, Unpack
 
 from clipsim.collections import Collection, Filters, Hit, Manifest, index_folder
 from clipsim.embedding import Item, name_sources
-from clipsim.errors import CaptionError, ClipsimError, Code, LimitError, UsageError
+from clipsim.errors import CaptionError, ClipsimError, Code, UsageError
 from clipsim.images import SUFFIXES, Location, locate
 from clipsim.options import Precision
 from clipsim.scoring import note_caption
@@ -91,35 +90,30 @@ class ServerCollections:
             CaptionError: neither or both of caption and like, or the caption is too long or no text.
             ClipsimError: as `open` and `Collection.search`, or another count than 1 to `MOST`.
         """
-        self._check_texts(name, like, only.get("path"), *(str(only.get(one) or "") for one in ("after", "before")))
+        self._service.check_texts(name, like, *(str(only.get(one) or "") for one in ("path", "after", "before")))
         caption = (caption or "").strip() or None
-        if not math.isfinite(top):
-            raise UsageError(f"{top} results cannot be had: ask for 1 to {MOST}.")
-        top = int(top)
         if (caption is None) == (not like):
             takes = "a caption, or one of the pictures to find more like it"
             code: Code = "no_caption" if caption is None else "caption_and_reference"
             raise CaptionError(f"A search takes {takes}: give one of them.", code=code)
         self._service.check_size([], [caption or ""])
-        if not 1 <= top <= MOST:
+        if not 1 <= top <= MOST:  # not a number is neither
             raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
         collection = self.open(name)
         notes: tuple[str, ...]
         keywords: dict[str, Any] = {what: value or None for what, value in only.items()} | {"thumbnails": True}
         config = collection.manifest.embedding
         if caption is None:
-            hits, notes = collection.similar(str(like), top, **keywords), ()
+            hits, notes = collection.similar(str(like), int(top), **keywords), ()
         else:
             encoder, precision = self._service.encoder("auto"), config.options.precision
             if (encoder.name, encoder.precision) != (config.model, precision):  # what the page runs on is loaded once
                 encoder = self._service.encoder(config.origin, precision)
-            hits, notes = collection.search(caption, encoder, top, **keywords), tuple(note_caption(caption, encoder))
+            hits, notes = (
+                collection.search(caption, encoder, int(top), **keywords),
+                tuple(note_caption(caption, encoder)),
+            )
         return SearchResult(name, len(collection), caption, like or None, config.model, hits, notes)
-
-    def _check_texts(self, *texts: str | None) -> None:
-        longest, limit = max(len(text or "") for text in texts), self._service.limits.text
-        if longest > limit:
-            raise LimitError("text", longest, limit)
 
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
         """Make a collection of a visitor's own pictures, and return the name under which alone it is found.

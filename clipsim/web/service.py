@@ -59,7 +59,7 @@ class Service:
 
     def make_ready(self, question: Question, other: str, tell: Tell) -> None:
         """Load the question's model, and the `other` unless it is "", for `answer` to begin at once; raise as that."""
-        self.check_size(question.pictures, [question.caption or ""])
+        self.check_size(question.pictures, [question.caption or ""], question.model, other)
         for name in filter(None, (question.model, other)):
             self.models.make_ready(name, question.options.precision, tell)
 
@@ -81,7 +81,7 @@ class Service:
         self, question: Question, captions: Sequence[str], progress: Progress | None = None
     ) -> CaptionTable:
         """Score the pictures against several captions instead; raise as `answer`, and for too many captions."""
-        self.check_size(question.pictures, captions)
+        self.check_size(question.pictures, captions, question.model)
         options, check = question.options, self._in_time(progress)
         encoder = self.encoder(question.model, options.precision)
         table = scoring.score_captions(question.pictures, captions, encoder, options=options, progress=check)
@@ -90,6 +90,7 @@ class Service:
 
     def answer_models(self, question: Question, other: str, progress: Progress | None = None) -> Comparison:
         """Score the pictures by the `other` model too, side by side; raise as `answer`, and for the same model."""
+        self.check_texts(other)
         keywords = self._prepare(question, progress)
         encoders = [self.encoder(model, question.options.precision) for model in (question.model, other)]
         comparison = scoring.compare_models(question.pictures, question.caption, encoders, **keywords)
@@ -118,32 +119,42 @@ class Service:
 
     def _prepare(self, question: Question, progress: Progress | None) -> dict[str, Any]:
         """Check the question's size, and return what `score_images` takes by name."""
-        self.check_size(question.pictures, [question.caption or ""])
+        self.check_size(question.pictures, [question.caption or ""], question.model)
         named = ("reference", "options", "words", "heatmap", "thumbnails")
         return {name: vars(question)[name] for name in named} | {"progress": self._in_time(progress)}
 
-    def check_size(self, pictures: Sequence[Item], captions: Sequence[str]) -> None:
-        """Raise a `LimitError` if there are more pictures or captions, or a longer caption, than the limits allow."""
+    def check_size(self, pictures: Sequence[Item], captions: Sequence[str], *texts: str) -> None:
+        """Raise a `LimitError` for more pictures or captions, or a longer caption or text, than the limits allow."""
         counts = {"images": len(pictures), "captions": len(captions), "caption": max(map(len, captions), default=0)}
         for what, count in counts.items():
             if count > (limit := vars(self.limits)[what]):
                 raise LimitError(what, count, limit)
+        self.check_texts(*texts)
+
+    def check_texts(self, *texts: str | None) -> None:
+        """Raise a `LimitError` if one of the texts, which are no captions, is longer than the limit."""
+        longest, limit = max((len(text or "") for text in texts), default=0), self.limits.text
+        if longest > limit:
+            raise LimitError("text", longest, limit)
 
     def receive(self, sent: Any) -> Item:
         """Return what a client sent as a picture, checked: an uploaded file, or the bytes in a data: address.
 
         Raises:
             ImageError: a path that was not uploaded, a web address (they are never fetched), or too large a file.
+            LimitError: too long a path or name.
         """
         path, name = (sent.get("path"), sent.get("orig_name")) if isinstance(sent, dict) else (sent, None)
         if not isinstance(path, str) or not path:
             raise ImageError("A picture", "has no file: upload it first, then score it.", code="not_uploaded")
+        name = str(name) if name else None
+        self.check_texts(name, "" if path.startswith("data:") else path)
         if path.startswith("data:"):
-            return self._decode_address(path), Path(str(name or "picture")).name
+            return self._decode_address(path), Path(name or "picture").name
         if path.startswith(("http:", "https:")):
             reason = "is a web address, which is not fetched: upload the file, or send it as a data: address."
             raise ImageError(path, reason, code="web_address")
-        return self._check_upload(path), Path(str(name or path)).name
+        return self._check_upload(path), Path(name or path).name
 
     def _check_upload(self, path: str) -> Path:
         """Return the path of a file below the upload folder; a caller of the API can put any string in its place."""
