@@ -234,7 +234,7 @@ class Api:
             with sentences():
                 given = inspect.signature(method).bind(*values).arguments
                 _check_types(given, hints)
-                self._service.check_texts(*(given[name] for name, hint in hints.items() if _is_text(name, hint)))
+                self._service.check_texts(*(value for name, value in given.items() if _is_text(name, hints[name])))
                 found = method(*values)
             plain = found.to_dict() | {"api_version": API_VERSION, "request_id": current_request_id()}
             return json.dumps(plain, ensure_ascii=False) if is_from_agent() else plain
@@ -261,4 +261,4 @@ def _check_types(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
 
 def _is_text(name: str, hint: Any) -> bool:
     """Return whether a parameter takes a text that is no caption, or one of several names."""
-    return name not in ("caption", "return") and (hint is str or get_origin(hint) is Literal)
+    return name != "caption" and (hint is str or get_origin(hint) is Literal)

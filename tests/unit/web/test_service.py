@@ -39,7 +39,7 @@ def test_a_data_address_is_taken_as_it_is(service: Service) -> None:
     assert service.receive("data:image/png;base64," + base64.b64encode(b"abc").decode()) == (b"abc", "picture")
 
 
-PATHS = ["/etc/passwd", "app.py", "../secret.png", "\0", "x" * 5000, "", {"path": "/etc/passwd"}]
+PATHS = ["/etc/passwd", "app.py", "../secret.png", "\0", "x" * 4000, "", {"path": "/etc/passwd"}]
 ADDRESSES = ["http://localhost/a.png", "https://example.org/a.png", "data:image/png,abc", "data:;base64,***", "data:"]
 
 
@@ -47,6 +47,18 @@ ADDRESSES = ["http://localhost/a.png", "https://example.org/a.png", "data:image/
 def test_anything_else_is_refused(service: Service, sent: Any) -> None:
     with pytest.raises(ImageError):
         service.receive(sent)
+
+
+@pytest.mark.parametrize("sent", ["x" * 5000, "http://" + "x" * 5000, {"path": "data:", "orig_name": "x" * 5000}])
+def test_a_name_or_path_over_the_limit_is_refused_and_not_quoted(service: Service, sent: Any) -> None:
+    with pytest.raises(LimitError, match=r"^A text has \d+ characters, and the limit is 4096: shorten it\.$"):
+        service.receive(sent)
+
+
+def test_a_model_over_the_limit_is_refused_and_not_quoted(service: Service) -> None:
+    for model, other in (("x" * 5000, "auto"), ("auto", "x" * 5000)):
+        with pytest.raises(LimitError, match="5000 characters"):
+            service.answer_models(Question([], "a cat", model=model), other)
 
 
 def test_a_link_out_of_the_upload_folder_is_refused(service: Service, uploads: Path, tmp_path: Path) -> None:
