@@ -131,4 +131,4 @@ def test_behind_a_proxy_pictures_are_named_as_visitors_reach_them_and_nothing_ge
     sent = ask_as_the_page(server.url, 2, {"x-forwarded-host": "clipsim.example", "x-forwarded-proto": "https"})
     assert "https://clipsim.example/gradio_api/file=" in sent and "http://127" not in sent.replace(server.url, "")
     sent = ask_as_the_page(server.url, 2, {"x-forwarded-host": 'x"onerror="alert(1)'})
-    assert r'src=\"http://x&quot;onerror=&quot;' in sent and r'src=\"http://x\"' not in sent
+    assert r"src=\"http://x&quot;onerror=&quot;" in sent and r"src=\"http://x\"" not in sent
