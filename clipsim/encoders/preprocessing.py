@@ -1,9 +1,9 @@
-"""Pictures as the networks take them: cropped, resized, stacked."""
+"""Pictures as the networks take them: cropped and resized, with what other processes have, which import no torch."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from dataclasses import dataclass
+
 from PIL import Image
 
 from clipsim.encoders.base import Box
@@ -58,7 +58,28 @@ def resize(image: Image.Image, size: tuple[int, int], resample: int, box: Box | 
     return image.resize(size, resample, box, gap)
 
 
-def stack(views: list[Image.Image], *, pin: bool = False) -> torch.Tensor:
-    """Return pictures of one size as bytes, shape (n, 3, height, width); `pin` them where a GPU is to fetch them."""
-    pixels = torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2).contiguous()
-    return pixels.pin_memory() if pin else pixels
+@dataclass(frozen=True)
+class Preprocessing:
+    """A model's own framing apart from the model.
+
+    Attributes:
+        input_size: width and height, in pixels, of what it makes.
+        edge: pixels that the shorter side gets before the middle is kept; None where the whole picture is resized.
+        resample: how, as Pillow numbers it.
+    """
+
+    input_size: tuple[int, int]
+    edge: int | None = None
+    resample: int = Image.Resampling.BICUBIC
+
+    def crop_box(self, size: tuple[int, int]) -> Box:
+        """Return the part of a picture of `size` (width, height) that is kept: the middle if it crops, else all."""
+        if self.edge:
+            return compute_crop_box(size, self.edge, self.input_size)
+        return 0.0, 0.0, float(size[0]), float(size[1])
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """Frame a picture."""
+        if self.edge:
+            return crop_centre(image, self.edge, self.input_size, self.resample)
+        return resize(image, self.input_size, self.resample)

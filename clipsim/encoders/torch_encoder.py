@@ -19,7 +19,6 @@ from torch.nn.functional import normalize
 
 from clipsim.encoders.base import BATCH, Encoder
 from clipsim.encoders.devices import borrow_gpu, resolve_device
-from clipsim.encoders.preprocessing import stack
 from clipsim.errors import EncoderError
 
 GPU_BATCH = 64  # pictures, so that a GPU is not kept waiting for the next pass
@@ -202,3 +201,9 @@ def hide_loading_bar() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def stack(views: list[Image.Image], *, pin: bool = False) -> torch.Tensor:
+    """Return pictures of one size as bytes, shape (n, 3, height, width); `pin` them where a GPU is to fetch them."""
+    pixels = torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2).contiguous()
+    return pixels.pin_memory() if pin else pixels

@@ -1,7 +1,10 @@
 """Pictures from files, bytes, addresses: found, read, and made upright RGB."""
 
 from clipsim.images import storage
+from clipsim.images.children import Children, make_decoder
+from clipsim.images.decoding import LARGE, Decoder, Here, decode_here
 from clipsim.images.reading import SUFFIXES, Picture, Source, compute_digest, encode_jpeg, open_image, read, to_address
+from clipsim.images.small import preview, reduce, shrink
 from clipsim.images.sources import (
     FILE_COLUMNS,
     Content,
@@ -16,6 +19,7 @@ from clipsim.images.sources import (
 )
 from clipsim.images.storage import UNKNOWN, Location, locate
 
-__all__ = ["FILE_COLUMNS", "SUFFIXES", "UNKNOWN", "Content", "File", "ImageInput", "Images", "Location", "Picture"]
-__all__ += ["Source", "abbreviate", "collect_images", "compute_digest", "encode_jpeg", "list_files", "locate"]
-__all__ += ["name_image", "open_image", "read", "read_contents", "storage", "to_address"]
+__all__ = ["FILE_COLUMNS", "LARGE", "SUFFIXES", "UNKNOWN", "Children", "Content", "Decoder", "File", "Here"]
+__all__ += ["ImageInput", "Images", "Location", "Picture", "Source", "abbreviate", "collect_images", "compute_digest"]
+__all__ += ["decode_here", "encode_jpeg", "list_files", "locate", "make_decoder", "name_image", "open_image", "preview"]
+__all__ += ["read", "read_contents", "reduce", "shrink", "storage", "to_address"]

@@ -12,8 +12,16 @@ from PIL import Image
 MOST_SCANS = 100
 MOST_PARTS = 100_000  # strips or tiles of a TIFF: more than a row each in the highest picture that programs write
 MOST_TILES = 10_000  # of a JPEG 2000, each with tables of its own
-SLOW_PIXELS = 12_000_000  # of forms that Pillow decodes in Python: about 4 s, where the limit of others would take 20
+# Of forms that Pillow decodes in Python: at 0.36 (PPM with another highest value, two bytes each) to 1.4 million pixels
+# a second on one core of a busy machine, timed around `Image.load`, ten seconds for the slowest.
+SLOW_PIXELS = 4_000_000
 SLOW_DECODERS = {"qoi", "ppm", "ppm_plain", "bmp_rle"}  # as Pillow names them
+
+# Bytes that decoding takes for each pixel: the peak of address space of `clipsim.images.read` on 50 million pixels.
+PLAIN_BYTES, OTHER_BYTES = 5, 10  # the picture itself, and a converted or flattened copy
+WEBP_BYTES, CHANNEL_BYTES = 17, 5  # two canvases and two copies; JPEG 2000 has 32 bits a channel
+WORST_BYTES = 25  # of any format
+PLAIN_MODES = {"1", "L", "P", "RGB"}  # which need no other copy of that size
 
 _SOS = b"\xff\xda"  # start of a JPEG's scan; within its data, 0xFF is followed by zero
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -45,6 +53,16 @@ def explain_slowness(image: Image.Image) -> str:
         limit = f"{SLOW_PIXELS / 1e6:.0f} million for this form of {image.format}"
         return f"has {pixels / 1e6:.0f} million pixels, and the limit is {limit}: save it as PNG"
     return ""
+
+
+def estimate_bytes(image: Image.Image) -> int:
+    """Return about how many bytes decoding an opened picture takes at its most; some pictures take more."""
+    each = PLAIN_BYTES if image.mode in PLAIN_MODES and image.format not in ("AVIF", "HEIF") else OTHER_BYTES
+    if image.format == "WEBP":
+        each = WEBP_BYTES
+    elif image.format == "JPEG2000":
+        each = CHANNEL_BYTES * (len(image.getbands()) + 1)
+    return image.width * image.height * each
 
 
 def _check_jpeg(file: IO[bytes], _: int) -> str:

@@ -37,6 +37,7 @@ _UPRIGHT = {
 }
 SETTLED = 2.0  # seconds since a file was last written to, after which its times tell whether it is written again
 TILE = 2_000_000  # pixels that are worked on at once where a copy of the whole would take too much memory
+NO_ROOM = "takes more memory to decode than there is: make it smaller first, or save it as PNG"
 NO_FILE = "is not a file: check the path"
 _FLATTENED = "transparency flattened on white"
 _ONE_OF_SEVERAL = {"TIFF": "first page only", "HEIF": "main picture of several"}  # by format; others are animations
@@ -101,6 +102,25 @@ def read(source: Source, name: str, min_side: int | None = None) -> Picture:
             (which is checked before decoding).
     """
     image = open_image(source, name)
+    try:
+        return _make_upright(image, name, min_side)
+    except MemoryError as error:
+        raise ImageError(name, NO_ROOM) from error
+
+
+def encode_jpeg(image: Image.Image) -> bytes:
+    """Return a picture as a small JPEG, to be shown; the comment of a file that it was read from stays behind."""
+    data = BytesIO()
+    image.save(data, "JPEG", quality=80, comment=b"")
+    return data.getvalue()
+
+
+def to_address(jpeg: bytes) -> str:
+    """Return a JPEG as a data: address."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def _make_upright(image: Image.Image, name: str, min_side: int | None) -> Picture:
     # Pillow turns a TIFF while it decodes, so that it is asked before; others tell only once they are decoded. A HEIC
     # decodes to what is upright: it has another place than EXIF, which does not count (ISO/IEC 23008-12, annex A).
     orientation = _read_orientation(image) if image.format == "TIFF" else 1
@@ -117,18 +137,6 @@ def read(source: Source, name: str, min_side: int | None = None) -> Picture:
     return Picture(name, image if image.mode == "RGB" else image.convert("RGB"), tuple(notes))
 
 
-def encode_jpeg(image: Image.Image) -> bytes:
-    """Return a picture as a small JPEG, to be shown."""
-    data = BytesIO()
-    image.save(data, "JPEG", quality=80)
-    return data.getvalue()
-
-
-def to_address(jpeg: bytes) -> str:
-    """Return a JPEG as a data: address."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
-
-
 def _open(source: str | Path | bytes, name: str) -> Image.Image:
     if not isinstance(source, bytes) and (problem := explain_missing(Path(source))):
         raise ImageError(name, problem)
@@ -141,6 +149,8 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         return _choose_decoder(BytesIO(source) if isinstance(source, bytes) else source)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own limits are higher
         raise ImageError(name, _describe_size("far too many"), code="too_many_pixels") from error
+    except MemoryError as error:
+        raise ImageError(name, NO_ROOM) from error
     except PermissionError as error:
         raise ImageError(name, "cannot be opened: permission was denied") from error
     except Exception as error:  # a decoder fed with garbage raises almost anything; the cause is kept
@@ -187,6 +197,8 @@ def _decode(image: Image.Image, name: str, min_side: int | None) -> list[str]:
         if image.mode in ("P", "PA") and image.palette is None:
             raise ValueError("colours by number, and no list of them")
         return [_ONE_OF_SEVERAL.get(image.format or "", "first frame of an animation")] if animated else []
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more on damaged data
         raise ImageError(name, "is damaged or cut short, it cannot be decoded: send the file again") from error
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
 from clipsim.errors import ClipsimError, ImageError
-from clipsim.images import Source, encode_jpeg, read, to_address
+from clipsim.images import Decoder, Source, decode_here, encode_jpeg, reduce, to_address
 from clipsim.report.sentences import answer, figures, status, titled
 from clipsim.report.text import printable
 from clipsim.report.writing import fill
@@ -81,13 +82,18 @@ class _Cell(NamedTuple):
 
 
 def draw_grid(
-    result: Result, pictures: Mapping[str, Source], *, columns: int | None = None, most: int = MOST_DRAWN
+    result: Result,
+    pictures: Mapping[str, Source],
+    *,
+    columns: int | None = None,
+    most: int = MOST_DRAWN,
+    decode: Decoder = decode_here,
 ) -> Figure:
     """Draw the pictures in a grid, best first, each above its rank, name, verdict, percentile and cosine.
 
     The caption (or the reference image's name) is the heading, the answer in words the line below it. Of more than
     `most` pictures the best are drawn, and the heading says so. A picture that cannot be read any more is a blank that
-    says why. Pictures are decoded one at a time and kept no larger than they are drawn.
+    says why. Pictures are decoded one at a time, by `decode`, and kept no larger than they are drawn.
 
     `pictures` has for the name of each score a path, bytes or PIL image. A row has so many `columns`, chosen by the
     number of pictures where it is None; fewer than one are a `ClipsimError`. pyplot does not know of the figure; a
@@ -101,7 +107,7 @@ def draw_grid(
     columns = max(1, min(columns or (count if count <= ONE_ROW else ceil(count**0.5)), count))
     width = min(max((ACROSS - GAP * (columns - 1)) / columns, NARROWEST), WIDEST)
     letters = Typesetter()
-    cells = _lay_out(result, pictures, count, width, letters)
+    cells = _lay_out(result, pictures, count, width, letters, decode)
     rows = [cells[start : start + columns] for start in range(0, count, columns)]
     across = max(columns * (width + GAP) - GAP, WIDEST)
     head = _set_head(result, count, across, letters)
@@ -117,9 +123,9 @@ def draw_grid(
     return figure
 
 
-def encode_grid(result: Result, pictures: Mapping[str, Source], form: str) -> bytes:
+def encode_grid(result: Result, pictures: Mapping[str, Source], form: str, decode: Decoder = decode_here) -> bytes:
     """Draw the grid and return it as a file in the form "png", "pdf" or "svg"."""
-    return _encode(draw_grid(result, pictures), form, IN_FILE)
+    return _encode(draw_grid(result, pictures, decode=decode), form, IN_FILE)
 
 
 def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
@@ -133,19 +139,21 @@ def html_grid(result: Result, pictures: Mapping[str, Source]) -> str:
     return fill("grid.html.j2", heading=heading, answer=answered, status=model, cells=cells, more=more)
 
 
-def list_tiles(result: Result, pictures: Mapping[str, Source], most: int, side: int) -> list[dict[str, Any]]:
+def list_tiles(
+    result: Result, pictures: Mapping[str, Source], most: int, side: int, decode: Decoder = decode_here
+) -> list[dict[str, Any]]:
     """Return what templates show of each of the `most` best: score, title, badge, thumbnail or why there is none."""
     tiles = []
     for score, title in titled(result)[:most]:
-        address, reason = thumbnail(pictures, score.name, side)
+        address, reason = thumbnail(pictures, score.name, side, decode)
         head = {"title": f"{score.rank} · {title}", "name": score.name, "address": address, "reason": reason}
         tiles.append({"score": score, **head, "badge": BADGES.get(score.verdict or ""), "figures": _figures(score)})
     return tiles
 
 
-def thumbnail(pictures: Mapping[str, Source], name: str, side: int) -> tuple[str, str]:
+def thumbnail(pictures: Mapping[str, Source], name: str, side: int, decode: Decoder = decode_here) -> tuple[str, str]:
     """Return a picture as a data: address, its longer side `side` pixels at most; or "", and why there is none."""
-    image, reason = _reduce(pictures, name, side)
+    image, reason = _find_picture(pictures, name, side, decode)
     return "" if image is None else to_address(encode_jpeg(image)), reason
 
 
@@ -161,28 +169,25 @@ def _figures(score: Score) -> list[str]:
     return figures(replace(score, verdict=None, clipscore=None, share=None)).split(" · ")
 
 
-def _reduce(pictures: Mapping[str, Source], name: str, side: int) -> tuple[Image.Image | None, str]:
+def _find_picture(
+    pictures: Mapping[str, Source], name: str, side: int, decode: Decoder
+) -> tuple[Image.Image | None, str]:
     """Return the picture, `side` pixels along its longer side at most; or None, and why there is none."""
     source = pictures.get(name)
     if source is None:
         return None, _GONE
     try:
-        image = read(source, name, min_side=None if isinstance(source, Image.Image) else side).image
+        return decode(partial(reduce, side=side, draft=not isinstance(source, Image.Image)), source, name), ""
     except ImageError as error:
         return None, error.reason
-    scale = side / max(image.size)
-    if scale >= 1:
-        return image, ""
-    width, height = (max(1, round(scale * length)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0), ""
 
 
 def _lay_out(
-    result: Result, pictures: Mapping[str, Source], count: int, width: float, letters: Typesetter
+    result: Result, pictures: Mapping[str, Source], count: int, width: float, letters: Typesetter, decode: Decoder
 ) -> list[_Cell]:
     cells = []
     for score, title in titled(result)[:count]:
-        image, reason = _reduce(pictures, score.name, round(width * IN_FILE))
+        image, reason = _find_picture(pictures, score.name, round(width * IN_FILE), decode)
         reasons = letters.wrap(f"This picture {reason}", width - GAP, SMALL, REASON_LINES)
         name = letters.wrap(f"{score.rank} · {printable(title)}", width, NAME, NAME_LINES, bold=True)
         line = " · ".join(_figures(score))

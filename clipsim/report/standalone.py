@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsim import __version__
-from clipsim.images import Source
+from clipsim.images import Decoder, Source, decode_here
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS
 from clipsim.report.export import SCORE_COLUMNS
 from clipsim.report.figure import MOST_DRAWN, encode_grid, list_tiles, write_head
@@ -24,19 +24,28 @@ STRONGEST = 45  # percent of the colour behind the word that adds most: the text
 
 
 def save_result(
-    result: Result, pictures: Mapping[str, Source], path: str | Path, calibration: Calibration | None = None
+    result: Result,
+    pictures: Mapping[str, Source],
+    path: str | Path,
+    calibration: Calibration | None = None,
+    decode: Decoder = decode_here,
 ) -> None:
-    """Write the report as HTML, or the labelled grid as a picture, by the ending.
+    """Write the report as HTML, or the labelled grid as a picture, by the ending; `decode` opens the pictures.
 
     Raises:
         ClipsimError: the ending is none of `ENDINGS`, or the file cannot be written.
     """
-    makers = {ending: partial(encode_grid, result, pictures, ending[1:]) for ending in ENDINGS}
-    write_file(path, makers | {".html": lambda: write_report(result, pictures, calibration).encode()})
+    makers = {ending: partial(encode_grid, result, pictures, ending[1:], decode) for ending in ENDINGS}
+    write_file(path, makers | {".html": lambda: write_report(result, pictures, calibration, decode=decode).encode()})
 
 
 def write_report(
-    result: Result, pictures: Mapping[str, Source], calibration: Calibration | None = None, *, most: int = MOST_DRAWN
+    result: Result,
+    pictures: Mapping[str, Source],
+    calibration: Calibration | None = None,
+    *,
+    most: int = MOST_DRAWN,
+    decode: Decoder = decode_here,
 ) -> str:
     """Write the report as HTML: answer, pictures best first, what was left out, all figures, settings, versions.
 
@@ -44,7 +53,7 @@ def write_report(
     if the `calibration` they come from is given.
     """
     heading, answered, status = write_head(result)
-    tiles = list_tiles(result, pictures, most, TILE_SIDE)
+    tiles = list_tiles(result, pictures, most, TILE_SIDE, decode)
     columns, rows = _tabulate(result)
     added = [abs(one) for score in result.scores for one in score.words or ()]
     return fill(

@@ -16,7 +16,7 @@ from clipsim.scoring.calibration import (
 from clipsim.scoring.clipscore import refclipscore
 from clipsim.scoring.compare import compare_models, score_captions
 from clipsim.scoring.first_use import find_calibration
-from clipsim.scoring.heatmaps import STRENGTHS, Heatmap, Scale, draw_layer, find_peak, find_scale, overlay
+from clipsim.scoring.heatmaps import OVERLAID, STRENGTHS, Heatmap, Scale, draw_layer, find_peak, find_scale, overlay
 from clipsim.scoring.judge import judge
 from clipsim.scoring.picture_maps import PictureMaps, map_picture
 from clipsim.scoring.results import CEILING, CaptionTable, Comparison, Record, Result, Score
@@ -29,6 +29,7 @@ __all__ = [
     "NOT_RECOGNISED",
     "NOT_SURE",
     "NO_MATCH",
+    "OVERLAID",
     "STRENGTHS",
     "WEAK",
     "Calibration",

@@ -25,6 +25,7 @@ UNSEEN_LIGHT = 0.35  # share of the light that is kept where the model did not l
 COSINES = ("feature grid", "windows")  # methods that give cosines, which can be compared between pictures
 # Of a map's cover by its picture's verdict: where nothing fits, the best place must not glow as if it did.
 STRENGTHS: dict[str | None, float] = {MATCH: 1.0, WEAK: 0.75, NOT_RECOGNISED: 0.5, NO_MATCH: 0.35, None: 1.0}
+OVERLAID = 480  # pixels along the longer side of a picture with its map over it
 LAYER = 96  # pixels along the longer side of a map that is laid over a picture by a browser
 
 Scale: TypeAlias = tuple[float, float]  # what has the coldest and the hottest colour
@@ -90,7 +91,7 @@ def find_scale(heatmaps: Iterable[Heatmap]) -> Scale | None:
 
 
 def overlay(
-    image: Image.Image, heatmap: Heatmap, longest: int = 480, *, scale: Scale | None = None, strength: float = 1.0
+    image: Image.Image, heatmap: Heatmap, longest: int = OVERLAID, *, scale: Scale | None = None, strength: float = 1.0
 ) -> Image.Image:
     """Draw the map in colour over its upright picture; what the model did not see is grey and dark.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
 import pandas as pd
 
 from clipsim import report
-from clipsim.images import read
-from clipsim.scoring import STRENGTHS, Result, find_scale, overlay
+from clipsim.images import Decoder, reduce, shrink
+from clipsim.scoring import OVERLAID, STRENGTHS, Result, find_scale, overlay
 from clipsim.web import render
 from clipsim.web.kept import Answer, RecentAnswers
 from clipsim.web.language import current, translated
@@ -20,16 +21,20 @@ from clipsim.web.search_tab import SHOWN, Update
 from clipsim.web.shown import ShownPictures
 from clipsim.web.sweeper import UploadFolder
 
+RANKED_SIDE = 2048  # pixels along the longer side of what programs get of a picture that browsers do not show
+
 
 class AnswerView:
     """The components of an answer: those of the page, and those that only programs get."""
 
-    def __init__(self, files: UploadFolder, published: Mapping[str, float], recent: RecentAnswers) -> None:
+    def __init__(
+        self, files: UploadFolder, published: Mapping[str, float], recent: RecentAnswers, decode: Decoder
+    ) -> None:
         """Lay them out; to be called inside the column. Pictures that are shown, and downloads, go into `files`.
 
-        What is shown is kept in `recent`, under the key in the component `key`.
+        What is shown is kept in `recent`, under the key in the component `key`; pictures are opened by `decode`.
         """
-        self._published, self._recent = published, recent
+        self._published, self._recent, self._decode = published, recent, decode
         self._shown = ShownPictures(files)
         self.key = gr.Textbox(visible=False)
         script = render.static("accessibility.js").read_text(encoding="utf-8")
@@ -44,7 +49,7 @@ class AnswerView:
             self._lay_out_details()
         self._remarks = gr.HTML(label="Notes", elem_id="remarks", padding=False)
         with gr.Row(elem_id="downloads"):
-            self._save = SaveRow(files.folder, recent)
+            self._save = SaveRow(files.folder, recent, decode)
             self.keep = gr.Button(translated("keep"), size="sm", elem_id="keep")
         self._save.connect(self.key)
         self._compared = gr.HTML(label="Published figures", elem_id="published", padding=False)
@@ -99,7 +104,7 @@ class AnswerView:
     def show(self, answer: Answer, link: str) -> Update:
         """Return the page with an answer; `link` is the query of an address that asks the same."""
         result = answer.result
-        maps = _overlay_heatmaps(result, render.list_labels(result))
+        maps = _overlay_heatmaps(result, render.list_labels(result), self._decode)
         asked = {"where": any(score.heatmap for score in result), "several": answer.table, "models": answer.comparison}
         first = next((name for name, one in asked.items() if one), "plot")  # what was asked for lies open
         update = {
@@ -108,7 +113,7 @@ class AnswerView:
             self._maps: gr.Gallery(maps, visible=bool(maps)),
             self.key: self._recent.keep(answer),
             self._older: "",
-            self._grid: render.grid(result),
+            self._grid: render.grid(result, self._decode),
             self._plot: render.bars(result),
             **self._save.show(result),
             self._legend: show_legend(result),
@@ -123,7 +128,7 @@ class AnswerView:
     def show_so_far(self, result: Result, count: int, total: int) -> Update:
         """Return the page with the best of the first `count` pictures."""
         status = render.status_so_far(count, total)
-        grid = self._shown.name(render.grid(result, whole=False))
+        grid = self._shown.name(render.grid(result, self._decode, whole=False))
         return {self.key: "", self.status: status, self._grid: grid, self._older: ""}
 
     def mark_older(self, why: str = "") -> Update:
@@ -136,9 +141,9 @@ class AnswerView:
 
     def give(self, answer: Answer, banner: gr.HTML) -> Update:
         """Return what programs get."""
-        maps = _overlay_heatmaps(answer.result, _label_maps(answer.result))
+        maps = _overlay_heatmaps(answer.result, _label_maps(answer.result), self._decode)
         given = self._show_everywhere(answer) | {self._maps: gr.Gallery(maps, visible=bool(maps))}
-        given |= {self._ranked: _rank(answer.result), self._bars: _plot(answer.result)}
+        given |= {self._ranked: _rank(answer.result, self._decode), self._bars: _plot(answer.result)}
         given[self._csv], given[self._json] = self._save.write(answer.result, "clipsim")
         return given | {banner: render.fill("banner.html", note=render.stand_in_note(answer.result))}
 
@@ -156,12 +161,13 @@ class AnswerView:
         }
 
 
-def _rank(result: Result) -> list[tuple[Any, str]]:
+def _rank(result: Result, decode: Decoder) -> list[tuple[Any, str]]:
     """Return files, or decoded pictures where browsers do not show their format, and labels, best first."""
+    show = partial(reduce, side=RANKED_SIDE)
     ranked: list[tuple[Any, str]] = []
     for score, label in zip(result.scores, report.labels(result), strict=True):
         source = result.pictures[score.name]
-        ranked.append((render.find_file(result, score) or read(source, score.name).image, label))
+        ranked.append((render.find_file(result, score) or decode(show, source, score.name, ranked), label))
     return ranked
 
 
@@ -171,15 +177,15 @@ def _label_maps(result: Result) -> list[str]:
     return [f"{label} · {score.verdict}" if score.verdict else label for score, label in labels]
 
 
-def _overlay_heatmaps(result: Result, labels: Sequence[str]) -> list[tuple[Any, str]]:
+def _overlay_heatmaps(result: Result, labels: Sequence[str], decode: Decoder) -> list[tuple[Any, str]]:
     """Return the pictures with their heatmaps laid over them, on one scale and dimmed by verdict, and their labels."""
     overlaid: list[tuple[Any, str]] = []
     scale = find_scale(score.heatmap for score in result if score.heatmap)
     for score, label in zip(result.scores, labels, strict=True):
         if score.heatmap:
-            image, strength = read(result.pictures[score.name], score.name).image, STRENGTHS[score.verdict]
-            picture = overlay(image, score.heatmap, scale=scale, strength=strength)
-            overlaid.append((picture, label))
+            image = decode(partial(shrink, side=OVERLAID), result.pictures[score.name], score.name, overlaid)
+            strength = STRENGTHS[score.verdict]
+            overlaid.append((overlay(image, score.heatmap, OVERLAID, scale=scale, strength=strength), label))
     return overlaid
 
 

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from clipsim.embedding import VectorCache, use_cache
+from clipsim.embedding import VectorCache, use_cache, use_decoder
 from clipsim.encoders import DEFAULT, STAND_IN, Encoder, is_offline, list_absent
+from clipsim.images import Decoder
 from clipsim.options import Precision
 
 KEPT_MODELS = 2  # in memory at once; the one that was used longest ago goes first
@@ -33,9 +34,9 @@ class _Load:
 class Models:
     """The encoders by the name and precision that were asked for."""
 
-    def __init__(self, load_encoder: Callable[..., Encoder], cache: VectorCache) -> None:
-        """Load nothing before it is asked for; all share `cache`."""
-        self._load, self._cache = load_encoder, cache
+    def __init__(self, load_encoder: Callable[..., Encoder], cache: VectorCache, decode: Decoder) -> None:
+        """Load nothing before it is asked for; all share `cache`, and their pictures are opened by `decode`."""
+        self._load, self._cache, self._decode = load_encoder, cache, decode
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._loads: dict[tuple[str, str], _Load] = {}
         self._changing = threading.Lock()
@@ -101,6 +102,7 @@ class Models:
 
     def _keep(self, chosen: tuple[str, str], encoder: Encoder) -> Encoder:
         use_cache(encoder, self._cache)
+        use_decoder(encoder, self._decode)
         with self._changing:
             self._encoders[chosen] = encoder
             while len(self._encoders) > KEPT_MODELS:

@@ -15,6 +15,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from clipsim.errors import ClipsimError
+from clipsim.images import make_decoder
 from clipsim.report import english
 from clipsim.settings import Limits
 from clipsim.web import render
@@ -59,7 +60,9 @@ def build(service: Service | None = None) -> Checked:
         ClipsimError: a limit makes no sense, or a collection of the server cannot be opened.
     """
     if service is None:
-        service = Service(Limits.from_environment(), Path(os.environ["GRADIO_TEMP_DIR"]))
+        limits = Limits.from_environment()
+        decode = make_decoder(limits.decode_seconds, limits.decode_bytes)
+        service = Service(limits, Path(os.environ["GRADIO_TEMP_DIR"]), decode=decode)
     os.environ["GRADIO_TEMP_DIR"] = str(service.uploads)  # from where alone gradio takes it
     collections = ServerCollections(service, folders_from_environment())
     collections.check()

@@ -19,7 +19,7 @@ from clipsim.collections import Hit
 from clipsim.embedding import name_sources
 from clipsim.encoders import STAND_IN
 from clipsim.errors import ImageError
-from clipsim.images import to_address
+from clipsim.images import Decoder, to_address
 from clipsim.options import Options
 from clipsim.scoring import NOT_SURE, NOTHING, Calibration, CaptionTable, Comparison, Result, Score
 from clipsim.web.examples import Example
@@ -140,8 +140,11 @@ def status_so_far(count: int, total: int) -> str:
     return fill("status.html", lines=[current()("status.to_come", total=total)], **values)
 
 
-def grid(result: Result, whole: bool = True) -> str:
-    """Show the best picture large with what makes its score, then all of them, best first; `whole` or only a start."""
+def grid(result: Result, decode: Decoder, whole: bool = True) -> str:
+    """Show the best picture large with what makes its score, then all of them, best first; `whole` or only a start.
+
+    Pictures are opened by `decode`.
+    """
     shown = report.titled(result)
     if not whole:
         shown = shown[:FIRST_TILES]
@@ -149,11 +152,12 @@ def grid(result: Result, whole: bool = True) -> str:
     tiles: list[dict[str, Any]] = [
         {"score": score, "title": title, "address": address, "reason": reason, "file": find_file(result, score)}
         for (score, title), side in zip(shown, sides, strict=True)
-        for address, reason in [report.thumbnail(result.pictures, score.name, side)]
+        for address, reason in [report.thumbnail(result.pictures, score.name, side, decode)]
     ]
     best = next((tile for tile in tiles if tile["score"] is result.best), None) if whole else None
     if best:
-        best = best | {"address": report.thumbnail(result.pictures, best["score"].name, LARGE)[0] or best["address"]}
+        large, _ = report.thumbnail(result.pictures, best["score"].name, LARGE, decode)
+        best = best | {"address": large or best["address"]}
     strength = STRONGEST / (_most_added(shown) or 1)
     values = {"best": best, "tiles": tiles, "strength": strength, "by_caption": result.reference is None}
     values["where"] = any(score.heatmap for score in result)

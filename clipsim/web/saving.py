@@ -13,6 +13,7 @@ import gradio as gr
 
 from clipsim import report
 from clipsim.errors import ClipsimError
+from clipsim.images import Decoder
 from clipsim.scoring import Result
 from clipsim.web import render
 from clipsim.web.kept import RecentAnswers
@@ -30,9 +31,12 @@ class SaveRow:
         fault: says below the row why an answer cannot be saved.
     """
 
-    def __init__(self, uploads: Path, recent: RecentAnswers) -> None:
-        """Lay the buttons out; to be called inside the row. Files go below `uploads`, answers come from `recent`."""
-        self._uploads, self._recent = uploads, recent
+    def __init__(self, uploads: Path, recent: RecentAnswers, decode: Decoder) -> None:
+        """Lay the buttons out; to be called inside the row. Files go below `uploads`, answers come from `recent`.
+
+        Pictures are opened by `decode`.
+        """
+        self._uploads, self._recent, self._decode = uploads, recent, decode
         gr.HTML(translated("save.as"), label="Save as", elem_id="save-as", padding=False)
         self._buttons = {
             ending: gr.Button(title, size="sm", elem_id=f"save-{ending[1:]}")
@@ -77,7 +81,7 @@ class SaveRow:
         try:
             answer = self._recent.find(key)
             path = self._make_folder() / f"{report.name_file(answer.result)}{ending}"
-            answer.result.save(path, calibration=answer.calibration)
+            report.save_result(answer.result, answer.result.pictures, path, answer.calibration, self._decode)
         except ClipsimError as error:
             yield title, None, render.fill("fault.html", sentence=str(error))
         else:

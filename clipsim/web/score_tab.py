@@ -54,7 +54,7 @@ class ScoreTab:
                 self._form = QuestionForm(service)
                 self._history = History()
             with gr.Column(scale=3, min_width=300, elem_id="answer"):
-                self._view = AnswerView(service.files, published, self._recent)
+                self._view = AnswerView(service.files, published, self._recent, service.decode)
         self._asked = gr.Textbox(visible="hidden")  # what is to be scored as the page opens
         self._connect()
 

@@ -14,6 +14,7 @@ from clipsim import scoring
 from clipsim.embedding import Item, Progress, Rejected, VectorCache
 from clipsim.encoders import Encoder, load
 from clipsim.errors import ClipsimError, ImageError, LimitError
+from clipsim.images import Decoder, Here
 from clipsim.options import Options, Precision
 from clipsim.scoring import CaptionTable, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
@@ -44,14 +45,19 @@ class Service:
         uploads: Path,
         load_encoder: Callable[..., Encoder] = load,
         kept_seconds: float = KEPT_SECONDS,
+        decode: Decoder | None = None,
     ) -> None:
         """Take `load_encoder` in place of `clipsim.load`; nothing is loaded before it is needed.
+
+        Every picture that was sent is opened by `decode`, by default in this process, which is for pictures of one's
+        own: `clipsim.images.make_decoder` is for those of strangers.
 
         What was sent goes `kept_seconds` after it was last used.
         """
         self.limits, self.uploads = limits, uploads
         self.files = UploadFolder(uploads, limits.disk_bytes, kept_seconds)
-        self.models = Models(load_encoder, VectorCache(limits.cache_bytes))
+        self.decode: Decoder = decode or Here()
+        self.models = Models(load_encoder, VectorCache(limits.cache_bytes), self.decode)
 
     def encoder(self, name: str, precision: Precision = "auto") -> Encoder:
         """Return the encoder of that name and precision, one for all visitors; raise as `clipsim.load`."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from clipsim.embedding import name_sources
 from clipsim.errors import ImageError
-from clipsim.images import encode_jpeg, open_image, read, to_address
+from clipsim.images import preview, to_address
 from clipsim.web import render
 from clipsim.web.search_tab import ASIDE
 from clipsim.web.service import Service
@@ -19,7 +19,7 @@ from clipsim.web.service import Service
 Uploads = list[tuple[str | None, str | None]] | None  # what gr.Gallery hands over: (path, caption) pairs
 
 ACCEPTED: list[str] = []  # anything: browsers do not know HEIC as a picture, and gradio's own refusal is a toast
-SHOWN_FORMATS = {"JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "ICO"}  # by browsers
+SHOWN_FORMATS = frozenset(("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "ICO"))  # by browsers
 PREVIEW_SIDE = 240  # pixels; phones put a thumbnail of 320 x 240 into a HEIC
 PREVIEW_SECONDS = 1.0  # for all of them: a HEIC without a thumbnail is decoded as a whole
 
@@ -49,24 +49,17 @@ class UploadCheck:
         until = time.monotonic() + PREVIEW_SECONDS
         for path, _ in reversed(uploads or []):  # the last that came are the last of the gallery
             try:
-                preview = self._open(path, may_decode=time.monotonic() < until)
+                small = self._open(path, time.monotonic() < until, errors)
             except ImageError as error:
                 found[str(path)] = None
                 errors.insert(0, error)
             else:
-                found |= {str(path): preview} if preview else {}
+                found |= {str(path): small} if small else {}
         return json.dumps(found), render.missed(missed) + render.refused(errors)
 
-    def _open(self, path: str | None, may_decode: bool) -> str:
+    def _open(self, path: str | None, may_decode: bool, owner: object) -> str:
         """Open a picture as far as its header, and return as an address what it looks like if browsers do not know."""
         ((source, name),) = name_sources([self._service.receive(path)])
-        with open_image(source, name) as image:
-            return make_preview(image, name) if may_decode and image.format not in SHOWN_FORMATS else ""
-
-
-def make_preview(image: Image.Image, name: str) -> str:
-    """Return as an address what an opened picture looks like, from the thumbnail in a HEIC that has one."""
-    image.draft(None, (PREVIEW_SIDE, PREVIEW_SIDE))
-    small = read(image, name).image
-    small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-    return to_address(encode_jpeg(small))
+        work = partial(preview, side=PREVIEW_SIDE if may_decode else 0, shown=SHOWN_FORMATS)
+        small = self._service.decode(work, source, name, owner)
+        return to_address(small) if small else ""

@@ -19,11 +19,12 @@ from support import ByMean, paint
 
 import clipsim
 from clipsim import ClipsimError, Encoder, EncoderError, Options
-from clipsim.embedding import Embedded, Gallery, Item, PictureInfo, Rejected, embed, name_sources, stream
+from clipsim.embedding import Embedded, Gallery, Item, PictureInfo, Rejected, embed, name_sources, stream, use_decoder
 from clipsim.embedding.framing import frame
 from clipsim.embedding.pipeline import Pace
 from clipsim.encoders import BATCH
-from clipsim.images import Picture, read
+from clipsim.images import Here, Picture, read
+from clipsim.images.decoding import Work
 from clipsim.options import Framing, Precision
 
 Colour = tuple[int, int, int]
@@ -150,22 +151,21 @@ def test_large_pictures_share_no_batch() -> None:
 
 
 @pytest.mark.parametrize("framing", ["crop", "tiles-best"])
-def test_one_batch_of_decoded_pictures_is_held_at_once(
-    framing: Framing, picture_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_batch_of_decoded_pictures_is_held_at_once(framing: Framing, picture_file: Callable[..., Path]) -> None:
     """Whatever is decoded is watched while the next picture is."""
     decoded: list[weakref.ref[Image.Image]] = []
     alive: list[int] = []
 
-    def watched(*source: Any) -> Picture:
+    def watched(work: Work[Any], *picture: Any) -> Any:
         alive.append(sum(image() is not None for image in decoded))
-        picture = read(*source)
-        decoded.append(weakref.ref(picture.image))
-        return picture
+        done = Here()(work, *picture)
+        decoded.append(weakref.ref(done.image))
+        return done
 
-    monkeypatch.setattr("clipsim.embedding.pipeline.read", watched)
+    encoder = ByMean()
+    use_decoder(encoder, watched)
     files = [picture_file(f"{n}.png", seed=n, size=(12, 9)) for n in range(3 * BATCH + 2)]
-    embed(files, ByMean(), Options(framing))
+    embed(files, encoder, Options(framing))
     assert len(alive) == len(files)
     assert max(alive) <= BATCH + 1
 

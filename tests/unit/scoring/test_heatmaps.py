@@ -22,7 +22,7 @@ from benchmarks.quality import pointing
 from clipsim import Encoder, EncoderError, ImageError, Options
 from clipsim.embedding import PictureInfo, View, embed
 from clipsim.encoders import Box, legrad, torch_encoder
-from clipsim.encoders.preprocessing import stack
+from clipsim.encoders.torch_encoder import stack
 from clipsim.options import Framing
 from clipsim.scoring import STRENGTHS, Heatmap, draw_layer, find_scale, map_picture, overlay
 from clipsim.scoring.heatmaps import compute_heatmaps, find_peak

@@ -14,6 +14,7 @@ import clipsim
 from clipsim import ClipsimError, Encoder
 from clipsim.embedding import VectorCache
 from clipsim.encoders import DEFAULT, MODELS
+from clipsim.images import decode_here
 from clipsim.settings import Limits
 from clipsim.web.models import Models
 from clipsim.web.service import Question, Service
@@ -43,7 +44,7 @@ def load_lazily(name: str, *, precision: str, progress: Callable[[int, int], Non
 
 @pytest.fixture
 def models() -> Models:
-    return Models(load_lazily, VectorCache(CACHE))
+    return Models(load_lazily, VectorCache(CACHE), decode_here)
 
 
 def test_who_waits_is_told_of_the_download_and_the_reading_and_nothing_the_second_time(models: Models) -> None:
@@ -83,7 +84,7 @@ def test_who_comes_while_another_loads_is_told_of_that_download_and_gets_that_en
         if len(told) == 3:
             go.set()
 
-    models, told, got = Models(load, VectorCache(CACHE)), list[Any](), list[Encoder]()
+    models, told, got = Models(load, VectorCache(CACHE), decode_here), list[Any](), list[Encoder]()
     other = threading.Thread(target=lambda: got.append(models.get("clip-vit-l-14")))
     other.start()
     assert begun.wait(30)
@@ -102,7 +103,7 @@ def test_one_model_is_had_while_another_loads() -> None:
             assert go.wait(30)
         return ByMean()
 
-    models = Models(load, VectorCache(CACHE))
+    models = Models(load, VectorCache(CACHE), decode_here)
     slow = threading.Thread(target=models.get, args=("slow",))
     slow.start()
     assert begun.wait(30)
@@ -133,7 +134,7 @@ def test_nothing_is_unavailable_while_the_hub_may_be_reached(
 def test_after_auto_became_the_stand_in_what_is_not_here_is_unavailable(
     no_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = Models(clipsim.load, VectorCache(CACHE))
+    models = Models(clipsim.load, VectorCache(CACHE), decode_here)
     assert models.get("auto").name == "stand-in"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     assert models.list_unavailable() == HUB_MODELS

@@ -8,6 +8,7 @@ from support.results import ALONE, CAPTIONS, NOT_SURE, NOTHING, WORDS, judged, r
 from clipsim import Options, Score
 from clipsim.collections import Hit
 from clipsim.embedding import Rejected
+from clipsim.images import decode_here
 from clipsim.web import render
 from clipsim.web.examples import read_examples
 from clipsim.web.kept import Answer
@@ -43,14 +44,14 @@ def test_what_was_left_out_stands_in_the_headline_with_its_reason() -> None:
 
 
 def test_the_best_picture_comes_large_with_its_words_then_all_of_them() -> None:
-    shown = render.grid(WORDS)
+    shown = render.grid(WORDS, decode_here)
     assert shown.count("<li>") == 8 and shown.index("cs-best") < shown.index("<li>")
     assert shown.count('class="cs-caption"') == 10  # beside the best, and in what a click on a picture shows
 
 
 def test_twelve_pictures_and_twenty_bars_are_seen_before_the_others_are_unfolded() -> None:
     result = judged(*[(50.0, "no match")] * 26, whole=NOTHING)
-    for shown, first in ((render.grid(result), 12), (render.bars(result), 20)):
+    for shown, first in ((render.grid(result, decode_here), 12), (render.bars(result), 20)):
         before, unfolded = shown.split("<details")
         assert before.count("<li") == first and unfolded.count("<li") == 26 - first
         assert "Show all 26" in unfolded
@@ -80,7 +81,7 @@ def test_no_visitor_is_told_how_the_server_is_set_up() -> None:
 
 def test_names_are_shown_as_text_and_may_be_broken_between_words() -> None:
     named = result((Score("<b>a_b.jpg", 1, 0.5), Score("c.jpg", 2, 0.4)))
-    assert "&lt;b&gt;a_<wbr>b" in render.grid(named) and "<b>a" not in render.grid(named)
+    assert "&lt;b&gt;a_<wbr>b" in render.grid(named, decode_here) and "<b>a" not in render.grid(named, decode_here)
 
 
 def test_the_note_on_the_stand_in_unfolds_and_others_stand_open() -> None:
@@ -123,7 +124,7 @@ def test_each_cell_of_the_table_of_captions_has_its_verdict() -> None:
 
 
 def test_the_words_in_a_close_up_can_be_reached_and_pointed_at() -> None:
-    shown = render.grid(WORDS)
+    shown = render.grid(WORDS, decode_here)
     assert shown.count('data-word="1"') == 9 and "<template>" in shown  # of each tile, and of the best
 
 
