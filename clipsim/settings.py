@@ -21,6 +21,9 @@ class Limits:
         text: characters of any other text sent to the page or the API: a name, a path, a pattern, a date.
         captions: captions in one request, where several are scored at once.
         queue: requests that wait; one more is refused.
+        per_address: those of one address (of one /64 network where it is IPv6), at most all but one.
+        per_session: those of one session: a visit to the page, a client, or a connection that names no session.
+        proxies: proxies of one's own that each add to X-Forwarded-For; without any, that header is not believed.
         concurrent: requests that are scored at the same time. One forward pass uses the whole machine.
         seconds: for one request, from the first picture on.
         decode_seconds: of processor time, for opening and decoding one picture.
@@ -38,6 +41,9 @@ class Limits:
     text: int = 4_096
     captions: int = 50
     queue: int = 64
+    per_address: int = 32
+    per_session: int = 8
+    proxies: int = 0
     concurrent: int = 1
     seconds: int = 120
     decode_seconds: int = 10

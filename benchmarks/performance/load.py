@@ -90,7 +90,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Served]:
 
 
 class QueueFullError(Exception):
-    """The queue is full, and says so."""
+    """The queue is full, or this client's share of it, and says so."""
 
 
 class ServerError(Exception):
@@ -117,7 +117,7 @@ class Caller:
         """
         # ascii only, so that half a surrogate pair can be sent too
         posted = self.http.post(f"/call/{name}", content=json.dumps({"data": data}), headers=_JSON)
-        if posted.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Queue is full" in posted.text:
+        if "retry-after" in posted.headers:
             raise QueueFullError(posted.json()["detail"])
         posted.raise_for_status()
         return f"/call/{name}/{posted.json()['event_id']}"

@@ -24,17 +24,18 @@ from clipsim.web.api import Api
 from clipsim.web.guard import BodyLimit, Checked, is_upload, keep_quiet
 from clipsim.web.language import current, translated, translations
 from clipsim.web.preview import LinkPreview
+from clipsim.web.queueing import FairQueue
 from clipsim.web.score_tab import ScoreTab
 from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
 from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
 from clipsim.web.service import Service
+from clipsim.web.sessions import LightSessions
 from clipsim.web.shown import ShownPictures
 from clipsim.web.sweeper import Quota
-from clipsim.web.unfetched import Unfetched
 from clipsim.web.wrong_calls import handlers
 
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
-MOST_SESSIONS = 2000  # of which gradio keeps what a visitor chose; about 30 kB each
+MOST_SESSIONS = 2000  # of which gradio keeps what a visitor chose
 ACCENT = ("*primary_700", "*primary_400")
 COLOURS = {  # in light and dark
     "button_primary_background_fill": ACCENT,
@@ -111,11 +112,9 @@ def build(service: Service | None = None) -> Checked:
         )
         Api(service, collections).add_to(page, queued)
     page.kept = scoring.kept
-    page.queue(max_size=service.limits.queue, api_open=False)  # or `/run/...` would pass the queue by
-    queue = page._queue
-    unfetched = Unfetched(lambda session: queue.pending_event_ids_session.pop(session, None))
-    queue.pending_messages_per_session = unfetched
-    service.files.after_sweep.append(unfetched.drop)
+    page.queue(api_open=False)  # or `/run/...` would pass the queue by
+    page._queue = queue = FairQueue(page, service.limits)  # gradio has no door for a queue of another class
+    service.files.after_sweep.append(queue.unfetched.drop)
     return page
 
 
@@ -130,6 +129,7 @@ def launch(
     page = page or build()
     service = page.service
     keep_quiet()
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", "")  # else uvicorn believes X-Forwarded-For of whoever is on loopback
     service.files.start()
     middleware = [
         Middleware(BodyLimit, limit=service.limits.body_bytes),
@@ -156,6 +156,7 @@ def launch(
         app_kwargs={"exception_handlers": handlers(), "middleware": middleware},
     )
     refine_tools(page)
+    LightSessions(page)
     if not folders_from_environment():
         print(f"There is no collection to search: {VARIABLE} names some. See docs/collections.md.")
     print(f"clipsim is at {page.local_url}", flush=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from clipsim.errors import ClipsimError, Code
 
 MOST_WAITING = 1000  # sessions whose end is remembered: more than a queue holds
+
+# whether the client of the request that is being answered is still there to get the answer; always, where nobody says
+still_wanted: ContextVar[Callable[[], bool]] = ContextVar("still_wanted", default=lambda: True)
 
 
 class CancelledError(ClipsimError):

@@ -19,6 +19,7 @@ from clipsim.options import Options, Precision
 from clipsim.scoring import CaptionTable, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
 from clipsim.web.models import Models, Tell
+from clipsim.web.runs import CancelledError, still_wanted
 from clipsim.web.sweeper import KEPT_SECONDS, UploadFolder
 
 
@@ -192,8 +193,11 @@ class Service:
         """Return `progress` as a check that ends the request once its time is up."""
         seconds = self.limits.seconds
         until = time.monotonic() + seconds
+        is_wanted = still_wanted.get()  # here, as progress may be told on another thread
 
         def check(done: int, total: int) -> None:
+            if not is_wanted():
+                raise CancelledError("The client is gone.")
             if progress:
                 progress(done, total)
             if done < total and time.monotonic() > until:

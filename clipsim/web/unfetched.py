@@ -14,6 +14,7 @@ from clipsim.web.sizes import measure
 MOST_SESSIONS = 2000  # whose messages are kept, as in gradio
 MOST_BYTES = 64_000_000  # of answers that nobody has fetched yet: 25 of a hundred pictures, at least
 MOST_SECONDS = 600.0  # for which somebody who asked may take to fetch the answer
+READING_SECONDS = 2.0  # after a message, for which somebody counts as connected who does not wait for the next one yet
 
 
 class Messages(asyncio.Queue[Any]):
@@ -29,6 +30,20 @@ class Messages(asyncio.Queue[Any]):
         super().__init__()
         self._grown = grown
         self.size, self.since = 0, time.monotonic()
+        self._readers, self._read = 0, -READING_SECONDS
+
+    def is_read(self) -> bool:
+        """Return whether someone waits for a message, or did a moment ago."""
+        return self._readers > 0 or time.monotonic() - self._read < READING_SECONDS
+
+    async def get(self) -> Any:
+        """Wait for the next message."""
+        self._readers += 1
+        try:
+            return await super().get()
+        finally:
+            self._readers -= 1
+            self._read = time.monotonic()
 
     # the next two are there for those who extend the queue, as its source says
 
