@@ -20,13 +20,17 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent, Tool
-from support import ROOT, Server, call
+from support import EXAMPLES, ROOT, Server, call
 
 import clipsim
+from clipsim import ClipsimError
 from clipsim.embedding import Rejected
 from clipsim.encoders import MODELS, Encoder
+from clipsim.errors import CODES
+from clipsim.options import FRAMINGS
 from clipsim.scoring import Result
 from clipsim.settings import Limits
+from clipsim.web.schema import ANSWERS, describe_answer
 
 LIMITS = Limits()
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -73,6 +77,12 @@ def table(head: str) -> dict[str, list[str]]:
 RUN = [snippet for snippet in snippets() if snippet.language in ("python", "javascript", "bash")]
 SHOWN = [snippet for snippet in snippets() if snippet.language == "text"]
 SETTINGS = [snippet for snippet in snippets() if snippet.language == "json"]
+
+
+@pytest.fixture(scope="session")
+def server(search_server: Server) -> Server:
+    """One with a collection, which some snippets search."""
+    return search_server
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +140,8 @@ def expected(section: str, stand_in: Encoder) -> Ranking:
     """What Python gives for the question that the section's snippets ask."""
     if section == "With a reference image":
         return ranking(clipsim.score_images([CAT, RETRIEVER], None, stand_in, reference=REFERENCE))
+    if section == "Search":
+        return ranking(clipsim.score_images(EXAMPLES, CAPTION, stand_in))[:3]
     pictures = [(CAT, "picture"), (RETRIEVER, "picture (2)")] if section == "MCP" else [CAT, RETRIEVER]
     return ranking(clipsim.score_images(pictures, CAPTION, stand_in))
 
@@ -157,14 +169,14 @@ def assert_same(found: Ranking, wanted: Ranking, tolerance: float) -> None:
 
 def test_no_snippet_is_in_a_language_that_is_not_run() -> None:
     assert len(RUN) + len(SHOWN) + len(SETTINGS) == len(snippets()) == PAGE.count("```") // 2
-    for section in ("Models", "Score"):
+    for section in ("Several captions", "Two models", "Search", "Models", "Score"):
         assert [snippet.language for snippet in RUN if snippet.section == section] == ["python", "javascript", "bash"]
     assert {"Python", "JavaScript", "curl"} <= {snippet.section for snippet in RUN}
 
 
 @pytest.mark.parametrize(
     "snippet",
-    [snippet for snippet in RUN if snippet.section not in ("Models", "Several captions")],
+    [snippet for snippet in RUN if snippet.section not in ("Models", "Several captions", "Two models")],
     ids=lambda snippet: f"{snippet.section}-{snippet.language}",
 )
 def test_a_snippet_gives_the_numbers_that_python_gives(
@@ -172,7 +184,7 @@ def test_a_snippet_gives_the_numbers_that_python_gives(
 ) -> None:
     wanted = expected(snippet.section, stand_in)
     assert_same(printed(run(snippet.language, snippet.code)), wanted, 1e-6)
-    assert wanted[0][2] == ("picture (2)" if snippet.section == "MCP" else RETRIEVER.name)
+    assert wanted[0][2] == {"MCP": "picture (2)", "Search": REFERENCE.name}.get(snippet.section, RETRIEVER.name)
 
 
 @pytest.mark.parametrize(
@@ -191,13 +203,37 @@ def test_a_snippet_lists_every_model(snippet: Snippet, run: Callable[[str, str],
         assert last == "auto is stand-in"
 
 
-def test_the_snippet_for_several_captions_prints_an_answer_for_each(run: Callable[[str, str], str]) -> None:
-    (snippet,) = [snippet for snippet in RUN if snippet.section == "Several captions"]
-    assert run(snippet.language, snippet.code).splitlines() == [
+@pytest.mark.parametrize(
+    "snippet",
+    [snippet for snippet in RUN if snippet.section == "Several captions"],
+    ids=lambda snippet: snippet.language,
+)
+def test_a_snippet_for_several_captions_has_an_answer_for_each(
+    snippet: Snippet, run: Callable[[str, str], str]
+) -> None:
+    output = run(snippet.language, snippet.code)
+    if snippet.language == "bash":
+        table = completed(output)
+        rows = zip(table["captions"], table["answers"], table["best_pictures"], strict=True)
+        output = "\n".join(f"{caption}: {answer}, best {picture}" for caption, answer, picture in rows)
+    assert output.splitlines() == [
         "a cat in a rucksack: match, best cat-in-rucksack.jpg",
         "a golden retriever on a hike: not sure, best hiking-golden-retriever.jpg",
         "a red tractor: nothing here matches, best hiking-golden-retriever.jpg",
     ]
+
+
+@pytest.mark.parametrize(
+    "snippet", [snippet for snippet in RUN if snippet.section == "Two models"], ids=lambda snippet: snippet.language
+)
+def test_a_snippet_for_two_models_says_that_one_cannot_be_had_here(
+    snippet: Snippet, run: Callable[[str, str], str]
+) -> None:
+    output = run(snippet.language, snippet.code)
+    if snippet.language == "bash":
+        assert error_of(output)["title"] == "model_unavailable" and "could not be had" in error_of(output)["error"]
+    else:
+        assert output.startswith("model_unavailable ") and "could not be had" in output
 
 
 @pytest.mark.parametrize("snippet", SHOWN, ids=lambda snippet: snippet.section)
@@ -357,12 +393,19 @@ def test_an_agent_finds_tools_that_explain_themselves(snippet: Snippet, server: 
         return (await session.list_tools()).tools
 
     tools = {tool.name: tool for tool in mcp_session(entry["url"].replace(ADDRESS, server.url), listing)}
-    assert {"similarity", "captions", "compare", "models"} <= set(tools)
+    assert set(tools) == set(ANSWERS)
+    assert all(tool.annotations and tool.annotations.readOnlyHint for tool in tools.values())
+    assert {name: tool.outputSchema for name, tool in tools.items()} == {
+        name: describe_answer(name) for name in ANSWERS
+    }
     similarity, models = tools["similarity"], tools["models"]
     assert "caption" in str(similarity.description) and "it is not a percentage" in str(similarity.description)
     assert "models" in str(models.description)
     assert list(similarity.inputSchema["properties"]) == list(table("parameter"))
     assert all(given["description"] for given in similarity.inputSchema["properties"].values())
+    picture, reference = (similarity.inputSchema["properties"][name] for name in ("pictures", "reference"))
+    assert picture["items"] in reference["oneOf"] and "data:image/jpeg;base64," in picture["items"]["description"]
+    assert similarity.inputSchema["properties"]["framing"]["enum"] == list(FRAMINGS)
     assert similarity.inputSchema["required"] == ["pictures"] and models.inputSchema["properties"] == {}
 
 
@@ -374,9 +417,30 @@ def test_an_agent_compares_with_a_reference_image(server: Server, stand_in: Enco
     assert answer["caption"] is None
 
 
-def test_an_agent_reads_the_models_as_json(server: Server) -> None:
-    answer = json.loads(text(mcp_call(server, "models", {})))
-    assert [model["name"] for model in answer["models"]] == [model.name for model in MODELS]
+def test_an_agent_reads_objects_and_the_same_as_json(server: Server) -> None:
+    for tool, arguments in (
+        ("models", {}),
+        ("collections", {}),
+        ("search", {"collection": "paintings", "caption": CAPTION}),
+        ("captions", {"pictures": [inline(CAT)], "captions": ["a cat"]}),
+    ):
+        answer = mcp_call(server, tool, arguments)  # which checks it by the output schema
+        assert not answer.isError and answer.structuredContent == told(answer), tool
+
+
+def test_an_agent_that_calls_in_the_wrong_way_is_told_a_code(server: Server) -> None:
+    mistakes: list[tuple[str, dict[str, Any], str]] = [
+        ("similarity", {}, "bad_value"),
+        ("similarity", {"pictures": [inline(CAT)], "colour": "red"}, "bad_value"),
+        ("similarity", {"pictures": [inline(CAT)], "caption": "x", "model": "resnet"}, "unknown_model"),
+        ("search", {"collection": "/etc", "caption": "x"}, "unknown_collection"),
+        ("compare", {"pictures": [inline(CAT)], "caption": "x", "model": "auto", "other": "stand-in"}, "same_model"),
+        ("score", {"pictures": []}, "not_found"),
+    ]
+    for tool, arguments, code in mistakes:
+        answer = mcp_call(server, tool, arguments)
+        assert answer.isError and told(answer) == answer.structuredContent, tool
+        assert told(answer)["code"] == code and told(answer)["error"], tool
 
 
 def events(server: Server, pictures: Any, caption: Any = "x", reference: Any = None, model: Any = "auto") -> str:
@@ -386,9 +450,15 @@ def events(server: Server, pictures: Any, caption: Any = "x", reference: Any = N
 
 def refusal(answer: str) -> str:
     """The sentence in the error event."""
-    kind, data = answer.strip().splitlines()
+    return str(error_of(answer)["error"])
+
+
+def error_of(answer: str) -> dict[str, Any]:
+    """What the error event holds."""
+    kind, data = answer.strip().splitlines()[-2:]
     assert kind == "event: error", answer
-    return str(json.loads(data.removeprefix("data: "))["error"])
+    error: dict[str, Any] = json.loads(data.removeprefix("data: "))
+    return error
 
 
 def test_a_picture_takes_the_name_that_is_sent_with_it(server: Server) -> None:
@@ -433,7 +503,15 @@ def test_a_mistake_is_answered_with_the_documented_sentence(
     server: Server, sentence: str, mistake: Callable[[Server], str]
 ) -> None:
     pattern = re.escape(sentence).replace("<name>", ".+").replace(re.escape("..."), ".+")
-    assert re.fullmatch(pattern, refusal(mistake(server)))
+    error = error_of(mistake(server))
+    assert re.fullmatch(pattern, error["error"])
+    assert f"`{error['title']}`" == table("sentence")[sentence][0]
+
+
+def test_every_code_is_documented_with_its_status() -> None:
+    assert {code: status for code, (status, _) in table("code").items()} == {
+        code: str(ClipsimError(code=code).http_status) for code in CODES
+    }
 
 
 SENTENCE = "There are no pictures to score: add at least one."
@@ -442,7 +520,7 @@ SENTENCE = "There are no pictures to score: add at least one."
 def test_an_error_reaches_python_as_the_sentence(client: Client) -> None:
     with pytest.raises(AppError) as error:
         client.predict(pictures=[], caption=CAPTION, api_name="/similarity")
-    assert str(error.value) == SENTENCE
+    assert (str(error.value), error.value.title) == (SENTENCE, "no_pictures")
 
 
 def test_an_error_reaches_javascript_as_the_sentence(run: Callable[[str, str], str]) -> None:
@@ -450,15 +528,16 @@ def test_an_error_reaches_javascript_as_the_sentence(run: Callable[[str, str], s
         import {{ Client }} from "@gradio/client";
         const client = await Client.connect("{ADDRESS}");
         await client.predict("/similarity", {{ pictures: [], caption: "x" }}).catch((error) => {{
-          console.log(error instanceof Error, error.message);
+          console.log(error instanceof Error, error.message, error.title);
         }});
     """
-    assert run("javascript", code) == f"true {SENTENCE}\n"
+    assert run("javascript", code) == f"true {SENTENCE} no_pictures\n"
 
 
 def test_an_error_reaches_curl_as_the_sentence(run: Callable[[str, str], str]) -> None:
     (snippet,) = [snippet for snippet in RUN if snippet.section == "curl"]
-    assert refusal(run("bash", snippet.code.replace("[$pictures,", "[[],"))) == SENTENCE
+    error = error_of(run("bash", snippet.code.replace("$pictures,", "[],")))
+    assert (error["error"], error["title"]) == (SENTENCE, "no_pictures")
 
 
 def test_an_error_reaches_an_agent_as_the_sentence(server: Server) -> None:
