@@ -144,7 +144,9 @@ def _print_hits(hits: Sequence[Hit], query: dict[str, Any], form: str) -> None:
 
     rows = [_describe_hit(hit, query["model"]) for hit in hits]
     if form == "json":
-        print(json.dumps(query | {"hits": rows}, indent=2, ensure_ascii=False))
+        scores = [{"name": row["path"], **{key: one for key, one in row.items() if key != "path"}} for row in rows]
+        # "hits" is for programs that were written before there were "scores"; the next version is without
+        print(json.dumps(query | {"scores": scores, "hits": rows}, indent=2, ensure_ascii=False))
     elif form == "jsonl":
         print("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), end="")
     elif form == "csv":

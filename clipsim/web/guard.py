@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 from gradio.context import LocalContext
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clipsim.errors import ClipsimError, LimitError, UsageError
 from clipsim.web.kept import KeptAnswer
 from clipsim.web.language import in_english
+from clipsim.web.records import ErrorAnswer
 from clipsim.web.refusals import WRONG_FORM, refusals, refuse
 from clipsim.web.service import Service
 
@@ -66,7 +68,8 @@ class BodyLimit:
         announced = dict(scope["headers"]).get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self.limit:
             error = LimitError("body_bytes", int(announced), self.limit)
-            return await JSONResponse({"error": str(error)}, error.http_status)(scope, receive, send)
+            told = ErrorAnswer(str(error), error.code, uuid4().hex).to_dict()
+            return await JSONResponse(told, error.http_status)(scope, receive, send)
         arrived = 0
 
         async def count() -> Message:  # a body that is sent in chunks announces no length

@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from clipsim.errors import ClipsimError, Code, UsageError
+from clipsim.web.guard import is_upload
 from clipsim.web.records import ErrorAnswer
 from clipsim.web.refusals import UNFORESEEN, WRONG_FORM
 
 _CALLS = ("/call/", "/api/", "/run/", "/queue/join")  # what of gradio's routes calls an endpoint
 _CODES: Mapping[int, Code] = {  # of what gradio refuses, by HTTP status
     404: "not_found",
-    413: "file_too_large",  # by the upload: other bodies are measured before they come here
     429: "busy",
     503: "busy",
     500: "internal",
@@ -32,10 +32,11 @@ def handlers() -> dict[Any, Callable[[Request, Any], Awaitable[Response]]]:
     return {RequestValidationError: _answer_form, HTTPException: _answer_status, Exception: _answer_any, **known}
 
 
-async def _answer_status(_: Request, error: HTTPException) -> Response:
+async def _answer_status(request: Request, error: HTTPException) -> Response:
     """Answer with the status that was raised; `detail` is for gradio's own clients, which look for it."""
     sentence = error.detail if isinstance(error.detail, str) else WRONG_FORM
-    code = _CODES.get(error.status_code, "bad_value")
+    too_large: Code = "file_too_large" if is_upload(request.scope) else "body_too_large"
+    code = too_large if error.status_code == 413 else _CODES.get(error.status_code, "bad_value")
     return _answer(sentence, code, error.status_code, error.detail, error.headers)
 
 

@@ -40,7 +40,9 @@ def test_the_commands_index_search_describe_and_verify(source: Path, folder: Pat
     status, out, err = run("index", source, "--to", folder, "--model", tiny_clip)
     assert (status, "12 added" in out, "broken.jpg is not a picture" in err) == (0, True, True)
     status, out, _ = run("search", folder, "a dog in the snow", "--top", 3, "--format", "json")
-    hits = json.loads(out)["hits"]
+    found = json.loads(out)
+    hits = found["hits"]
+    assert [{"path": score.pop("name"), **score} for score in found["scores"]] == hits
     assert status == 0 and len(hits) == 3 and hits[0]["cosine"] >= hits[2]["cosine"]
     status, out, _ = run("search", folder, "a dog in the snow", "--top", 3)
     assert [line.split()[-1] for line in out.splitlines()[1:]] == [hit["path"].split()[-1] for hit in hits]
