@@ -60,10 +60,7 @@ def build(service: Service | None = None) -> Checked:
     Raises:
         ClipsimError: a limit makes no sense, or a collection of the server cannot be opened.
     """
-    if service is None:
-        limits = Limits.from_environment()
-        decode = make_decoder(limits.decode_seconds, limits.decode_bytes)
-        service = Service(limits, Path(os.environ["GRADIO_TEMP_DIR"]), decode=decode)
+    service = service or _make_service()
     os.environ["GRADIO_TEMP_DIR"] = str(service.uploads)  # from where alone gradio takes it
     collections = ServerCollections(service, folders_from_environment())
     collections.check()
@@ -164,6 +161,12 @@ def launch(
         page.kept.start()  # not before the page is up, which on a busy machine would take too long for gradio
     page.block_thread()
     page.delete_files()
+
+
+def _make_service() -> Service:
+    limits = Limits.from_environment()
+    decode = make_decoder(limits.decode_seconds, limits.decode_bytes)
+    return Service(limits, Path(os.environ["GRADIO_TEMP_DIR"]), decode=decode)
 
 
 def _show_first_note(service: Service) -> str:
