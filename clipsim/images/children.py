@@ -25,7 +25,7 @@ from clipsim.images.jobs import ALL, READY, Job, Reply, pack
 from clipsim.images.reading import Source
 
 START_SECONDS = 60.0  # until a child is there, on the busiest machine
-SHARED = 4  # times the processor time that a picture may take on a clock, where others have the processor too
+SHARED = 6  # times the processor time that a picture may take on a clock, where others have the processor too
 # One thread and one heap, and large blocks go back to the system at once: what is left of a picture is little.
 SMALL = {
     "OMP_NUM_THREADS": "1",
