@@ -5,22 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import gradio as gr
 from gradio.context import LocalContext
-from gradio.route_utils import API_PREFIX
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clipsim.errors import ClipsimError, LimitError, UsageError
+from clipsim.errors import ClipsimError, UsageError
 from clipsim.web.kept import KeptAnswer
 from clipsim.web.language import in_english
-from clipsim.web.records import ErrorAnswer
 from clipsim.web.refusals import WRONG_FORM, refusals, refuse
 from clipsim.web.service import Service
 
@@ -45,43 +38,9 @@ def keep_quiet() -> None:
         return True
 
     logging.getLogger("uvicorn.error").addFilter(without_traceback)
+    if logging.lastResort:  # through which libraries speak that nobody gave a log: asyncio, MCP
+        logging.lastResort.addFilter(without_traceback)
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it says what is wrong with a damaged file
-
-
-def is_upload(scope: Scope) -> bool:
-    """Return whether a call uploads files."""
-    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
-    return scope["method"] == "POST" and path == f"{API_PREFIX}/upload"
-
-
-@dataclass
-class BodyLimit:
-    """ASGI middleware: a call of more bytes than the limit is refused before it is read; uploads have their own."""
-
-    app: ASGIApp
-    limit: int
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one call."""
-        if scope["type"] != "http" or is_upload(scope):
-            return await self.app(scope, receive, send)
-        announced = dict(scope["headers"]).get(b"content-length", b"")
-        if announced.isdigit() and int(announced) > self.limit:
-            error = LimitError("body_bytes", int(announced), self.limit)
-            told = ErrorAnswer(str(error), error.code, uuid4().hex).to_dict()
-            return await JSONResponse(told, error.http_status)(scope, receive, send)
-        arrived = 0
-
-        async def count() -> Message:  # a body that is sent in chunks announces no length
-            nonlocal arrived
-            message = await receive()
-            arrived += len(message.get("body", b""))
-            if arrived > self.limit:
-                error = LimitError("body_bytes", arrived, self.limit)
-                raise HTTPException(error.http_status, str(error))
-            return message
-
-        return await self.app(scope, count, send)
 
 
 class _NoValues(dict[int, Any]):
@@ -158,8 +117,8 @@ class Checked(gr.Blocks):
             return [self._check(one, plain) for one in value]
         if not isinstance(value, dict):
             return value
-        if "path" in value and plain:
-            return {key: one for key, one in value.items() if key != "meta"}
+        if plain:  # gradio knows files by this mark, at any depth
+            return {key: self._check(one, plain) for key, one in value.items() if key != "meta"}
         if "path" in value or "url" in value:
             self.service.receive(value)
         return {key: self._check(one, plain) for key, one in value.items()}

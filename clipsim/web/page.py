@@ -12,7 +12,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ["GRADIO_TEMP_DIR"] = os.environ.get("GRADIO_TEMP_DIR") or str(Path(tempfile.gettempdir()) / "clipsim")
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from clipsim.errors import ClipsimError
 from clipsim.images import make_decoder
@@ -21,9 +20,9 @@ from clipsim.settings import Limits
 from clipsim.web import render
 from clipsim.web.agents import refine_tools
 from clipsim.web.api import Api
-from clipsim.web.guard import BodyLimit, Checked, is_upload, keep_quiet
+from clipsim.web.guard import Checked, keep_quiet
 from clipsim.web.language import current, translated, translations
-from clipsim.web.preview import LinkPreview
+from clipsim.web.middleware import middlewares
 from clipsim.web.queueing import FairQueue
 from clipsim.web.score_tab import ScoreTab
 from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
@@ -31,7 +30,6 @@ from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_
 from clipsim.web.service import Service
 from clipsim.web.sessions import LightSessions
 from clipsim.web.shown import ShownPictures
-from clipsim.web.sweeper import Quota
 from clipsim.web.wrong_calls import handlers
 
 FONT = ["Inter", "ui-sans-serif", "system-ui", "sans-serif"]  # what the visitor's machine has; nothing is fetched
@@ -128,11 +126,6 @@ def launch(
     keep_quiet()
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "")  # else uvicorn believes X-Forwarded-For of whoever is on loopback
     service.files.start()
-    middleware = [
-        Middleware(BodyLimit, limit=service.limits.body_bytes),
-        Middleware(Quota, folder=service.files, is_upload=is_upload),
-        Middleware(LinkPreview),
-    ]
     page.launch(
         prevent_thread_lock=True,
         server_name=host,
@@ -144,13 +137,14 @@ def launch(
         footer_links=["api"],
         ssr_mode=False,
         enable_monitoring=False,
+        run_history=False,
         share=False,
         max_file_size=service.limits.file_bytes,
         state_session_capacity=MOST_SESSIONS,
         mcp_server=True,
         quiet=True,
         i18n=translations(),
-        app_kwargs={"exception_handlers": handlers(), "middleware": middleware},
+        app_kwargs={"exception_handlers": handlers(), "middleware": middlewares(service)},
     )
     refine_tools(page)
     LightSessions(page)
