@@ -189,10 +189,9 @@ def is_awaited(queue: Any, name: str, event_id: str) -> bool:
     """Return whether gradio's queue has, or will have, an answer of the endpoint for who asks for this call."""
     if queue.event_analytics.get(event_id, {}).get("function", name) != name:
         return False
-    event = queue.event_ids_to_events.get(event_id)
-    if event is not None:
-        return bool(event.alive)  # it is not, once who waited for it has gone
     sessions = [session for session, events in queue.pending_event_ids_session.items() if event_id in events]
+    if sessions and (event := queue.event_ids_to_events.get(event_id)):
+        return bool(event.alive)  # it is not, once who waited for it has gone
     messages = [queue.pending_messages_per_session.get(session) for session in sessions]
     return any(waiting is not None and not waiting.empty() for waiting in messages)
 

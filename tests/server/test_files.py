@@ -68,7 +68,7 @@ def test_nothing_is_left_after_the_promised_time_whoever_wrote_it(tmp_path_facto
     uploads = tmp_path_factory.mktemp("kept")
     with serving_for_seconds(tmp_path_factory, uploads) as server:
         send_all_kinds(server.url)
-        assert len([path for path in list_files(uploads) if path.is_file()]) >= 6
+        assert len([path for path in list_files(uploads) if path.is_file()]) >= 5
         assert wait_for_none(uploads) == []
         send_all_kinds(server.url)
     assert list_files(uploads), "the server ended before it could sweep"
