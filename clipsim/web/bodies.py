@@ -185,6 +185,10 @@ class Bodies:
                 await self.app(scope, source, send_unless_refused)
         except UsageError as error:
             body.refused = body.refused or error
+        except TypeError:  # of gradio's, for a text in the place of a file
+            if not upload or begun:
+                raise
+            body.refused = UsageError("What is named files in an upload is no file: send it with a file name.")
         except MultiPartException:
             pass  # why is in `refused`, or else the client has gone
         if body.refused and not begun:

@@ -40,7 +40,8 @@ def keep_quiet() -> None:
     logging.getLogger("uvicorn.error").addFilter(without_traceback)
     if logging.lastResort:  # through which libraries speak that nobody gave a log: asyncio, MCP
         logging.lastResort.addFilter(without_traceback)
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it says what is wrong with a damaged file
+    for name in ("PIL", "python_multipart"):  # they say what is wrong with a damaged file, and with a form
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class _NoValues(dict[int, Any]):

@@ -208,15 +208,13 @@ def test_values_of_any_kind_are_answered_in_sentences(served: Served, http_clien
 
 
 def test_who_does_not_know_the_endpoint_is_told_so(http_client: httpx.Client) -> None:
-    for path in ("call/nosuch", "call/v2/nosuch"):
-        answer = http_client.post(f"{API}/{path}", json={"data": []})
-        assert answer.status_code == httpx.codes.NOT_FOUND and "no endpoint of this name" in answer.json()["error"]
-    for path in ("run/nosuch", "api/nosuch"):
-        answer = http_client.post(f"{API}/{path}", json={"data": []})
-        assert answer.status_code == httpx.codes.BAD_REQUEST and is_a_sentence(answer.json()["error"])
-    for number in (9999, -1):
-        answer = http_client.post(f"{API}/queue/join", json={"data": [], "fn_index": number, "session_hash": "s"})
-        assert answer.status_code == httpx.codes.BAD_REQUEST and is_a_sentence(answer.json()["error"])
+    unknown: list[tuple[str, dict[str, Any]]] = [
+        (path, {}) for path in ("call/nosuch", "call/v2/nosuch", "run/nosuch", "api/nosuch")
+    ]
+    unknown += [("queue/join", {"fn_index": number, "session_hash": "s"}) for number in (9999, -1)]
+    for path, more in unknown:
+        answer = http_client.post(f"{API}/{path}", json={"data": []} | more)
+        assert answer.status_code == httpx.codes.NOT_FOUND and is_a_sentence(answer.json()["error"])
 
 
 # Answers
