@@ -74,7 +74,7 @@ def middlewares(service: Service, routes: Sequence[BaseRoute] = ()) -> list[Midd
     """Return what every request passes, the outermost first; `routes` are those that are not gradio's."""
     return [
         Middleware(SafeHeaders),
-        Middleware(Doors, routes=routes, behind_space=bool(os.environ.get("SPACE_ID"))),
+        Middleware(Doors, routes=routes, behind_proxy=service.limits.proxies > 0 or bool(os.environ.get("SPACE_ID"))),
         Middleware(Bodies, limits=service.limits, uploads=service.uploads),
         Middleware(Quota, folder=service.files, is_upload=is_upload),
         Middleware(LinkPreview),
@@ -110,12 +110,12 @@ class Doors:
 
     Attributes:
         routes: those that are not gradio's.
-        behind_space: whether a Space's proxy says under which name it was asked.
+        behind_proxy: whether a proxy, a Space's or the operator's own, says under which name the server was asked.
     """
 
     app: ASGIApp
     routes: Sequence[BaseRoute] = ()
-    behind_space: bool = False
+    behind_proxy: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -144,7 +144,7 @@ class Doors:
     def _tidy(self, scope: Scope) -> Scope:
         """Return a request without what gradio would believe of it, or remember of it for others."""
         path, changed = route_path(scope), dict[str, Any]()
-        if not self.behind_space:
+        if not self.behind_proxy:
             changed["headers"] = [pair for pair in scope["headers"] if pair[0] not in _FORWARDED]
         if path in ("", "/") or path.startswith("/config"):
             changed["query_string"] = (
