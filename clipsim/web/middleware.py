@@ -12,6 +12,7 @@ from typing import Any
 from gradio.route_utils import API_PREFIX
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -126,6 +127,9 @@ class Doors:
             self._check(scope)
         except ClipsimError as error:
             await refusal(error)(scope, receive, send)
+            return
+        if scope["method"] == "HEAD" and route_path(scope) in ("", "/"):  # for which gradio would make the whole page
+            await Response(media_type="text/html")(scope, receive, send)
             return
         await self.app(self._tidy(scope), receive, send)
 
