@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from clipsim.errors import ClipsimError, Code, UsageError
-from clipsim.web.guard import is_upload
+from clipsim.web.bodies import is_upload
 from clipsim.web.records import ErrorAnswer
 from clipsim.web.refusals import UNFORESEEN, WRONG_FORM
 
