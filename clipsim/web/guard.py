@@ -14,10 +14,8 @@ from gradio.context import LocalContext
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.web.kept import KeptAnswer
 from clipsim.web.language import in_english
-from clipsim.web.refusals import WRONG_FORM, refusals, refuse
+from clipsim.web.refusals import MOST_QUOTED, WRONG_FORM, refusals, refuse
 from clipsim.web.service import Service
-
-MOST_QUOTED = 1000  # characters of a sentence of gradio's
 
 
 @contextmanager
@@ -108,7 +106,7 @@ class Checked(gr.Blocks):
             try:
                 return await super().preprocess_data(block_fn, inputs, *rest, **named)
             except gr.Error as error:
-                raise UsageError(str(error.message)[:MOST_QUOTED]) from error  # which quotes the value
+                raise UsageError(str(error.message)[:MOST_QUOTED]) from error
             except Exception as error:
                 raise UsageError(WRONG_FORM) from error
 

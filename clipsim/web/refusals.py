@@ -18,6 +18,7 @@ from clipsim.web.requests import current_request_id, is_from_agent
 
 TOAST_SECONDS = 10  # for which a sentence that has no field of its own stands on the page
 WRONG_FORM = "The values are not in the form that the endpoint takes: see its API page."
+MOST_QUOTED = 1000  # characters of a sentence of gradio's, which may quote a value
 UNFORESEEN = "Something went wrong on the server that nobody foresaw: try it another way, and tell who runs it."
 
 
@@ -34,7 +35,8 @@ class Refusal(gr.Error):
 
 def refuse(error: ClipsimError) -> Refusal:
     """Return an error in the form in which whoever asked takes it: the page, an agent or another program."""
-    sentence, title = str(error), str(error.code)
+    # which may quote half a character of what was sent, and JSON cannot express that
+    sentence, title = str(error).encode(errors="replace").decode(), str(error.code)
     if is_from_page():
         sentence, title = escape(sentence, quote=False), "Not scored"  # a toast on the page is HTML
     elif is_from_agent():  # to whom gradio gives the sentence alone
@@ -51,8 +53,10 @@ def refusals() -> Iterator[None]:
     """
     try:
         yield
-    except gr.Error:
+    except Refusal:
         raise
+    except gr.Error as error:  # gradio's own, of which it would log what was sent
+        raise refuse(UsageError(str(error.message)[:MOST_QUOTED])) from None
     except ClipsimError as error:
         raise refuse(error) from error
     except RecursionError:  # lists in lists, deeper than Python goes

@@ -154,7 +154,7 @@ class Service:
         path, name = (sent.get("path"), sent.get("orig_name")) if isinstance(sent, dict) else (sent, None)
         if not isinstance(path, str) or not path:
             raise ImageError("A picture", "has no file: upload it first, then score it.", code="not_uploaded")
-        name = str(name) if name else None
+        name = str(name).encode(errors="replace").decode() if name else None  # no half characters in answers
         self.check_texts(name, "" if path.startswith("data:") else path)
         if path.startswith("data:"):
             return self._decode_address(path), Path(name or "picture").name
