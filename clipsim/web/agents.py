@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
-from inspect import getdoc
+from collections.abc import Awaitable, Callable, Mapping
+from inspect import getdoc, signature
 from typing import Any
 from uuid import uuid4
 
 import gradio as gr
 from mcp import types
 
+from clipsim.errors import Code
 from clipsim.web.records import ErrorAnswer
 from clipsim.web.schema import ANSWERS, describe_answer
 
@@ -35,7 +36,7 @@ def refine_tools(page: gr.Blocks) -> None:
     endpoints = {tool: endpoint for tool, endpoint in named.items() if endpoint in ANSWERS}
     # what is not in it is neither listed nor called
     gradios.tool_to_endpoint = {tool: f"/{endpoint}" for tool, endpoint in endpoints.items()}
-    documents = {fn.api_name: getdoc(fn.fn) or "" for fn in page.fns.values() if fn.api_name in ANSWERS}
+    functions: dict[Any, Any] = {fn.api_name: fn.fn for fn in page.fns.values() if fn.api_name in ANSWERS}
     handlers: dict[type, Handler] = gradios.mcp_server.request_handlers
     list_tools, call_tool = handlers[types.ListToolsRequest], handlers[types.CallToolRequest]
 
@@ -45,14 +46,15 @@ def refine_tools(page: gr.Blocks) -> None:
             return types.ServerResult(listed)
         refined = []
         for tool in listed.tools:
-            refined.append(_refine(tool, endpoints[tool.name], documents[endpoints[tool.name]]))
+            refined.append(_refine(tool, endpoints[tool.name], getdoc(functions[endpoints[tool.name]]) or ""))
             tool.inputSchema = {"type": "object"}  # by which mcp would check: our own sentences have codes
         return types.ServerResult(types.ListToolsResult(tools=refined))
 
     async def call_refined(request: types.CallToolRequest) -> types.ServerResult:
         if request.params.name not in endpoints:  # mcp would log the name
-            error = ErrorAnswer(f"There is no such tool: use {', '.join(endpoints)}.", "not_found", uuid4().hex)
-            return types.ServerResult(_answer(error.to_dict(), is_error=True))
+            return _refuse(f"There is no such tool: use {', '.join(endpoints)}.", "not_found")
+        if told := _find_misnamed(functions[endpoints[request.params.name]], request.params.arguments or {}):
+            return _refuse(told, "bad_value")
         answer = (await call_tool(request)).root
         return types.ServerResult(_structure(answer) if isinstance(answer, types.CallToolResult) else answer)
 
@@ -81,6 +83,19 @@ def _name_pictures(schema: Any) -> Any:
     if str(schema.get("format", "")).startswith(_FILE):
         return _PICTURE
     return {name: _name_pictures(one) for name, one in schema.items()}
+
+
+def _find_misnamed(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str:
+    """Return a sentence if an argument is missing or there is one that the tool does not take; "" if not."""
+    parameters = signature(function).parameters
+    needed = [name for name, one in parameters.items() if one.default is one.empty]
+    if set(needed) <= set(arguments) <= set(parameters):
+        return ""
+    return f"This tool takes {', '.join(parameters) or 'nothing'}, and needs {', '.join(needed) or 'none'}."
+
+
+def _refuse(sentence: str, code: Code) -> types.ServerResult:
+    return types.ServerResult(_answer(ErrorAnswer(sentence, code, uuid4().hex).to_dict(), is_error=True))
 
 
 def _structure(answer: types.CallToolResult) -> types.CallToolResult:

@@ -441,6 +441,7 @@ def test_an_agent_that_calls_in_the_wrong_way_is_told_a_code(server: Server) -> 
         answer = mcp_call(server, tool, arguments)
         assert answer.isError and told(answer) == answer.structuredContent, tool
         assert told(answer)["code"] == code and told(answer)["error"], tool
+    assert "needs pictures" in told(mcp_call(server, "similarity", {"caption": "x"}))["error"]
 
 
 def events(server: Server, pictures: Any, caption: Any = "x", reference: Any = None, model: Any = "auto") -> str:
