@@ -44,6 +44,7 @@ class VectorCache:
             self._rows.executescript(SCHEMA)
             (self._clock,) = self._rows.execute("SELECT COALESCE(MAX(used), 0) FROM vectors").fetchone()
             self.bytes = self._sum_sizes()
+            self.hits = self.misses = 0  # of what was looked for
         except sqlite3.Error as error:
             raise UsageError(f"{path} cannot be used to keep vectors ({error}): name another file.") from error
 
@@ -51,6 +52,7 @@ class VectorCache:
         """Return the array, float32 of shape (n, width), and what was put beside it; None if there is no such key."""
         with self._lock:
             row = self._rows.execute("SELECT width, vectors, about FROM vectors WHERE key = ?", (key,)).fetchone()
+            self.hits, self.misses = self.hits + bool(row), self.misses + (not row)
             if row:
                 self._clock += 1
                 self._rows.execute("UPDATE vectors SET used = ? WHERE key = ?", (self._clock, key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -125,6 +126,11 @@ def embed(
 def use_decoder(encoder: Encoder, decoder: Decoder) -> None:
     """Open and decode all pictures for a model by `decoder` from now on, instead of by threads of this process."""
     encoder.derived["decoder"] = decoder
+
+
+def use_clock(encoder: Encoder, clock: Callable[[float], object]) -> None:
+    """Call `clock` with the seconds that each batch of pictures takes a model from now on."""
+    encoder.derived["clock"] = clock
 
 
 def stream(
@@ -298,7 +304,10 @@ def _encode(batch: list[_Read], reader: _Reader) -> Iterator[Embedded | Rejected
     new = [one.views for one in batch if isinstance(one, _Framed)]
     fresh: Iterator[np.ndarray] = iter(())
     if new:
+        began = time.monotonic()
         vectors = reader.encoder.encode_views([view.image for views in new for view in views])
+        if clock := reader.encoder.derived.get("clock"):
+            clock(time.monotonic() - began)
         fresh = iter(np.split(vectors, np.cumsum([len(views) for views in new])[:-1]))
     for one in batch:
         if isinstance(one, _Framed):

@@ -16,6 +16,7 @@ from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options, P
 from clipsim.web import render
 from clipsim.web.examples import CAPTION, REFERENCE, Example
 from clipsim.web.language import current, translated
+from clipsim.web.monitoring import note_error
 from clipsim.web.search_tab import ASIDE, Update
 from clipsim.web.service import Question, Service
 from clipsim.web.uploads import ACCEPTED, UploadCheck, Uploads
@@ -203,6 +204,7 @@ class QuestionForm:
 
     def show_fault(self, error: ClipsimError) -> Update:
         """Return the form with a sentence beside the field that an error is about."""
+        note_error(error)
         fault = render.fill("fault.html", sentence=str(error))
         return self.clear_faults() | {self.faults[find_field(error)]: fault}
 

@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from clipsim.errors import ClipsimError, UsageError
+from clipsim.web.counting import RequestCounts
 from clipsim.web.kept import KeptAnswer
 from clipsim.web.language import in_english
 from clipsim.web.refusals import MOST_QUOTED, WRONG_FORM, refusals, refuse
@@ -42,24 +43,6 @@ def keep_quiet() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-class _NoValues(dict[int, Any]):
-    """Takes the place of what gradio keeps of a session, for an hour and more: all that was sent and answered.
-
-    It would make links of it that open a page as it is, which this page has no button for.
-    """
-
-    def __contains__(self, component: object) -> bool:
-        """Say that it is kept, so that nothing is made of it."""
-        return True
-
-    def __missing__(self, component: int) -> dict[str, Any]:
-        """Return what the value of a component is put into, if it has a place for it."""
-        return {}
-
-    def __setitem__(self, component: int, config: Any) -> None:
-        """Keep nothing."""
-
-
 class Checked(gr.Blocks):
     """Blocks that look at a request before gradio does: it would fetch web addresses, and log what it cannot read."""
 
@@ -72,6 +55,13 @@ class Checked(gr.Blocks):
         self.service = service
         service.files.after_sweep.append(self._forget_gone)
         self.kept: KeptAnswer | None = None
+        self._counts = RequestCounts(service.metrics)
+
+    def why_not_ready(self) -> str:
+        """Say why requests cannot be taken now; "" if they can."""
+        if len(self._queue) >= self.service.limits.queue:
+            return "The queue is full."
+        return self.kept.why_not_ready() if self.kept else ""
 
     def delete_files(self) -> None:
         """Delete the files that gradio knows of, as the server ends."""
@@ -87,18 +77,20 @@ class Checked(gr.Blocks):
         """Describe the endpoints to programs, with the labels of components in English."""
         return in_english(super().get_api_info(*choices, **named))
 
-    async def process_api(self, *values: Any, **named: Any) -> Any:
-        """Answer a call, whichever way it came; every error goes out as a sentence."""
+    async def process_api(self, block_fn: Any, *values: Any, **named: Any) -> Any:
+        """Answer a call, or the next part of one, whichever way it came; it is counted, errors go out as sentences."""
         # as gradio sets them later, for what is refused before
         LocalContext.request.set(named.get("request"))
         LocalContext.event_id.set(named.get("event_id"))
-        with refusals():
-            return await super().process_api(*values, **named)
+        function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        event = self._queue.event_ids_to_events.get(named.get("event_id") or "")
+        with self._counts.part(function, event) as part, refusals():
+            output = await super().process_api(block_fn, *values, **named)
+            part.is_last = not output.get("is_generating")
+            return output
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
         """Check what a client sent, then let gradio read it."""
-        if state := next(iter(rest), None) or named.get("state"):
-            state.config_values = _NoValues()
         with sentences():
             # values that a caller leaves out at the end are what the page shows at first
             inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]

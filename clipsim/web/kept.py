@@ -60,6 +60,16 @@ class KeptAnswer:
                 threading.Thread(target=self._run, args=(self._answer,), daemon=True, name="kept answer").start()
             return self._answer
 
+    def why_not_ready(self) -> str:
+        """Say why the answer is not there yet, and ask for it anew after a failure; "" if it is there."""
+        answer = self._answer
+        if answer is None or not answer.done():
+            return "The default model is being loaded."
+        if error := answer.exception():
+            self.start()
+            return str(error) if isinstance(error, ClipsimError) else "The default model cannot be loaded."
+        return ""
+
     def _run(self, answer: Future[Result]) -> None:
         try:
             answer.set_result(self._service.answer(self._ask()))

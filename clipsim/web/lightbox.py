@@ -13,6 +13,7 @@ from clipsim.scoring import STRENGTHS, Heatmap, PictureMaps, Result, Scale, draw
 from clipsim.scoring.heatmaps import RAMP
 from clipsim.web import render
 from clipsim.web.kept import RecentAnswers
+from clipsim.web.monitoring import note_error
 from clipsim.web.service import Service
 from clipsim.web.shown import ShownPictures
 
@@ -65,6 +66,7 @@ class Lightbox:
                 maps = service.map_picture(answer.question, answer.result, name)
                 return self._shown.name(show_maps(answer.result, name, maps, ticket))
             except ClipsimError as error:
+                note_error(error)
                 return render.fill("lightbox.html", ticket=ticket, fault=str(error))
 
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.web.bodies import Bodies, is_upload, refusal, route_path
+from clipsim.web.health import CountErrors
 from clipsim.web.preview import LinkPreview
 from clipsim.web.service import Service
 from clipsim.web.sweeper import Quota
@@ -74,6 +75,7 @@ HEADERS = {
 def middlewares(service: Service, routes: Sequence[BaseRoute] = ()) -> list[Middleware]:
     """Return what every request passes, the outermost first; `routes` are those that are not gradio's."""
     return [
+        Middleware(CountErrors, metrics=service.metrics),
         Middleware(SafeHeaders),
         Middleware(Doors, routes=routes, behind_proxy=service.limits.proxies > 0 or bool(os.environ.get("SPACE_ID"))),
         Middleware(Bodies, limits=service.limits, uploads=service.uploads),

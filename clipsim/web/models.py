@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from clipsim.embedding import VectorCache, use_cache, use_decoder
+from clipsim.embedding import VectorCache, use_cache, use_clock, use_decoder
 from clipsim.encoders import DEFAULT, STAND_IN, Encoder, is_offline, list_absent
 from clipsim.images import Decoder
 from clipsim.options import Precision
@@ -32,11 +32,20 @@ class _Load:
 
 
 class Models:
-    """The encoders by the name and precision that were asked for."""
+    """The encoders by the name and precision that were asked for; their vectors are kept in `cache`."""
 
-    def __init__(self, load_encoder: Callable[..., Encoder], cache: VectorCache, decode: Decoder) -> None:
-        """Load nothing before it is asked for; all share `cache`, and their pictures are opened by `decode`."""
-        self._load, self._cache, self._decode = load_encoder, cache, decode
+    def __init__(
+        self,
+        load_encoder: Callable[..., Encoder],
+        cache: VectorCache,
+        decode: Decoder,
+        clock: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """Load nothing before it is asked for; all share `cache`, and their pictures are opened by `decode`.
+
+        `clock` is told what each batch of pictures takes, in seconds.
+        """
+        self._load, self.cache, self._decode, self._clock = load_encoder, cache, decode, clock
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._loads: dict[tuple[str, str], _Load] = {}
         self._changing = threading.Lock()
@@ -101,8 +110,9 @@ class Models:
             return encoder
 
     def _keep(self, chosen: tuple[str, str], encoder: Encoder) -> Encoder:
-        use_cache(encoder, self._cache)
+        use_cache(encoder, self.cache)
         use_decoder(encoder, self._decode)
+        use_clock(encoder, self._clock)
         with self._changing:
             self._encoders[chosen] = encoder
             while len(self._encoders) > KEPT_MODELS:

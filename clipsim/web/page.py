@@ -21,8 +21,10 @@ from clipsim.web import render
 from clipsim.web.agents import refine_tools
 from clipsim.web.api import Api
 from clipsim.web.guard import Checked, keep_quiet
+from clipsim.web.health import health_routes
 from clipsim.web.language import current, translated, translations
 from clipsim.web.middleware import middlewares
+from clipsim.web.monitoring import serve_metrics, start_log
 from clipsim.web.queueing import FairQueue
 from clipsim.web.score_tab import ScoreTab
 from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
@@ -125,7 +127,11 @@ def launch(
     service = page.service
     keep_quiet()
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "")  # else uvicorn believes X-Forwarded-For of whoever is on loopback
+    start_log()
+    serve_metrics(service.metrics)
+    _watch(page)
     service.files.start()
+    routes = health_routes(page.why_not_ready)
     page.launch(
         prevent_thread_lock=True,
         server_name=host,
@@ -144,7 +150,11 @@ def launch(
         mcp_server=True,
         quiet=True,
         i18n=translations(),
-        app_kwargs={"exception_handlers": handlers(), "middleware": middlewares(service)},
+        app_kwargs={
+            "exception_handlers": handlers(),
+            "middleware": middlewares(service, routes),
+            "routes": routes,
+        },
     )
     refine_tools(page)
     LightSessions(page)
@@ -161,6 +171,20 @@ def _make_service() -> Service:
     limits = Limits.from_environment()
     decode = make_decoder(limits.decode_seconds, limits.decode_bytes)
     return Service(limits, Path(os.environ["GRADIO_TEMP_DIR"]), decode=decode)
+
+
+def _watch(page: Checked) -> None:
+    """Let the figures of the server tell how it stands, whenever somebody asks for them."""
+    service, metrics = page.service, page.service.metrics
+    metrics.watch("clipsim_queue_length", "Requests that wait", lambda: len(page._queue))
+    metrics.watch("clipsim_models_loaded", "Models in memory", lambda: len(service.models.loaded()))
+    metrics.watch("clipsim_files", "Files below the upload folder", lambda: service.files.size[0])
+    metrics.watch("clipsim_files_bytes", "Bytes that they take", lambda: service.files.size[1])
+    metrics.watch("clipsim_decoders", "Processes that decode pictures", lambda: service.decode.running)
+    cache = service.models.cache
+    metrics.watch("clipsim_cache_bytes", "Bytes of vectors that are kept", lambda: cache.bytes)
+    metrics.watch("clipsim_cache_hits", "Vectors that were found", lambda: cache.hits, counts=True)
+    metrics.watch("clipsim_cache_misses", "Vectors that were not", lambda: cache.misses, counts=True)
 
 
 def _show_first_note(service: Service) -> str:

@@ -13,6 +13,7 @@ import gradio as gr
 
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.web.language import is_from_page
+from clipsim.web.monitoring import note_error
 from clipsim.web.records import ErrorAnswer
 from clipsim.web.requests import current_request_id, is_from_agent
 
@@ -35,6 +36,7 @@ class Refusal(gr.Error):
 
 def refuse(error: ClipsimError) -> Refusal:
     """Return an error in the form in which whoever asked takes it: the page, an agent or another program."""
+    note_error(error)
     # which may quote half a character of what was sent, and JSON cannot express that
     sentence, title = str(error).encode(errors="replace").decode(), str(error.code)
     if is_from_page():

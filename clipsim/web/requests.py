@@ -7,10 +7,13 @@ from uuid import uuid4
 from gradio.context import LocalContext
 from gradio.route_utils import API_PREFIX
 
+from clipsim.web.monitoring import current_request
+
 
 def current_request_id() -> str:
     """Return the name of the request that is being answered: gradio's event id if it was queued, else a new one."""
-    return LocalContext.event_id.get(None) or uuid4().hex
+    request = current_request()
+    return LocalContext.event_id.get(None) or (request.request_id if request else uuid4().hex)
 
 
 def is_from_agent() -> bool:

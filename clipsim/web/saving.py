@@ -18,6 +18,7 @@ from clipsim.scoring import Result
 from clipsim.web import render
 from clipsim.web.kept import RecentAnswers
 from clipsim.web.language import current, translated
+from clipsim.web.monitoring import note_error
 from clipsim.web.search_tab import Update
 
 MADE = (".png", ".html")  # when they are wanted
@@ -83,6 +84,7 @@ class SaveRow:
             path = self._make_folder() / f"{report.name_file(answer.result)}{ending}"
             report.save_result(answer.result, answer.result.pictures, path, answer.calibration, self._decode)
         except ClipsimError as error:
+            note_error(error)
             yield title, None, render.fill("fault.html", sentence=str(error))
         else:
             yield title, str(path), ""

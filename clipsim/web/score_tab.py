@@ -25,6 +25,7 @@ from clipsim.web.kept import Answer, KeptAnswer, RecentAnswers
 from clipsim.web.language import current
 from clipsim.web.lightbox import read_event
 from clipsim.web.models import Step
+from clipsim.web.monitoring import note_error
 from clipsim.web.runs import CancelledError, Runs
 from clipsim.web.search_tab import ASIDE, SearchTab, Update
 from clipsim.web.service import Question, Service
@@ -232,7 +233,8 @@ class ScoreTab:
                         yield update
                     answer = self._answer(data, count)
                     yield self._remember(data, replace(answer, result=replace(answer.result, seconds=_since(began))))
-                except CancelledError:
+                except CancelledError as error:
+                    note_error(error)
                     yield self._show_cancelled(data, shown)
             except ClipsimError as error:
                 yield (self._show_last(data) if shown else {}) | self._show_fault(error)

@@ -12,6 +12,7 @@ from clipsim.errors import ClipsimError
 from clipsim.options import Precision
 from clipsim.web import render
 from clipsim.web.language import translated
+from clipsim.web.monitoring import note_error
 from clipsim.web.server_collections import MOST, ServerCollections
 from clipsim.web.shown import ShownPictures
 
@@ -107,6 +108,7 @@ class SearchTab:
         try:
             found = self._collections.search(data[self._collection] or "", caption, like, **filters)
         except ClipsimError as error:
+            note_error(error)
             return {self._fault: render.fill("fault.html", sentence=str(error))}
         hits = self._shown.name(render.hits(found))
         return {self._status: render.fill("found.html", answer=found), self._hits: hits, self._fault: ""}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from clipsim.options import Options, Precision
 from clipsim.scoring import CaptionTable, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
 from clipsim.web.models import Models, Tell
+from clipsim.web.monitoring import Metrics, TimedDecoder
 from clipsim.web.runs import CancelledError, still_wanted
 from clipsim.web.sweeper import KEPT_SECONDS, UploadFolder
 
@@ -57,12 +59,15 @@ class Service:
         """
         self.limits, self.uploads = limits, uploads
         self.files = UploadFolder(uploads, limits.disk_bytes, kept_seconds)
-        self.decode: Decoder = decode or Here()
-        self.models = Models(load_encoder, VectorCache(limits.cache_bytes), self.decode)
+        self.metrics = Metrics()
+        self.decode = TimedDecoder(decode or Here(), self.metrics)
+        clock = partial(self.metrics.observe, "encode")
+        self.models = Models(load_encoder, VectorCache(limits.cache_bytes), self.decode, clock)
 
     def encoder(self, name: str, precision: Precision = "auto") -> Encoder:
         """Return the encoder of that name and precision, one for all visitors; raise as `clipsim.load`."""
-        return self.models.get(name, precision)
+        with self.metrics.measure("load"):
+            return self.models.get(name, precision)
 
     def make_ready(self, question: Question, other: str, tell: Tell) -> None:
         """Load the question's model, and the `other` unless it is "", for `answer` to begin at once; raise as that."""
@@ -79,7 +84,9 @@ class Service:
         """
         keywords = self._prepare(question, progress)
         encoder = self.encoder(question.model, question.options.precision)
-        result = scoring.score_images(question.pictures, question.caption, encoder, **keywords)
+        self.metrics.note(len(question.pictures), encoder.name)
+        with self.metrics.measure("score"):
+            result = scoring.score_images(question.pictures, question.caption, encoder, **keywords)
         if not may_be_empty:
             _check_answered(result.scores, result.rejected)
         return result
@@ -91,7 +98,9 @@ class Service:
         self.check_size(question.pictures, captions, question.model)
         options, check = question.options, self._in_time(progress)
         encoder = self.encoder(question.model, options.precision)
-        table = scoring.score_captions(question.pictures, captions, encoder, options=options, progress=check)
+        self.metrics.note(len(question.pictures), encoder.name)
+        with self.metrics.measure("score"):
+            table = scoring.score_captions(question.pictures, captions, encoder, options=options, progress=check)
         _check_answered(table.pictures, table.rejected)
         return table
 
@@ -100,7 +109,9 @@ class Service:
         self.check_texts(other)
         keywords = self._prepare(question, progress)
         encoders = [self.encoder(model, question.options.precision) for model in (question.model, other)]
-        comparison = scoring.compare_models(question.pictures, question.caption, encoders, **keywords)
+        self.metrics.note(len(question.pictures), encoders[0].name)
+        with self.metrics.measure("score"):
+            comparison = scoring.compare_models(question.pictures, question.caption, encoders, **keywords)
         _check_answered(comparison.pictures, comparison.results[0].rejected)
         return comparison
 

@@ -126,8 +126,13 @@ def test_an_answer_names_its_pictures_where_the_visitor_finds_them(server: Serve
 
 
 def test_behind_a_proxy_pictures_are_named_as_visitors_reach_them_and_nothing_gets_out_of_the_address(
-    server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    with serving(tmp_path_factory, {"CLIPSIM_PROXIES": "1"}) as server:
+        check_named_behind_a_proxy(server)
+
+
+def check_named_behind_a_proxy(server: Server) -> None:
     sent = ask_as_the_page(server.url, 2, {"x-forwarded-host": "clipsim.example", "x-forwarded-proto": "https"})
     assert "https://clipsim.example/gradio_api/file=" in sent and "http://127" not in sent.replace(server.url, "")
     sent = ask_as_the_page(server.url, 2, {"x-forwarded-host": 'x"onerror="alert(1)'})
