@@ -23,11 +23,14 @@ CAPTION = "a golden retriever"
 
 @contextmanager
 def serving_for_seconds(
-    folders: pytest.TempPathFactory, uploads: Path, settings: dict[str, str] | None = None
+    folders: pytest.TempPathFactory,
+    uploads: Path,
+    settings: dict[str, str] | None = None,
+    seconds: int = KEPT_SECONDS,
 ) -> Iterator[Server]:
     """A server that keeps files for seconds, in a folder that may hold some already; it ends without warning."""
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), "GRADIO_TEMP_DIR": str(uploads)}
-    command: list[str | Path] = [sys.executable, "-m", "support.swept_page", str(KEPT_SECONDS)]
+    command: list[str | Path] = [sys.executable, "-m", "support.swept_page", str(seconds)]
     with serving(folders, environment | (settings or {}), command) as server:
         yield Server(server.url, uploads)
 
@@ -81,14 +84,15 @@ def test_a_full_folder_refuses_uploads_with_a_sentence_until_there_is_room(
 ) -> None:
     uploads = tmp_path_factory.mktemp("kept")
     files = [("files", ("half.bin", bytes(600_000)))]
-    with serving_for_seconds(tmp_path_factory, uploads, {"CLIPSIM_DISK_BYTES": "1000000"}) as server:
+    # long enough for two uploads on a busy machine
+    with serving_for_seconds(tmp_path_factory, uploads, {"CLIPSIM_DISK_BYTES": "1000000"}, seconds=20) as server:
         address = f"{server.url}/gradio_api/upload"
         assert httpx.post(address, files=files, trust_env=False).status_code == 200
         other = [("files", ("other.bin", b"x" * 600_000))]
         refusal = httpx.post(address, files=other, trust_env=False)
-        assert refusal.status_code == 507 and refusal.headers["retry-after"] == str(KEPT_SECONDS)
-        assert "no room for more files: ask again in 3 s" in refusal.text
-        until = time.monotonic() + 10 * KEPT_SECONDS
+        assert refusal.status_code == 507 and refusal.headers["retry-after"] == "20"
+        assert "no room for more files: ask again in 20 s" in refusal.text
+        until = time.monotonic() + 90
         while httpx.post(address, files=other, trust_env=False).status_code != 200:
             assert time.monotonic() < until
             time.sleep(0.5)
