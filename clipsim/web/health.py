@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim.web.monitoring import Metrics
 
+READY = "readyz"
 FRESH = {"cache-control": "no-store"}
 ROUTES = ("upload", "call", "queue", "run", "file", "mcp", "info")  # of gradio, by the first part of their path
 
@@ -45,7 +46,8 @@ class CountErrors:
 
         async def count(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                self.metrics.count_http(_name_route(scope), message["status"])
+                if (route := _name_route(scope)) != READY:  # which says no until the server is ready
+                    self.metrics.count_http(route, message["status"])
             await send(message)
 
         return await self.app(scope, receive, count)
@@ -54,8 +56,8 @@ class CountErrors:
 def _name_route(scope: Scope) -> str:
     """Return a name of ours for what was called: the path itself is a stranger's."""
     path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
-    if path in ("/healthz", "/readyz"):
-        return path[1:]
+    if path == "/readyz":
+        return READY
     if path.startswith("/v1/"):
         return "v1"
     first = path.removeprefix(f"{API_PREFIX}/").split("/")[0].split("=")[0]
