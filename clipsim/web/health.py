@@ -45,9 +45,10 @@ class CountErrors:
             return await self.app(scope, receive, send)
 
         async def count(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                if (route := _name_route(scope)) != READY:  # which says no until the server is ready
-                    self.metrics.count_http(route, message["status"])
+            route = _name_route(scope)
+            refused = message["type"] == "http.response.start" and message["status"] >= 400
+            if refused and route != READY:  # which says no until the server is ready
+                self.metrics.count_http(route, message["status"])
             await send(message)
 
         return await self.app(scope, receive, count)
