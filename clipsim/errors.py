@@ -139,6 +139,10 @@ class LimitError(UsageError):
             "body_too_large",
             "The call is longer than {megabytes:g} MB, the limit: upload the pictures first.",
         ),
+        "form_bytes": (
+            "body_too_large",
+            "The form is longer than {megabytes:g} MB, the limit: send fewer pictures at once.",
+        ),
     }
 
     def __init__(self, what: str, count: int, limit: int) -> None:

@@ -16,6 +16,7 @@ class Limits:
         images: pictures in one request to the page or the API.
         file_bytes: bytes of one uploaded file.
         body_bytes: bytes of one call, in which pictures may be written out as data: addresses.
+        form_bytes: bytes of one call to /v1 that sends pictures in a form.
         pixels: pixels of one picture, everywhere, checked before decoding; 50 million decode to 150 MB of RGB.
         caption: characters of a caption sent to the page or the API.
         text: characters of any other text sent to the page or the API: a name, a path, a pattern, a date.
@@ -36,6 +37,7 @@ class Limits:
     images: int = 100
     file_bytes: int = 20_000_000
     body_bytes: int = 64_000_000
+    form_bytes: int = 512_000_000
     pixels: int = 50_000_000
     caption: int = 2_000
     text: int = 4_096

@@ -41,7 +41,7 @@ _LABELS = {  # of parameters that are called otherwise on the API page than by t
 }
 
 
-_MODEL_NAMES = ("auto", *(row.name for row in MODELS))
+MODEL_NAMES = ("auto", *(row.name for row in MODELS))
 _KINDS: Mapping[Any, tuple[Any, str]] = {  # by type: what JSON gives for it, and its name
     str: (str | None, "a string"),
     bool: (bool | None, "true or false"),
@@ -221,33 +221,40 @@ class Api:
             for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=True):
                 component.label = _LABELS.get(parameter, parameter.capitalize())
                 if parameter in ("model", "other"):
-                    component._api_info = {"type": "string", "enum": list(_MODEL_NAMES)}
+                    component._api_info = {"type": "string", "enum": list(MODEL_NAMES)}
             (answer,) = added.outputs
             answer.label, answer._api_info = label, describe_answer(method.__name__)
 
     def _serve(self, method: Callable[..., Record]) -> Callable[..., Any]:
         """Return the endpoint: an answer is plain data, or JSON for an MCP tool: gradio would write it as Python."""
-        hints = get_type_hints(method)
 
         @wraps(method)
         def answer(*values: Any) -> dict[str, Any] | str:
             with sentences():
-                given = inspect.signature(method).bind(*values).arguments
-                _check_types(given, hints)
-                self._service.check_texts(*(value for name, value in given.items() if _is_text(name, hints[name])))
-                found = method(*values)
-            plain = found.to_dict() | {"api_version": API_VERSION, "request_id": current_request_id()}
+                plain = self.answer(method, inspect.signature(method).bind(*values).arguments)
             return json.dumps(plain, ensure_ascii=False) if is_from_agent() else plain
 
         return answer
+
+    def endpoints(self) -> dict[str, Callable[..., Record]]:
+        """Return the endpoints by name."""
+        methods = (self.similarity, self.models, self.captions, self.compare, self.search, self.collections)
+        return {method.__name__: method for method in methods}
+
+    def answer(self, method: Callable[..., Record], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an endpoint answers to the values of its parameters, as plain data; raise a `ClipsimError`."""
+        hints = get_type_hints(method)
+        _check_types(given, hints)
+        self._service.check_texts(*(value for name, value in given.items() if _is_text(name, hints[name])))
+        return method(**given).to_dict() | {"api_version": API_VERSION, "request_id": current_request_id()}
 
     def _ask(self, pictures: Any, captions: list[Any], models: list[Any], *options: Any) -> Question:
         """Check what a stranger sent. Folders and other repositories as models are for those who run the server."""
         items = [self._service.receive(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
         if not all(isinstance(caption, str | None) for caption in captions):
             raise CaptionError("The caption is not text: send a string.")
-        for unknown in (model for model in models if model not in _MODEL_NAMES):
-            raise ChoiceError("model", unknown, _MODEL_NAMES)
+        for unknown in (model for model in models if model not in MODEL_NAMES):
+            raise ChoiceError("model", unknown, MODEL_NAMES)
         return Question(items, captions[0] if captions else None, None, models[0], Options(*options))
 
 

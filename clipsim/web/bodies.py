@@ -25,6 +25,7 @@ from clipsim.web.records import ErrorAnswer
 DEEPEST = 64  # levels of lists and objects in a call; the page's own have nine
 MOST_VALUES = 100_000  # in a call; the page's own have a few thousand
 PATIENCE = 60  # seconds for the next piece of a body
+REST, FORM = "/v1", "multipart/form-data"
 WITH_BODY = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -36,6 +37,17 @@ def route_path(scope: Scope) -> str:
 def is_upload(scope: Scope) -> bool:
     """Return whether a request uploads files."""
     return scope["method"] == "POST" and route_path(scope) == f"{API_PREFIX}/upload"
+
+
+def is_rest(scope: Scope) -> bool:
+    """Return whether a call goes to the REST door, which reads bodies within limits itself."""
+    return route_path(scope).startswith(f"{REST}/")
+
+
+def is_form(scope: Scope) -> bool:
+    """Return whether a call to the REST door sends files."""
+    kind = Headers(scope=scope).get("content-type", "")
+    return is_rest(scope) and scope["method"] == "POST" and kind.lower().startswith(FORM)
 
 
 def refusal(error: ClipsimError) -> Response:
@@ -165,7 +177,7 @@ class Bodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
+        if scope["type"] != "http" or scope["method"] not in WITH_BODY or is_rest(scope):
             await self.app(scope, receive, send)
             return
         path, headers, upload = route_path(scope), Headers(scope=scope), is_upload(scope)

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.context import LocalContext
+from starlette.routing import BaseRoute
 
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.web.counting import RequestCounts
@@ -49,13 +50,14 @@ class Checked(gr.Blocks):
     def __init__(self, service: Service, title: str) -> None:
         """Begin the layout of a page.
 
-        `kept` is the answer that the page opens with, if it has one.
+        `kept` is the answer that the page opens with, if it has one; `routes` are served beside it.
         """
         super().__init__(title=title, analytics_enabled=False)
         self.service = service
         service.files.after_sweep.append(self._forget_gone)
         self.kept: KeptAnswer | None = None
         self._counts = RequestCounts(service.metrics)
+        self.routes: list[BaseRoute] = []
 
     def why_not_ready(self) -> str:
         """Say why requests cannot be taken now; "" if they can."""

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clipsim.errors import ClipsimError, UsageError
-from clipsim.web.bodies import Bodies, is_upload, refusal, route_path
+from clipsim.web.bodies import Bodies, is_form, is_upload, refusal, route_path
 from clipsim.web.health import CountErrors
 from clipsim.web.preview import LinkPreview
 from clipsim.web.service import Service
@@ -79,7 +79,7 @@ def middlewares(service: Service, routes: Sequence[BaseRoute] = ()) -> list[Midd
         Middleware(SafeHeaders),
         Middleware(Doors, routes=routes, behind_proxy=service.limits.proxies > 0 or bool(os.environ.get("SPACE_ID"))),
         Middleware(Bodies, limits=service.limits, uploads=service.uploads),
-        Middleware(Quota, folder=service.files, is_upload=is_upload),
+        Middleware(Quota, folder=service.files, is_upload=lambda scope: is_upload(scope) or is_form(scope)),
         Middleware(LinkPreview),
         Middleware(Streams),
         Middleware(Answers),

@@ -26,6 +26,7 @@ from clipsim.web.language import current, translated, translations
 from clipsim.web.middleware import middlewares
 from clipsim.web.monitoring import serve_metrics, start_log
 from clipsim.web.queueing import FairQueue
+from clipsim.web.rest import Rest
 from clipsim.web.score_tab import ScoreTab
 from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
 from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
@@ -107,7 +108,9 @@ def build(service: Service | None = None) -> Checked:
             [banner, *scoring.models],
             **ASIDE,
         )
-        Api(service, collections).add_to(page, queued)
+        api = Api(service, collections)
+        api.add_to(page, queued)
+        Rest(service, api).add_to(page, queued)
     page.kept = scoring.kept
     page.queue(api_open=False)  # or `/run/...` would pass the queue by
     page._queue = queue = FairQueue(page, service.limits)  # gradio has no door for a queue of another class
@@ -131,7 +134,7 @@ def launch(
     serve_metrics(service.metrics)
     _watch(page)
     service.files.start()
-    routes = health_routes(page.why_not_ready)
+    routes = [*health_routes(page.why_not_ready), *page.routes]
     page.launch(
         prevent_thread_lock=True,
         server_name=host,

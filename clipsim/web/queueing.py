@@ -67,6 +67,23 @@ class FairQueue(Queue):
             self._put_out(leaving)
         return await super().push(body, request, username)
 
+    async def begin(self, body: PredictBodyInternal, request: Request) -> Event:
+        """Let in a request that comes by another door than gradio's; raise as `enter`. It has to be ended."""
+        if self.server_app is None:
+            self.set_server_app(self.blocks.app)
+        _, event_id, _ = await self.enter(body, request)
+        return self.event_ids_to_events[event_id]
+
+    async def end(self, event: Event) -> None:
+        """Forget a request that came by another door, and what still waits or runs of it."""
+        await self.clean_events(event_id=event._id)
+        self.unfetched.pop(event.session_hash, None)
+        self.pending_event_ids_session.pop(event.session_hash, None)
+
+    def why_put_out(self, event: Event) -> BusyError | None:
+        """Return why a request had to leave the queue, if it had to."""
+        return self._ticket(event).error
+
     def _refuse(self, body: PredictBodyInternal, request: Request, error: BusyError) -> Any:
         """Refuse a request by HTTP's own means, or such that gradio's clients show the sentence: not by the status."""
         session = body.session_hash

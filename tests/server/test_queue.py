@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -100,13 +99,16 @@ def test_the_python_client_shows_the_sentence(crowded: Server) -> None:
 
 
 def test_who_goes_away_leaves_the_queue(crowded: Server) -> None:
-    visitor, watcher = Visitor(crowded.url), Visitor(crowded.url)
-    pictures = visitor.upload(EXAMPLES)
-    for _ in range(4):
-        event = visitor.begin(pictures * 10).json()["event_id"]
-        with Visitor(crowded.url).http.stream("GET", f"/call/similarity/{event}") as stream:
-            assert stream.status_code == httpx.codes.OK
-    until = time.monotonic() + 30
-    while json.loads(watcher.http.get("/queue/status").text)["queue_size"]:
+    visitor = Visitor(crowded.url, uuid4().hex)
+    pictures = visitor.upload(EXAMPLES) * 20
+    refusal = None
+    while not refusal:
+        begun = visitor.begin(pictures)
+        refusal = None if begun.status_code == httpx.codes.OK else begun
+    assert int(refusal.headers["retry-after"]) > 4
+    with Visitor(crowded.url).http.stream("GET", f"/queue/data?session_hash={visitor.session}") as stream:
+        assert next(stream.iter_bytes())
+    until = time.monotonic() + 4
+    while visitor.begin(pictures).status_code != httpx.codes.OK:
         assert time.monotonic() < until, "what nobody waits for is still in the queue"
         time.sleep(0.1)
