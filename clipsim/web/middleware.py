@@ -41,7 +41,7 @@ OPEN = {
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 _FILE = f"{API_PREFIX}/file="
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2}")  # of another host, or of a drive or share of Windows
-_FORWARDED = {b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server"}  # which gradio takes for its own name
+_FORWARDED = {b"x-forwarded-host", b"x-forwarded-proto"}  # by which gradio makes its own address
 _CALL = re.compile(rf"{API_PREFIX}/call/(?:v2/)?([^/]+)/([^/]+)")
 _LOG = logging.getLogger(__name__)
 _EVERY = re.compile(rb"(?:^|&)all_endpoints=[^&]")
@@ -149,9 +149,9 @@ class Doors:
 
     def _tidy(self, scope: Scope) -> Scope:
         """Return a request without what gradio would believe of it, or remember of it for others."""
-        path, changed = route_path(scope), dict[str, Any]()
-        if not self.behind_proxy:
-            changed["headers"] = [pair for pair in scope["headers"] if pair[0] not in _FORWARDED]
+        path = route_path(scope)
+        disbelieved = {b"x-gradio-server", *(() if self.behind_proxy else _FORWARDED)}
+        changed: dict[str, Any] = {"headers": [pair for pair in scope["headers"] if pair[0] not in disbelieved]}
         if path in ("", "/") or path.startswith("/config"):
             changed["query_string"] = (
                 b""  # `page` and `deep_link`, which the page has not; the rest is read in browsers
