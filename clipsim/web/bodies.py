@@ -21,11 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clipsim.errors import ClipsimError, LimitError, UsageError
 from clipsim.settings import Limits
 from clipsim.web.records import ErrorAnswer
+from clipsim.web.refusals import WRONG_FORM
 
 DEEPEST = 64  # levels of lists and objects in a call; the page's own have nine
 MOST_VALUES = 100_000  # in a call; the page's own have a few thousand
 PATIENCE = 60  # seconds for the next piece of a body
 REST, FORM = "/v1", "multipart/form-data"
+NO_FILE = "What is named files in an upload is no file: send it with a file name."
+_AGENTS = f"{API_PREFIX}/mcp"
 WITH_BODY = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -197,10 +200,10 @@ class Bodies:
                 await self.app(scope, source, send_unless_refused)
         except UsageError as error:
             body.refused = body.refused or error
-        except TypeError:  # of gradio's, for a text in the place of a file
-            if not upload or begun:
+        except (TypeError, AttributeError):  # of gradio's and of MCP's, for values of another kind
+            if begun or not (upload or path.startswith(_AGENTS)):
                 raise
-            body.refused = UsageError("What is named files in an upload is no file: send it with a file name.")
+            body.refused = UsageError(NO_FILE if upload else WRONG_FORM)
         except MultiPartException:
             pass  # why is in `refused`, or else the client has gone
         if body.refused and not begun:
@@ -212,7 +215,7 @@ class Bodies:
         read = await body.read()
         if read:
             call = read_call(read)
-            if path.startswith(f"{API_PREFIX}/mcp"):
+            if path.startswith(_AGENTS):
                 self._check_files(call)
         given: list[Message] = [{"type": "http.request", "body": read, "more_body": False}]
 

@@ -38,8 +38,11 @@ def keep_quiet() -> None:
         return True
 
     logging.getLogger("uvicorn.error").addFilter(without_traceback)
-    if logging.lastResort:  # through which libraries speak that nobody gave a log: asyncio, MCP
-        logging.lastResort.addFilter(without_traceback)
+    logging.basicConfig()  # by which libraries speak that have no log of their own; MCP's would begin one otherwise
+    root = logging.getLogger()
+    root.addFilter(lambda _: False)  # lines under no name, in which MCP's library quotes what it cannot read
+    for handler in root.handlers:
+        handler.addFilter(without_traceback)
     for name in ("PIL", "python_multipart"):  # they say what is wrong with a damaged file, and with a form
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

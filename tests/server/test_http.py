@@ -314,6 +314,32 @@ def test_lines_and_control_characters_do_not_reach_the_log(served: Served, http_
     assert "forged" not in log_of(served)[before:] and "\x1b" not in log_of(served)[before:]
 
 
+def test_a_file_in_an_event_that_was_not_uploaded_is_refused_without_a_trace(
+    served: Served, http_client: httpx.Client
+) -> None:
+    before = len(log_of(served))
+    for dependency in http_client.get("/config").json()["dependencies"]:
+        body = {"data": [], "fn_index": dependency["id"], "event_data": {"path": "/etc/forged", "a": ["forged"]}}
+        answer = http_client.post(f"{API}/run/predict", json=body | {"session_hash": "s"})
+        assert "/etc/forged" not in answer.text or is_a_sentence(answer.json()["error"])
+    logged = log_of(served)[before:]
+    assert "Traceback" not in logged and "forged" not in logged
+
+
+def test_what_agents_send_in_another_form_is_refused_and_not_logged(served: Served, http_client: httpx.Client) -> None:
+    before = len(log_of(served))
+    for call in (
+        {"jsonrpc": 1, "id": ["forged"]},
+        {"jsonrpc": "2.0", "id": 1, "method": "forged", "params": ["forged"]},
+    ):
+        accept = {"Accept": "application/json, text/event-stream"}
+        assert http_client.post(f"{API}/mcp/", json=call, headers=accept).status_code < 500
+    params = {"name": {"forged": 1}, "arguments": "forged"}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    http_client.post(f"{API}/mcp/", json=call, headers={"Accept": "application/json, text/event-stream"})
+    assert "forged" not in log_of(served)[before:]
+
+
 # Headers
 
 
