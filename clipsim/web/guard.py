@@ -43,7 +43,7 @@ def keep_quiet() -> None:
     root.addFilter(lambda _: False)  # lines under no name, in which MCP's library quotes what it cannot read
     for handler in root.handlers:
         handler.addFilter(without_traceback)
-    for name in ("PIL", "python_multipart"):  # they say what is wrong with a damaged file, and with a form
+    for name in ("PIL", "python_multipart", "mcp"):  # they say what is wrong with a picture, a form, a header
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
