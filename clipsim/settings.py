@@ -25,7 +25,8 @@ class Limits:
         per_address: those of one address (of one /64 network where it is IPv6), at most all but one.
         per_session: those of one session: a visit to the page, a client, or a connection that names no session.
         proxies: proxies of one's own that each add to X-Forwarded-For; without any, that header is not believed.
-        concurrent: requests that are scored at the same time. One forward pass uses the whole machine.
+        concurrent: requests that are worked on at the same time. Their pictures are read beside each other, and forward
+            passes, of which each uses the whole machine, take turns. One client has all but one of these places.
         seconds: for one request, from the first picture on.
         decode_seconds: of processor time, for opening and decoding one picture.
         decode_bytes: bytes of memory that decoding takes, for all pictures that are decoded at the same time. A WebP of
@@ -46,7 +47,7 @@ class Limits:
     per_address: int = 32
     per_session: int = 8
     proxies: int = 0
-    concurrent: int = 1
+    concurrent: int = 4
     seconds: int = 120
     decode_seconds: int = 10
     decode_bytes: int = 860_000_000

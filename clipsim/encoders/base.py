@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -44,6 +45,8 @@ class Encoder(ABC):
         map_method: what made `maps`, as heatmaps name it.
         english_only: whether it was trained on English, so that it does not understand other languages.
         ready: whether the weights are in memory.
+        turn: held for each forward pass. Who uses several encoders at once gives them one lock: a pass has the whole
+            machine.
     """
 
     name: str = "custom"
@@ -60,6 +63,7 @@ class Encoder(ABC):
     map_method: str = "windows"
     english_only: bool = False
     ready: bool = True
+    turn: AbstractContextManager[Any] = nullcontext()
 
     @abstractmethod
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:

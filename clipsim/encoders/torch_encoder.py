@@ -90,7 +90,7 @@ class TorchEncoder(Encoder):
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Encode pictures of `input_size` into unit-length float32 vectors, shape (n, width)."""
         self.ensure_loaded(words=False)
-        vectors = [_compute(self._image_vectors, self.device, pixels) for pixels in self._stack_batches(views)]
+        vectors = [self._run(self._image_vectors, pixels) for pixels in self._stack_batches(views)]
         return self._check(normalize(torch.cat([torch.empty(0, self.width), *vectors]), dim=-1), "vectors")
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
@@ -108,14 +108,14 @@ class TorchEncoder(Encoder):
                 filling = [size - len(tokens[i]) for i in batch]
                 ids = [tokens[i] + [self._tokenizer.pad_token_id] * n for i, n in zip(batch, filling, strict=True)]
                 mask = [[1] * (size - n) + [0] * n for n in filling]
-                vectors[batch] = _compute(self._text_vectors, self.device, torch.tensor(ids), torch.tensor(mask))
+                vectors[batch] = self._run(self._text_vectors, torch.tensor(ids), torch.tensor(mask))
         return self._check(normalize(vectors, dim=-1), "vectors")
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Return as `Encoder.maps` where each view, of `input_size`, supports `target`."""
         self.ensure_loaded(words=False)
         wanted = torch.from_numpy(np.array(target, np.float32))
-        grids = [_compute(self._relevance, self.device, pixels, wanted) for pixels in self._stack_batches(views)]
+        grids = [self._run(self._relevance, pixels, wanted) for pixels in self._stack_batches(views)]
         return self._check(torch.cat(grids) if grids else torch.empty(0, 1, 1), "maps")
 
     def ensure_loaded(self, *, words: bool = True) -> None:
@@ -161,6 +161,10 @@ class TorchEncoder(Encoder):
         with self._tokenizing:
             tokens = self._tokenizer(words, add_special_tokens=False, truncation=False)["input_ids"]
         return [len(ids) for ids in tokens]
+
+    def _run(self, encode: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
+        with self.turn:
+            return _compute(encode, self.device, *inputs)
 
     def _clean(self, text: str) -> str:
         return text

@@ -10,6 +10,7 @@ from clipsim.embedding import VectorCache, use_cache, use_clock, use_decoder
 from clipsim.encoders import DEFAULT, STAND_IN, Encoder, is_offline, list_absent
 from clipsim.images import Decoder
 from clipsim.options import Precision
+from clipsim.web.turns import Turns
 
 KEPT_MODELS = 2  # in memory at once; the one that was used longest ago goes first
 POLL_SECONDS = 0.3  # between what is told to who waits for a model that somebody else loads
@@ -49,6 +50,7 @@ class Models:
         self._encoders: dict[tuple[str, str], Encoder] = {}
         self._loads: dict[tuple[str, str], _Load] = {}
         self._changing = threading.Lock()
+        self._turns = Turns()
 
     def get(self, name: str, precision: Precision = "auto", tell: Tell | None = None) -> Encoder:
         """Return the encoder of that name and precision, which `tell` hears of if it has to be loaded.
@@ -112,6 +114,7 @@ class Models:
     def _keep(self, chosen: tuple[str, str], encoder: Encoder) -> Encoder:
         use_cache(encoder, self.cache)
         use_decoder(encoder, self._decode)
+        encoder.turn = self._turns
         use_clock(encoder, self._clock)
         with self._changing:
             self._encoders[chosen] = encoder

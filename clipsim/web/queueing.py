@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -113,11 +115,27 @@ class FairQueue(Queue):
             limit = queue.concurrency_limit
             if queue.queue and limit is not None and queue.current_concurrency < limit:
                 self._arrange(queue)
-        found = super().get_events()
+        with self._held_back():
+            found = super().get_events()
         if found and self.event_queue_per_concurrency_id[found[2]].concurrency_limit is not None:
             for event in found[0]:
                 self._shares.start(self._ticket(event))
         return found
+
+    @contextmanager
+    def _held_back(self) -> Iterator[None]:
+        """Hide from gradio the requests of clients that have their places already."""
+        before = [(queue, queue.queue) for queue in self.event_queue_per_concurrency_id.values()]
+        for queue, waiting in before:
+            if (limit := queue.concurrency_limit) is not None:
+                queue.queue = [event for event in waiting if self._shares.may_start(self._ticket(event), limit)]
+        shown = [set(queue.queue) for queue, _ in before]
+        try:
+            yield
+        finally:
+            for (queue, waiting), visible in zip(before, shown, strict=True):
+                gone = visible.difference(queue.queue)
+                queue.queue = [event for event in waiting if event not in gone]
 
     def broadcast_estimations(self, concurrency_id: str, after: int | None = None) -> None:
         """Tell clients their positions, all whose position may be another than before."""

@@ -210,6 +210,11 @@ class Shares:
         }
         return self._addresses.interleave(addresses)
 
+    def may_start(self, ticket: Ticket, places: int) -> bool:
+        """Return whether a request may take one of so many places: a client leaves one of them to the others."""
+        running = sum(one.client == ticket.client for one in self._running)
+        return running < max(1, places - 1)
+
     def start(self, ticket: Ticket) -> None:
         """Take note that a request runs."""
         self._running.add(ticket)

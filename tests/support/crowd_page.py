@@ -25,7 +25,8 @@ class Steady(Bright):
     """Takes its time, always the same."""
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        time.sleep(SECONDS * len(images))
+        with self.turn:
+            time.sleep(SECONDS * len(images))
         return super().encode_images(images)
 
 

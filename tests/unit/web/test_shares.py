@@ -80,6 +80,23 @@ def test_a_client_of_long_requests_gets_no_more_of_the_machine_than_one_of_short
     assert used[heavy] <= 1.1 * used[light] + 20  # a request counts for a little beside its seconds
 
 
+def test_a_client_leaves_one_of_the_places_to_others() -> None:
+    shares = make_shares()
+    mine = [shares.join(Client("a", "1"), 1.0, heard) for _ in range(4)]
+    for ticket in mine[:3]:
+        assert shares.may_start(ticket, 4)
+        shares.start(ticket)
+    assert not shares.may_start(mine[3], 4)
+    assert shares.may_start(shares.join(Client("a", "2"), 1.0, heard), 4)
+    shares.finish(mine[0], 1.0)
+    assert shares.may_start(mine[3], 4)
+
+
+def test_the_only_place_is_anybodys() -> None:
+    shares = make_shares()
+    assert shares.may_start(shares.join(Client("a", "1"), 1.0, heard), 1)
+
+
 def test_who_was_away_is_not_ahead_of_those_who_stayed_and_nobody_starves() -> None:
     line = Line(make_shares())
     line.ask(Client("old", "1"))
