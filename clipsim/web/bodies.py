@@ -200,7 +200,7 @@ class Bodies:
                 await self.app(scope, source, send_unless_refused)
         except UsageError as error:
             body.refused = body.refused or error
-        except (TypeError, AttributeError):  # of gradio's and of MCP's, for values of another kind
+        except (TypeError, AttributeError, ValueError):  # of gradio's and of MCP's, for values of another kind
             if begun or not (upload or path.startswith(_AGENTS)):
                 raise
             body.refused = UsageError(NO_FILE if upload else WRONG_FORM)
