@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,22 +83,10 @@ def build(service: Service | None = None) -> Checked:
             gr.Markdown(translated("reading.text"))
 
         def open_address(event: gr.EventData) -> Update:
-            """Fill in what the page's address asks for, as address.js reads it; note what is not known."""
             asked = event._data if isinstance(event._data, dict) else {}
-            update = {header: render.fill("header.html")} | scoring.translate() if current() is not english() else {}
-            if asked.get("first"):
-                return update | scoring.open_example()
-            note = ""
-            if asked.get("collection") and isinstance(asked["collection"], str):
-                update |= scoring.open()
-                try:
-                    update |= searching.fill_in(asked["collection"], asked.get("caption"), asked.get("like"))
-                except ClipsimError as error:
-                    note = str(error)
-            else:
-                filled, note = scoring.open_address(asked)
-                update |= filled
-            return update | {address: render.fill("banner.html", note=note)}
+            told = {header: render.fill("header.html")} | scoring.translate() if current() is not english() else {}
+            filled, note = _fill_in(asked, scoring, searching)
+            return told | filled | ({} if asked.get("first") else {address: render.fill("banner.html", note=note)})
 
         opened = address.submit(open_address, None, [header, *scoring.opened, address, *searching.filled], **ASIDE)
         scoring.answer_after(opened)
@@ -174,6 +163,19 @@ def _make_service() -> Service:
     limits = Limits.from_environment()
     decode = make_decoder(limits.decode_seconds, limits.decode_bytes)
     return Service(limits, Path(os.environ["GRADIO_TEMP_DIR"]), decode=decode)
+
+
+def _fill_in(asked: Mapping[str, Any], scoring: ScoreTab, searching: SearchTab) -> tuple[Update, str]:
+    """Fill in what the page's address asks for, as address.js reads it, and return a note on what is not known."""
+    if asked.get("first"):
+        return scoring.open_example(), ""
+    if not (asked.get("collection") and isinstance(asked["collection"], str)):
+        return scoring.open_address(asked)
+    try:
+        filled = searching.fill_in(asked["collection"], asked.get("caption"), asked.get("like"))
+    except ClipsimError as error:
+        return scoring.open(), str(error)
+    return scoring.open() | filled, ""
 
 
 def _watch(page: Checked) -> None:

@@ -105,7 +105,7 @@ def test_who_goes_away_leaves_the_queue(crowded: Server) -> None:
     while not refusal:
         begun = visitor.begin(pictures)
         refusal = None if begun.status_code == httpx.codes.OK else begun
-    assert int(refusal.headers["retry-after"]) > 4
+    assert int(refusal.headers["retry-after"]) >= 1
     with Visitor(crowded.url).http.stream("GET", f"/queue/data?session_hash={visitor.session}") as stream:
         assert next(stream.iter_bytes())
     until = time.monotonic() + 4

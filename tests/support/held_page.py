@@ -44,7 +44,7 @@ def main(gate: Path) -> None:
         assert precision
         return Held(gate)
 
-    launch(build(Service(Limits(queue=QUEUE), Path(os.environ["GRADIO_TEMP_DIR"]), load)))
+    launch(build(Service(Limits(queue=QUEUE, concurrent=1), Path(os.environ["GRADIO_TEMP_DIR"]), load)))
 
 
 if __name__ == "__main__":
