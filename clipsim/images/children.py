@@ -45,7 +45,7 @@ def make_decoder(seconds: int, most_bytes: int) -> Decoder:
 class _Claim:
     """Somebody who waits for a child and so many bytes."""
 
-    owner: object
+    owner: int
     size: int
 
 
@@ -63,8 +63,8 @@ class Children:
         self._part = most_bytes // count
         self._changed = threading.Condition()
         self._waiting: list[_Claim] = []
-        self._held: Counter[object] = Counter()  # bytes, by owner
-        self._turns: dict[object, int] = {}  # when an owner was last served, until it neither waits nor holds
+        self._held: Counter[int] = Counter()  # bytes, by owner
+        self._turns: dict[int, int] = {}  # when an owner was last served, until it neither waits nor holds
         self._turn = self._working = 0
         self._idle: list[_Child] = []
         self._all: set[_Child] = set()
@@ -73,9 +73,10 @@ class Children:
     def __call__(self, work: Work[T], source: Source, name: str, owner: object = None, /) -> T:
         """Return what the work makes of a picture, as `Decoder` says."""
         owner = object() if owner is None else owner
+        who = id(owner)  # not every object has a hash; this one lives until the call ends
         left, allowed = float(self._seconds), self._part
         while True:
-            with self._child(owner, allowed) as child:
+            with self._child(who, allowed) as child:
                 reply = child.ask(Job(work, source, name, left, allowed, self._most), SHARED * left)
             if reply.error:
                 raise reply.error
@@ -103,7 +104,7 @@ class Children:
         return [child.process.pid for child in list(self._all)]
 
     @contextmanager
-    def _child(self, owner: object, size: int) -> Iterator[_Child]:
+    def _child(self, owner: int, size: int) -> Iterator[_Child]:
         """Wait for a child's turn to work on a picture of an owner, within so many bytes."""
         claim = _Claim(owner, size)
         with self._changed:
@@ -129,7 +130,7 @@ class Children:
                 self._held[owner] -= size
                 if not self._held[owner]:
                     del self._held[owner]
-                    if all(one.owner is not owner for one in self._waiting):
+                    if all(one.owner != owner for one in self._waiting):
                         del self._turns[owner]
                 self._changed.notify_all()
 

@@ -46,10 +46,11 @@ class UploadCheck:
         """Return as JSON which files are refused and what others look like, by path, and what is to be told."""
         found: dict[str, str | None] = {}
         errors: list[ImageError] = []
+        owner = object()  # stands for these uploads, where pictures of several visitors are decoded
         until = time.monotonic() + PREVIEW_SECONDS
         for path, _ in reversed(uploads or []):  # the last that came are the last of the gallery
             try:
-                small = self._open(path, time.monotonic() < until, errors)
+                small = self._open(path, time.monotonic() < until, owner)
             except ImageError as error:
                 found[str(path)] = None
                 errors.insert(0, error)

@@ -147,6 +147,10 @@ def test_no_request_keeps_all_children_from_another() -> None:
     pool.close()
 
 
+def test_any_object_stands_for_a_request(children: Children) -> None:
+    assert children(read, saved("PNG"), "a.png", []).image.size == children(read, saved("PNG"), "a.png", {}).image.size
+
+
 def test_those_who_wait_are_served_in_turn() -> None:
     """With one child, whoever asked for many pictures does not go before whoever asked for one later."""
     pool, done = Children(60, 600 * MB, 1), list[str]()
