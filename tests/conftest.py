@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# Each worker has a folder of its own for what models leave on disk between runs, and none writes into the user's.
+# huggingface_hub reads this once, when it is imported, as what follows does.
+os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="clipsim-assets-")
+
 import pytest
 from support import CHROMIUM, EXAMPLES, FLAGS, Server, paint, serving
 from support.hostile import File, make_bases
@@ -24,13 +28,14 @@ if TYPE_CHECKING:
 
 # Before torch is imported: on a busy machine threads that wait for each other make small products ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What models leave on disk between runs goes into a folder that goes with the tests, before huggingface_hub loads.
-_ASSETS = tempfile.TemporaryDirectory()
-os.environ["HF_ASSETS_CACHE"] = _ASSETS.name
 
 TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 VISION = {**TEXT, "image_size": 32, "patch_size": 8}
 WORDS = ["cat", "dog", "the", "snow", "photo"]  # these are one token each, all else is spelled
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["HF_ASSETS_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
