@@ -4,8 +4,8 @@
 
 PICTURES is a folder with photographs and a `captions.csv` (columns file, caption), from which the head is learned; the
 one that is shipped was learned from 700 photographs of Flickr8k with five human captions each. No picture and no
-caption is kept. With WordNet's own files (Debian's package wordnet-base) the words of basic level in
-`imagenet_classes.txt` are found anew too.
+caption is kept, but the beginnings of the files' digests are, by which `clipsim tune` knows what was seen. With
+WordNet's own files (Debian's package wordnet-base) the words of basic level in `imagenet_classes.txt` are found anew.
 
 The head: captions are centred by their mean and partly whitened; W maps the square roots of pooled features, each
 standardised, to the mean caption embedding of a picture, by ridge regression in its dual form. A class is its name's
@@ -26,9 +26,9 @@ from torch.nn.functional import normalize
 
 import clipsim
 from clipsim.embedding import encode_captions
-from clipsim.encoders.conse import ConseEncoder, Head, flatten_features, read_head
+from clipsim.encoders.conse import SEEN_BYTES, ConseEncoder, Head, flatten_features, read_head
 from clipsim.evaluation.caption_files import read_captions
-from clipsim.images import read
+from clipsim.images import compute_digest, read
 from clipsim.options import PROMPTS, Prompt
 from clipsim.scoring.calibration import read_background_captions
 
@@ -104,9 +104,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     head = learn_head(photographs)
     halves = {name: array.astype(np.float16) for name, array in vars(head).items() if name != "digest"}
     np.savez_compressed(DATA / "stand_in_head.npz", allow_pickle=False, **halves)
+    (DATA / "stand_in_seen.bin").write_bytes(digest_files([arguments.pictures / name for name in names]))
     read_head.cache_clear()
     background = {prompt: embed_background(prompt).astype(np.float16) for prompt in PROMPTS}
     np.savez_compressed(DATA / "background_captions.npz", allow_pickle=False, **background)
+
+
+def digest_files(paths: list[Path]) -> bytes:
+    """Return the beginnings of the files' digests, sorted, by which `clipsim tune` knows them again."""
+    return b"".join(sorted(compute_digest(path)[:SEEN_BYTES] for path in paths))
 
 
 def encode_captioned(paths: list[Path], captions: list[str], owner: np.ndarray) -> Captioned:

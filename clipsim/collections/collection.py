@@ -17,11 +17,10 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import pyarrow as pa
 
-from clipsim.collections.duplicates import group_duplicates
 from clipsim.collections.store.manifest import Manifest, read_failed, read_removed
 from clipsim.collections.store.search import Searcher
 from clipsim.collections.store.segments import FOLDER, SCHEMA, Segment
-from clipsim.embedding import Gallery, Item, PictureInfo, Rejected, embed, encode_captions
+from clipsim.embedding import NEAR, Gallery, Item, PictureInfo, Rejected, embed, encode_captions, group_duplicates
 from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
 from clipsim.images import Location, locate, storage
@@ -29,7 +28,6 @@ from clipsim.options import Prompt
 from clipsim.scoring import clean_caption, judge
 
 SPARE = 32  # hits beyond those wanted that are re-scored: single precision may order the last ones otherwise
-NEAR = 0.97  # cosine from which pictures count as near duplicates
 _NAMELESS = PictureInfo("", (), (0, 0), 1.0)  # a gallery calculates without names
 When = str | date | datetime
 

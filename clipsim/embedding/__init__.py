@@ -1,6 +1,7 @@
 """Galleries of pictures, and captions, into vectors, a batch at a time."""
 
-from clipsim.embedding.cache import VectorCache, use_cache, vector_key
+from clipsim.embedding.cache import VectorCache, cache_of, use_cache, vector_key
+from clipsim.embedding.duplicates import NEAR, group_duplicates
 from clipsim.embedding.framing import View, clip_box, draw_thumbnail, transfer_box, unit_mean
 from clipsim.embedding.looking import Look, PictureInfo
 from clipsim.embedding.naming import Item, collect_sources, name_sources
@@ -17,6 +18,7 @@ from clipsim.embedding.pipeline import (
 )
 from clipsim.embedding.prompts import encode_captions
 
-__all__ = ["Embedded", "Gallery", "Item", "Look", "PictureInfo", "Progress", "Rejected", "VectorCache", "View"]
-__all__ += ["clip_box", "collect_sources", "draw_thumbnail", "embed", "encode_captions", "name_sources", "one_thread"]
-__all__ += ["stream", "transfer_box", "unit_mean", "use_cache", "use_clock", "use_decoder", "vector_key"]
+__all__ = ["NEAR", "Embedded", "Gallery", "Item", "Look", "PictureInfo", "Progress", "Rejected", "VectorCache", "View"]
+__all__ += ["cache_of", "clip_box", "collect_sources", "draw_thumbnail", "embed", "encode_captions"]
+__all__ += ["group_duplicates", "name_sources", "one_thread", "stream", "transfer_box", "unit_mean", "use_cache"]
+__all__ += ["use_clock", "use_decoder", "vector_key"]

@@ -2,7 +2,17 @@
 
 from clipsim.encoders.base import BATCH, Box, Encoder
 from clipsim.encoders.hub import OWN_FILES, digest_checkpoint, is_offline
-from clipsim.encoders.registry import DEFAULT, MODELS, STAND_IN, Model, check_device, check_name, list_absent, load
+from clipsim.encoders.registry import (
+    DEFAULT,
+    MODELS,
+    STAND_IN,
+    Model,
+    check_device,
+    check_name,
+    list_absent,
+    list_models,
+    load,
+)
 
 __all__ = ["BATCH", "DEFAULT", "MODELS", "OWN_FILES", "STAND_IN", "Box", "Encoder", "Model"]
-__all__ += ["check_device", "check_name", "digest_checkpoint", "is_offline", "list_absent", "load"]
+__all__ += ["check_device", "check_name", "digest_checkpoint", "is_offline", "list_absent", "list_models", "load"]

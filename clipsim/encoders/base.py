@@ -103,6 +103,14 @@ class Encoder(ABC):
         """Encode pictures that are framed already into unit-length float32 vectors, shape (n, width)."""
         return self.encode_images(views)
 
+    def encode_features(self, views: list[Image.Image]) -> np.ndarray:
+        """Encode pictures that are framed already into what `project` takes, float32 of shape (n, f)."""
+        return self.encode_views(views)
+
+    def project(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the unit vectors of features, shape (n, width), and what a head is learned from, shape (n, k)."""
+        return features, features
+
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Return where each view supports what `target` stands for: the relevance of equal cells that tile it.
 

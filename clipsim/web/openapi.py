@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gradio.utils import get_function_description
@@ -34,7 +34,7 @@ _ERROR = {
 }
 
 
-def describe(endpoints: Mapping[str, Callable[..., Any]], models: tuple[str, ...] = ()) -> dict[str, Any]:
+def describe(endpoints: Mapping[str, Callable[..., Any]], models: Sequence[str] = ()) -> dict[str, Any]:
     """Return the description of all endpoints; where a model is named it is one of `models`."""
     schemas = describe_answers(REFERENCE)
     schemas.pop("ErrorAnswer", None)
@@ -47,7 +47,7 @@ def describe(endpoints: Mapping[str, Callable[..., Any]], models: tuple[str, ...
     }
 
 
-def _describe_path(name: str, method: Callable[..., Any], models: tuple[str, ...]) -> dict[str, Any]:
+def _describe_path(name: str, method: Callable[..., Any], models: Sequence[str]) -> dict[str, Any]:
     text, told, _ = get_function_description(method)
     parameters = inspect.signature(method).parameters
     hints = get_type_hints(method)
@@ -78,7 +78,7 @@ def _describe_path(name: str, method: Callable[..., Any], models: tuple[str, ...
     return {"post": post, "get": {**shared, "operationId": f"{name}_by_address", "parameters": query}}
 
 
-def _describe_value(name: str, hint: Any, models: tuple[str, ...], as_form: bool) -> dict[str, Any]:
+def _describe_value(name: str, hint: Any, models: Sequence[str], as_form: bool) -> dict[str, Any]:
     file = {"type": "string", "format": "binary"} if as_form else {"type": "string", "format": "uri"}
     if name == "pictures":
         return {"type": "array", "items": file}

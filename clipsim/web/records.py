@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from clipsim.collections import Hit
-from clipsim.encoders import MODELS, Model
+from clipsim.encoders import Model, list_models
 from clipsim.errors import Code
 from clipsim.images import to_address
 from clipsim.scoring import Record
@@ -139,11 +139,11 @@ class ErrorAnswer(Record):
     api_version: ApiVersion = API_VERSION
 
 
-def list_models(service: Service) -> ModelList:
+def describe_models(service: Service) -> ModelList:
     """List the models that can be chosen, and which of them are in memory."""
     auto = service.encoder("auto").name
     in_memory = {encoder.name for encoder in service.models.loaded()}
-    return ModelList(tuple(ModelRow(**asdict(row), loaded=row.name in in_memory) for row in MODELS), auto)
+    return ModelList(tuple(ModelRow(**asdict(row), loaded=row.name in in_memory) for row in list_models()), auto)
 
 
 def list_collections(collections: ServerCollections) -> CollectionList:

@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from clipsim.errors import BusyError, ClipsimError, DiskFullError, UsageError
-from clipsim.web.api import MODEL_NAMES, Api
+from clipsim.web.api import Api, model_names
 from clipsim.web.bodies import REST
 from clipsim.web.forms import read_values
 from clipsim.web.guard import Checked, sentences
@@ -49,7 +49,7 @@ class Rest:
         """Answer by the endpoints of `api`."""
         self._service, self._api = service, api
         self._waiting: dict[str, tuple[Work, Future[dict[str, Any]]]] = {}
-        self._description = describe(api.endpoints(), MODEL_NAMES)
+        self._description = describe(api.endpoints(), model_names())
 
     def add_to(self, page: Checked, queued: dict[str, Any]) -> None:
         """Open the door beside a page that is being laid out; what runs a model waits in the queue `queued`."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy  # its parts load when they are used
 
+NEAR = 0.97  # cosine from which pictures count as near duplicates
 BLOCK = 4_096  # vectors on each side of the products in which near duplicates are found
 
 
