@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clipsim.options import Options
     from clipsim.scoring import CaptionTable, Comparison, Result, Score, compare_models, refclipscore, score_captions
     from clipsim.scoring.score import score, score_each, score_images
-    from clipsim.tuning import Calibrated, calibrate
+    from clipsim.tuning import Calibrated, Tuned, TuneOptions, calibrate, tune
 else:  # so that a type checker still finds a name that is not there
 
     def __getattr__(name: str) -> object:
@@ -55,6 +55,8 @@ __all__ = [
     "Options",
     "Result",
     "Score",
+    "TuneOptions",
+    "Tuned",
     "UsageError",
     "calibrate",
     "compare_models",
@@ -65,4 +67,5 @@ __all__ = [
     "score_captions",
     "score_each",
     "score_images",
+    "tune",
 ]

@@ -57,7 +57,7 @@ def describe(version: Version = False) -> None:
 
 _COMMANDS: tuple[Callable[..., None], ...] = (score.score, score.table, score.compare, collections.index)
 _COMMANDS += (collections.search, collections.info, collections.verify, collections.evaluate)
-_COMMANDS += (tuning.calibrate,)
+_COMMANDS += (tuning.calibrate, tuning.tune)
 for command in _COMMANDS:
     app.command(cls=collections.SearchCommand if command is collections.search else None)(command)
 

@@ -26,6 +26,7 @@ from clipsim.report.sentences import (
 from clipsim.report.standalone import save_result, write_report
 from clipsim.report.text import Block, TextTable, evaluation_to_blocks, printable, remark_evaluation, to_blocks
 from clipsim.report.texts import Texts, choose_texts, english, read_texts
+from clipsim.report.tuned import model_card, remark_tuning, tuning_to_blocks, tuning_to_html
 from clipsim.report.writing import ENDINGS, name_file
 
 __all__ = ["SCORE_COLUMNS", "Column", "to_csv", "to_json", "to_json_line", "to_pandas", "write_rows"]
@@ -42,5 +43,5 @@ __all__ += ["answer", "figures", "label", "labels", "model_title", "of_a_hundred
 __all__ += ["remarks", "status", "titled", "titles", "trust"]
 __all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]
 __all__ += ["calibration_to_blocks", "draw_reliability", "html_report", "remark_calibration"]
-__all__ += ["save_calibration"]
+__all__ += ["model_card", "remark_tuning", "save_calibration", "tuning_to_blocks", "tuning_to_html"]
 __all__ += ["Texts", "choose_texts", "english", "read_texts"]

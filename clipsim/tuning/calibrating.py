@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from clipsim.options import Choices, Options
 from clipsim.scoring import Calibration, encode_background, resolve_precision
 from clipsim.scoring.calibration import NAME_WORDS
 from clipsim.scoring.keeping import find_shipped_calibration, keep_calibration
+from clipsim.tuning.data import find_file
 from clipsim.tuning.learning import DRAWS, Aims, compute_held_out, learn_calibration
 from clipsim.tuning.pairs import Pairs, make_pairs, normalize_text
 from clipsim.tuning.rates import measure, measure_areas, measure_reliability
@@ -182,7 +182,7 @@ def _read(pairs: CaptionedPictures, pictures: str | Path | None) -> _Given:
         f"{more} captions are left out: of each picture {CAPTIONS_EACH} are taken.": more,
     }
     return _Given(
-        {name: _find_file(folder, name) for name in names},
+        {name: find_file(folder, name) for name in names},
         {name: own[:CAPTIONS_EACH] for name, own in each.items()},
         tuple(note for note, count in counts.items() if count > 0),
     )
@@ -190,13 +190,6 @@ def _read(pairs: CaptionedPictures, pictures: str | Path | None) -> _Given:
 
 def _to_captioned(one: Captioned | tuple[str | Path, str]) -> Captioned:
     return one if isinstance(one, Captioned) else Captioned(str(one[0]), one[1])
-
-
-def _find_file(folder: Path, name: str) -> Path:
-    """Return a picture's file in a folder: by the name as it is, else by its last part."""
-    exists = os.path.exists  # which, unlike `Path.exists`, takes any text
-    path, last = folder / name, folder / name.replace("\\", "/").rpartition("/")[2]
-    return last if not exists(path) and exists(last) else path
 
 
 def _check_count(count: int, why: str) -> None:

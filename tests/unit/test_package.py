@@ -37,6 +37,8 @@ def test_the_public_names_are_these() -> None:
         "Options",
         "Result",
         "Score",
+        "TuneOptions",
+        "Tuned",
         "UsageError",
         "calibrate",
         "compare_models",
@@ -47,6 +49,7 @@ def test_the_public_names_are_these() -> None:
         "score_captions",
         "score_each",
         "score_images",
+        "tune",
     ]
     assert all(getattr(clipsim, name) for name in clipsim.__all__)
     assert set(clipsim.__all__) < set(dir(clipsim))

@@ -1,4 +1,4 @@
-"""`clipsim calibrate`: what it prints, writes and keeps, and its exit status."""
+"""`clipsim calibrate` and `clipsim tune`: what they print, write and keep, and their exit status."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support import Command, paint
 from support.captioned import write_pairs
+from support.labelled import shuffle_labels, write_labelled
 
 from clipsim.scoring.calibration import VERDICTS
 
@@ -78,3 +79,38 @@ def test_a_file_that_holds_no_captions_is_wrong_use(cli: Command, tmp_path: Path
     (tmp_path / "text.txt").write_text("nothing\n", "utf-8")
     assert cli("calibrate", tmp_path / "text.txt", "--model", model).code == 2
     assert cli("calibrate", tmp_path / "none.csv", "--model", model).code == 2
+
+
+def test_tune_says_why_nothing_is_saved(cli: Command, model: Path, tmp_path: Path) -> None:
+    pairs, general = write_labelled(tmp_path / "mine"), write_labelled(tmp_path / "general", 7, seed=5)
+    words = ["tune", shuffle_labels(pairs), "--model", model, "--to", tmp_path / "to", "--keep-general", general]
+    done = cli(*words, "--device", "cpu", "--may-lose", "100")
+    assert done.code == 1
+    assert "Nothing was saved. It gets no better on pictures that were held out" in done.err
+    assert "saved      nowhere" in done.out
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--strength", "much"], "give a number, or auto"),
+        (["--strength", "0"], "give a number above 0"),
+        (["--may-lose", "-1"], "give points from 0 to 100"),
+        (["--model", "no such model"], "is not known"),
+        (["--epochs", "3"], "--epochs is of no use to head: leave it out"),
+        (["--method", "full", "--rank", "3"], "--rank is of no use to full: leave it out"),
+        (["--method", "lora", "--learning-rate", "0"], "learning_rate is 0: give a number above 0"),
+    ],
+)
+def test_tune_is_told_what_cannot_be(cli: Command, tmp_path: Path, words: list[str], said: str) -> None:
+    done = cli("tune", tmp_path / "none.csv", "--to", tmp_path / "to", "--model", "stand-in", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_tune_leaves_a_folder_alone_that_holds_something(cli: Command, tmp_path: Path) -> None:
+    pairs = write_labelled(tmp_path)
+    done = cli("tune", pairs, "--to", tmp_path, "--model", "stand-in")
+    assert done.code == 2
+    assert "is not empty" in done.err
