@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -65,6 +66,8 @@ def check_folder(folder: Path) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError(f"{folder} is not empty: give --to a folder that is not there yet.")
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.absolute().parent):  # else it would be told when all the work is done
+            pass
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} cannot be made a folder: give --to another one.") from error
 

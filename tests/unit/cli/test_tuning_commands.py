@@ -109,6 +109,12 @@ def test_tune_is_told_what_cannot_be(cli: Command, tmp_path: Path, words: list[s
     assert said in done.err
 
 
+def test_tune_says_at_once_where_nothing_can_be_written(cli: Command, tmp_path: Path) -> None:
+    done = cli("tune", tmp_path / "none.csv", "--to", "/proc/mine", "--model", "stand-in")
+    assert done.code == 2
+    assert "/proc/mine cannot be made a folder" in done.err
+
+
 def test_tune_leaves_a_folder_alone_that_holds_something(cli: Command, tmp_path: Path) -> None:
     pairs = write_labelled(tmp_path)
     done = cli("tune", pairs, "--to", tmp_path, "--model", "stand-in")
