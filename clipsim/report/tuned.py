@@ -175,8 +175,7 @@ def tuning_to_html(found: Tuned) -> str:
     return fill(
         "tuned.html.j2",
         found=found,
-        facts=[(name, text) for name, text in describe_tuning(found) if text],
-        columns=COLUMNS,
+        facts=[(name, text) for name, text in describe_tuning(found) if text and name != "saved"],
         comparisons=[(title_of(one), tabulate(one)) for one in list_comparisons(found)],
         settings=_list_settings(found),
         remarks=remark_tuning(found),

@@ -67,6 +67,7 @@ class Elsewhere:
         kept = np.flatnonzero(self.source % 2 == 1)
         half = replace(
             self,
+            origin=f"the other half of {self.origin}, one of which the head was held to",
             pictures=[self.pictures[row] for row in kept],
             names=[self.names[row] for row in kept],
             seen=self.seen.take(kept),
