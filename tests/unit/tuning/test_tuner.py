@@ -98,7 +98,7 @@ def test_a_tuned_siglip_is_its_base_and_a_head(sharp_siglip: Path, pairs: Path, 
 
 
 def test_a_tuned_model_is_tuned_again(sharp_siglip: Path, pairs: Path, general: Path, tmp_path: Path) -> None:
-    assert tune(pairs, sharp_siglip, tmp_path / "once", general).saved
+    assert tune(pairs, sharp_siglip, tmp_path / "once", general, strength=0.25).saved
     other = pairs.with_name("other.csv")  # in which each label is the one of another colour
     swapped = {"cat": "dog", "dog": "snow", "snow": "cat"}
     rows = [line.split(",") for line in pairs.read_text("utf-8").splitlines()[1:]]
