@@ -10,7 +10,6 @@ from typer import Argument, Option
 import clipsim
 from clipsim.cli import common
 from clipsim.cli.common import say, show, show_progress
-from clipsim.cli.steps import FILE_BYTES
 from clipsim.errors import ClipsimError, UsageError
 from clipsim.options import Options
 
@@ -120,6 +119,7 @@ def tune(
     The folder that comes out is given to --model wherever a model's name is, and has a report in it. All figures are of
     pictures that were held out. Exit status: 0 saved, 1 not saved, for the reason that is told, 2 wrong use.
     """
+    from clipsim.cli.steps import FILE_BYTES
     from clipsim.embedding import VectorCache, use_cache
     from clipsim.encoders import load
     from clipsim.report import remark_tuning, tuning_to_blocks
