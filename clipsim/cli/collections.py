@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -150,7 +151,7 @@ def _print_hits(hits: Sequence[Hit], query: dict[str, Any], form: str) -> None:
     elif form == "jsonl":
         print("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), end="")
     elif form == "csv":
-        print(report.write_rows(COLUMNS, rows), end="")
+        print(report.write_rows(COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows]), end="")
     elif hits:
         columns = [column for column in report.SCORE_COLUMNS if column.name in COLUMNS]
         cells = [[*(column.cell(hit) for column in columns), hit.path] for hit in hits]
@@ -160,7 +161,8 @@ def _print_hits(hits: Sequence[Hit], query: dict[str, Any], form: str) -> None:
 def _describe_hit(hit: Hit, model: str) -> dict[str, Any]:
     modified = datetime.fromtimestamp(hit.mtime).astimezone().isoformat(timespec="seconds")
     figures = (hit.rank, hit.path, hit.cosine, hit.percentile, hit.verdict)
-    return dict(zip(COLUMNS, (*figures, *hit.size, hit.file_size, modified, model), strict=True))
+    row = dict(zip(COLUMNS, (*figures, *hit.size, hit.file_size, modified, model), strict=True))
+    return row | ({"parts": [asdict(part) for part in hit.parts]} if hit.parts else {})
 
 
 def info(folder: common.Folder, format: common.TableOrJson = "table") -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +25,9 @@ from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError, ImageError, UsageError
 from clipsim.images import Location, locate, storage
 from clipsim.options import Prompt
-from clipsim.scoring import clean_caption, judge
+from clipsim.scoring import Parts, PartScore, clean_caption, encode_parts, judge, judge_parts
 
+IN_PARTS = 1000  # candidates of a caption in parts, by its cosine, which are then ranked by its parts
 SPARE = 32  # hits beyond those wanted that are re-scored: single precision may order the last ones otherwise
 _NAMELESS = PictureInfo("", (), (0, 0), 1.0)  # a gallery calculates without names
 When = str | date | datetime
@@ -55,6 +56,17 @@ class Hit:
     file_size: int = 0  # bytes of the file
     mtime: float = 0.0  # when the file was last written, seconds since 1970
     thumbnail: bytes = field(default=b"", repr=False)  # a JPEG; b"" if none was wanted
+    parts: tuple[PartScore, ...] | None = None  # of a caption in parts, as in `clipsim.Score`
+
+
+class _Figures(NamedTuple):
+    """What a picture comes to, and its place in the collection."""
+
+    place: int
+    cosine: float
+    percentile: float | None = None
+    verdict: str | None = None
+    parts: tuple[PartScore, ...] | None = None
 
 
 class Collection:
@@ -158,10 +170,15 @@ class Collection:
             ClipsimError: the collection is damaged.
         """
         allowed, top = self._apply(filters), max(top, 1)
+        among = int(np.count_nonzero(allowed))
         if isinstance(query, str):
             caption = clean_caption(query)
             encoder = encoder or self.manifest.embedding.load()
             self.manifest.embedding.check(encoder)
+            if parts := encode_parts(caption, encoder, prompt):
+                places = self._searcher.find_candidates(parts.target, max(top + SPARE, IN_PARTS), allowed, exact=exact)
+                figures = self._judge_in_parts(places, parts, encoder, prompt, among)[:top]
+                return self._make_hits(figures, thumbnails)
             target = encode_captions([caption], encoder, prompt)
         else:
             target, encoder = self._normalize(query), None
@@ -170,16 +187,32 @@ class Collection:
         cosines = _make_gallery(vectors).cosines(target)[:, 0]
         best = np.lexsort((places, -cosines))[:top]
         cosines, vectors = cosines[best], vectors[best]
-        found = zip(*self._find_rows(places[best]), strict=True)
-        rows = [self._segments[owner].read_row(int(row), thumbnail=thumbnails) for owner, row in found]
-        percents: Sequence[float | None] = [None] * len(rows)
-        verdicts: Sequence[str | None] = [None] * len(rows)
-        if encoder is not None and rows:
-            among = int(np.count_nonzero(allowed))
+        percents: Sequence[float | None] = [None] * len(best)
+        verdicts: Sequence[str | None] = [None] * len(best)
+        if encoder is not None and len(best):
             judged = judge(_make_gallery(vectors), cosines[:, None], [caption], target, encoder, prompt, among=among)
             percents, verdicts = judged.percentiles[:, 0].tolist(), judged.verdicts[0] if judged.verdicts else verdicts
-        judged_rows = zip(rows, cosines.tolist(), percents, verdicts, strict=True)
-        return [_make_hit(row, rank, *figures) for rank, (row, *figures) in enumerate(judged_rows, 1)]
+        columns = (places[best].tolist(), cosines.tolist(), percents, verdicts)
+        return self._make_hits([_Figures(*row) for row in zip(*columns, strict=True)], thumbnails)
+
+    def _judge_in_parts(
+        self, places: np.ndarray, parts: Parts, encoder: Encoder, prompt: Prompt, among: int
+    ) -> list[_Figures]:
+        """Return the figures of the pictures at places for a caption in parts, best first."""
+        found = judge_parts(_make_gallery(self._read_vectors(places)), parts, encoder, prompt, among=among)
+        percentiles = found.judged.percentiles[:, 0]
+        verdicts = found.judged.verdicts[0] if found.judged.verdicts else [None] * len(places)
+        columns = (places.tolist(), found.cosines.tolist(), percentiles.tolist(), verdicts, found.scores)
+        figures = [_Figures(*row) for row in zip(*columns, strict=True)]
+        return [figures[i] for i in np.lexsort((places, -found.cosines, -percentiles))]
+
+    def _make_hits(self, figures: Sequence[_Figures], thumbnails: bool) -> list[Hit]:
+        owners, rows = self._find_rows(np.array([one.place for one in figures], np.int64))
+        read = [
+            self._segments[owner].read_row(int(row), thumbnail=thumbnails)
+            for owner, row in zip(owners, rows, strict=True)
+        ]
+        return [_make_hit(row, rank, one) for rank, (row, one) in enumerate(zip(read, figures, strict=True), 1)]
 
     def _normalize(self, query: np.ndarray) -> np.ndarray:
         target = np.asarray(query, np.float32).reshape(1, -1)
@@ -273,19 +306,20 @@ def _make_gallery(vectors: np.ndarray) -> Gallery:
     return Gallery((_NAMELESS,) * len(vectors), vectors, np.arange(len(vectors)), ())
 
 
-def _make_hit(row: Mapping[str, Any], rank: int, cosine: float, percentile: float | None, verdict: str | None) -> Hit:
+def _make_hit(row: Mapping[str, Any], rank: int, figures: _Figures) -> Hit:
     return Hit(
         path=row["path"],
         rank=rank,
-        cosine=cosine,
-        percentile=percentile,
-        verdict=verdict,
+        cosine=figures.cosine,
+        percentile=figures.percentile,
+        verdict=figures.verdict,
         notes=tuple(row["notes"]),
         seen=row["seen"],
         size=(row["width"], row["height"]),
         file_size=row["size"],
         mtime=row["mtime_ns"] / 1e9,
         thumbnail=row.get("thumbnail", b""),
+        parts=figures.parts,
     )
 
 

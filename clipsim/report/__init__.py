@@ -12,6 +12,7 @@ from clipsim.report.figure import BADGES, draw_grid, html_grid, thumbnail
 from clipsim.report.numbers import percentile, whole_percent
 from clipsim.report.sentences import (
     answer,
+    describe_parts,
     figures,
     label,
     labels,
@@ -39,7 +40,7 @@ __all__ += [
     "whole_percent",
 ]
 __all__ += ["ENDINGS", "name_file", "save_result", "write_report"]
-__all__ += ["answer", "figures", "label", "labels", "model_title", "of_a_hundred"]
+__all__ += ["answer", "describe_parts", "figures", "label", "labels", "model_title", "of_a_hundred"]
 __all__ += ["remarks", "status", "titled", "titles", "trust"]
 __all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]
 __all__ += ["calibration_to_blocks", "draw_reliability", "html_report", "remark_calibration"]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clipsim.embedding import Rejected
@@ -70,6 +71,8 @@ def to_json_line(found: Score | Rejected, model: str) -> str:
         line: dict[str, Any] = {"name": found.name, "rejected": found.reason}
     else:
         line = _pick(found) | {"notes": found.notes, "model": model}
+        if found.parts:
+            line["parts"] = [asdict(part) for part in found.parts]
         del line["rank"], line["share"]  # which a picture has among others only
     return json.dumps(line, ensure_ascii=False, allow_nan=False)
 

@@ -90,9 +90,24 @@ def answer(result: Result, texts: Texts | None = None) -> str:
     if best.percentile is None:
         return say("answer.best", title=title)
     fits = say("answer.fits", percentile=of_a_hundred(best.percentile, say))
+    if parts := describe_parts(result, best, say):
+        fits = say("answer.parts", parts=", ".join(parts))
     if result.verdict is None:
         return say("answer.uncalibrated" if alone else "answer.uncalibrated_best", title=title, fits=fits)
     return say("answer.whole", answer=_count_matches(result, best, title, say), fits=fits)
+
+
+def describe_parts(result: Result, score: Score, texts: Texts | None = None) -> list[str]:
+    """Return each part of a caption with its percentile for one picture, such as “not “people” 12 %”; mostly none."""
+    say = texts or english()
+    return [
+        say(
+            f"answer.part.{'wanted' if part.wanted else 'unwanted'}",
+            text=part.text,
+            percentile=of_a_hundred(found.percentile, say),
+        )
+        for part, found in zip(result.parts or (), score.parts or (), strict=True)
+    ]
 
 
 def _count_matches(result: Result, best: Score, title: str, say: Texts) -> str:

@@ -80,11 +80,18 @@ def _blocks_of_scores(result: Result) -> list[Block]:
     partly = any(score.seen < 0.995 for score in result.scores)  # a column that says 100 % throughout says nothing
     columns = sorted(SCORE_COLUMNS, key=lambda column: column.name == "name")  # which may be long, hence last
     columns = [column for column in columns if partly or column.name != "seen"]
-    table = TextTable(
-        [column.title for column in columns],
-        [[column.cell(score) for column in columns] for score in result.scores],
-        "".join("<" if column.is_text else ">" for column in columns),
-    )
+    parts = [f"{'' if part.wanted else 'not '}“{part.text}”" for part in result.parts or ()]
+    *first, name = columns
+    rows = [
+        [
+            *(column.cell(score) for column in first),
+            *(percentile(part.percentile) for part in score.parts or ()),
+            name.cell(score),
+        ]
+        for score in result.scores
+    ]
+    sides = "".join("<" if column.is_text else ">" for column in first) + ">" * len(parts) + "<"
+    table = TextTable([*(column.title for column in first), *parts, name.title], rows, sides)
     return [_head([query, *_describe_model(result), ("answer", answer(result))]), table, *_blocks_of_words(result)]
 
 

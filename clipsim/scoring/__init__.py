@@ -14,12 +14,14 @@ from clipsim.scoring.calibration import (
     encode_background,
 )
 from clipsim.scoring.clipscore import refclipscore
+from clipsim.scoring.combining import Parts, encode_parts, judge_parts
 from clipsim.scoring.compare import compare_models, score_captions
 from clipsim.scoring.first_use import find_calibration
 from clipsim.scoring.heatmaps import OVERLAID, STRENGTHS, Heatmap, Scale, draw_layer, find_peak, find_scale, overlay
 from clipsim.scoring.judge import judge
+from clipsim.scoring.parts import Part, split_parts
 from clipsim.scoring.picture_maps import PictureMaps, map_picture
-from clipsim.scoring.results import CEILING, CaptionTable, Comparison, Record, Result, Score
+from clipsim.scoring.results import CEILING, CaptionTable, Comparison, PartScore, Record, Result, Score
 from clipsim.scoring.score import clean_caption, note_caption, resolve_precision, score_each, score_images
 
 __all__ = [
@@ -36,6 +38,9 @@ __all__ = [
     "CaptionTable",
     "Comparison",
     "Heatmap",
+    "Part",
+    "PartScore",
+    "Parts",
     "PictureMaps",
     "Record",
     "Result",
@@ -45,10 +50,12 @@ __all__ = [
     "compare_models",
     "draw_layer",
     "encode_background",
+    "encode_parts",
     "find_calibration",
     "find_peak",
     "find_scale",
     "judge",
+    "judge_parts",
     "map_picture",
     "note_caption",
     "overlay",
@@ -57,4 +64,5 @@ __all__ = [
     "score_captions",
     "score_each",
     "score_images",
+    "split_parts",
 ]

@@ -13,6 +13,7 @@ from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, UsageError
 from clipsim.images import Images
 from clipsim.options import Choices, Options
+from clipsim.scoring.combining import replace_in_parts
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison, find_best
 from clipsim.scoring.score import ScoreKeywords, clean_caption, note_caption, resolve_precision, score_images
@@ -44,6 +45,7 @@ def score_captions(
     gallery = embed(sources, encoder, options, progress=progress)
     cosines = gallery.cosines(vectors)
     judged = judge(gallery, cosines, unique, vectors, encoder, options.prompt)
+    cosines, judged = replace_in_parts(gallery, cosines, judged, unique, encoder, options.prompt)
     names = tuple(picture.name for picture in gallery.pictures)
     best = [find_best(*column)[0] for column in zip(judged.percentiles.tolist(), cosines.tolist(), strict=True)]
     return CaptionTable(

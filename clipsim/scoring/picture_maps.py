@@ -13,6 +13,7 @@ from clipsim.encoders import Encoder
 from clipsim.errors import ImageError
 from clipsim.images import ImageInput
 from clipsim.options import Options
+from clipsim.scoring.combining import encode_parts
 from clipsim.scoring.heatmaps import Heatmap, compute_heatmaps
 
 SECONDS = 3.0  # after which no further word is begun: a large model takes a second for each on a CPU
@@ -60,6 +61,8 @@ def map_picture(
     pictures = _embed(image, encoder, options, keep_views=True).pictures
     if reference is None:
         target = unit_mean(encode_captions([caption or ""], encoder, options.prompt))
+        if parts := encode_parts(caption or "", encoder, options.prompt):
+            target = parts.target[0]
     else:
         target = unit_mean(_embed(reference, encoder, options).vectors)
     whole = compute_heatmaps(pictures, encoder, target)[0]

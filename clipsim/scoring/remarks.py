@@ -34,7 +34,7 @@ NEGATIONS = _set(
     "isnt arent wasnt werent doesnt dont didnt hasnt havent cant"
 )
 # What stands on signs, which pictures do show.
-_ON_SIGNS = _set("parking smoking entry exit trespassing swimming")
+ON_SIGNS = _set("parking smoking entry exit trespassing swimming")
 
 # From five on: of smaller numbers captions of photographs are full (18 in a hundred name two, three or four).
 COUNTS = _set(
@@ -120,7 +120,7 @@ def find_negation(words: Sequence[str]) -> int | None:
         follower = words[i + 1] if i + 1 < len(words) else ""
         if word.replace("’", "'").endswith("n't"):
             return i
-        if word in NEGATIONS and not (word == "no" and (follower.isdigit() or follower in _ON_SIGNS)):
+        if word in NEGATIONS and not (word == "no" and (follower.isdigit() or follower in ON_SIGNS)):
             return i
     return None
 
@@ -147,18 +147,18 @@ def find_medium(words: Sequence[str]) -> int | None:
     return next((i for i, (word, after) in pairs if word in MEDIA and after in _SHOWING), None)
 
 
-def is_foreign(caption: str) -> bool:
+def is_foreign(caption: str, words: int = 2) -> bool:
     """Tell whether a caption is written in another language than English.
 
-    By its script, or by two different function words of one of eight languages and none of English: of a few words it
-    cannot be told, and then the answer is no.
+    By its script, or by two different function words of one of eight languages, or as many as `words` says, and none of
+    English: of a few words it cannot be told, and then the answer is no.
     """
     letters = [letter for letter in caption if letter.isalpha()]
     strange = sum(not letter.isascii() and not unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
     if 2 * strange > len(letters):
         return True
-    words = {word.lower() for word in _WORD.findall(caption)}
-    return not words & _ENGLISH and any(len(words & own) > 1 for own in _FOREIGN.values())
+    written = {word.lower() for word in _WORD.findall(caption)}
+    return not written & _ENGLISH and any(len(written & own) >= words for own in _FOREIGN.values())
 
 
 def find_misspelling(words: Sequence[str], encoder: Encoder) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from clipsim.images import Source
 from clipsim.options import Options
 from clipsim.scoring.calibration import NOT_SURE, VERDICTS, Calibration
 from clipsim.scoring.heatmaps import Heatmap
+from clipsim.scoring.parts import Part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,20 +24,39 @@ CEILING = 99.5
 
 
 @dataclass(frozen=True)
+class PartScore:
+    """How well one picture fits one part of a caption, as it would if that was all of it.
+
+    Attributes:
+        cosine: -1 to 1.
+        percentile: 0 to 100, of how many unrelated captions in a hundred this part fits the picture better.
+        verdict: "match", "weak", "not recognised" or "no match"; None where the model has no cut-offs. Of a part that
+            must not be there "no match" is best.
+    """
+
+    cosine: float
+    percentile: float
+    verdict: str | None
+
+
+@dataclass(frozen=True)
 class Score:
     """How well one picture fits.
 
     Attributes:
         name: the picture.
-        rank: 1 is the best; equal cosines keep the order in which the pictures were given. 0 from `score_each`.
-        cosine: cosine of the picture's vector and the caption's (or the reference image's), -1 to 1.
+        rank: 1 is the best; equal cosines keep the order in which the pictures were given. 0 from `score_each`. Of a
+            caption in parts the percentile decides.
+        cosine: cosine of the picture's vector and the caption's (or the reference image's), -1 to 1. Of a caption in
+            parts, that with the sum of the wanted parts' vectors less the others.
         clipscore: as published, 0 to 2.5: `2.5 * max(cosine, 0)` of the caption behind "A photo depicts ", whatever
             the prompt; None outside the CLIP family and for image-image scores.
-        share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture, and
-            from `score_each`.
+        share: of these pictures, which one: softmax over the request, 0 to 1; None if there is only one picture, from
+            `score_each`, and for a caption in parts.
         notes: what was done to the picture before the model saw it, in words.
         percentile: of how many unrelated captions in a hundred this one fits the picture better, 0 to 100, corrected
             for captions and pictures that fit everything (`clipsim.scoring.calibration`); None with a reference image.
+            Of a caption in parts, what `clipsim.scoring.combining` makes of theirs.
         verdict: "match", "weak", "not recognised" (too low to say so, too high to say no) or "no match"; None where the
             model has no cut-offs, and with a reference image.
         seen: how much of the picture the model saw, 0 to 1.
@@ -44,6 +64,8 @@ class Score:
         shuffled: mean cosine of the same words in other orders; None without `words`, and for fewer than three words.
         heatmap: where in the picture the caption finds its support; None unless it was requested.
         thumbnail: what went into the model, a data: address of a JPEG; None unless it was requested.
+        parts: what each part of the caption comes to, in the order of `Result.parts`; None where it has none.
+        mirrored: cosine of the mirrored picture; None unless checks were requested.
     """
 
     name: str
@@ -59,6 +81,8 @@ class Score:
     shuffled: float | None = None
     heatmap: Heatmap | None = None
     thumbnail: str | None = None
+    parts: tuple[PartScore, ...] | None = None
+    mirrored: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,7 @@ class Result(Record):
         swapped: a sentence where the caption fits as well with its two things swapped; None where it does not, and
             unless words were requested.
         options: how pictures and caption were put to the model; precision is "full" or "half".
+        parts: the parts of a caption that were scored apart, those first that have to fit; None where it is plain.
         pictures: by name what each picture was read from, as it was given. Of an iterator only paths are kept, so that
             pictures in memory can go.
     """
@@ -109,6 +134,7 @@ class Result(Record):
     words: tuple[str, ...] | None = None
     swapped: str | None = None
     options: Options = Options(precision="full")
+    parts: tuple[Part, ...] | None = None
     pictures: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:

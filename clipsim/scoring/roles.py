@@ -34,20 +34,20 @@ _ACTS = _set(
     "pull pulling pushes push pushing rides ride riding throws throw throwing touches touch touching watches watch "
     "watching"
 )
-_DETERMINERS = _set(
+DETERMINERS = _set(
     "a an the his her its their my our this that these those one two three four five six some several many another"
 )
 # What ends the words of a thing.
-_ENDS = _ACTS | _set(
+ENDS = _ACTS | _set(
     "is are was were be has have while as and or but with without of for from by at to near beside between through "
     "across along around against toward towards off out up down who which that where when wearing wears in inside into"
     " sits sit stands stand lies lie lays jumps jump leaps leap runs run walks walk plays play swims swim climbs climb "
     "looks look sleeps sleep rests rest stares stare rolls roll poses pose"
 )
-_IN_THINGS = _set(
+IN_THINGS = _set(
     "building bathing swimming clothing ring string king wing railing ceiling thing swing painting wedding"
 )
-_NO_THINGS = _set("it them him her each other there which top front back side it's everything all both")
+NO_THINGS = _set("it them him her each other there which top front back side it's everything all both")
 _TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 
 
@@ -99,7 +99,7 @@ def _find_relations(words: Sequence[str]) -> list[tuple[int, int]]:
 
 def _find_before(words: Sequence[str], relation: int) -> tuple[int, int] | None:
     """Return where the thing before a relation begins and ends: it may be followed by what it does, as “standing”."""
-    begins = [i for i in range(relation) if words[i] in _DETERMINERS and (i == 0 or words[i - 1] not in _DETERMINERS)]
+    begins = [i for i in range(relation) if words[i] in DETERMINERS and (i == 0 or words[i - 1] not in DETERMINERS)]
     start = begins[-1] if begins else 0
     stop = _find_end(words[:relation], start)
     doing = words[stop:relation]
@@ -116,23 +116,23 @@ def _find_after(words: Sequence[str], relation: int) -> tuple[int, int] | None:
 def _find_end(words: Sequence[str], start: int) -> int:
     """Return where the thing that begins at `start` ends; “a running dog” does not end before the dog."""
     for i in range(start, len(words)):
-        if _is_bound(words[i]) and words[i] not in _DETERMINERS:
+        if _is_bound(words[i]) and words[i] not in DETERMINERS:
             return i
-        if i == start or words[i - 1] in _DETERMINERS:
+        if i == start or words[i - 1] in DETERMINERS:
             continue
-        if words[i] in _DETERMINERS or (words[i].endswith(("ing", "ly")) and words[i] not in _IN_THINGS):
+        if words[i] in DETERMINERS or (words[i].endswith(("ing", "ly")) and words[i] not in IN_THINGS):
             return i
     return len(words)
 
 
 def _is_bound(word: str) -> bool:
-    return word in _ENDS or [word] in _PLACES or not word[0].isalnum()
+    return word in ENDS or [word] in _PLACES or not word[0].isalnum()
 
 
 def _is_doing(word: str) -> bool:
-    return word in _ACTS or word in _set("is are was were") or (word in _ENDS and word.endswith("s"))
+    return word in _ACTS or word in _set("is are was were") or (word in ENDS and word.endswith("s"))
 
 
 def _is_thing(words: Sequence[str]) -> bool:
-    named = [word for word in words if word not in _DETERMINERS]
-    return 0 < len(named) <= 5 and not set(named) & _NO_THINGS and len(words) <= 6
+    named = [word for word in words if word not in DETERMINERS]
+    return 0 < len(named) <= 5 and not set(named) & NO_THINGS and len(words) <= 6

@@ -31,11 +31,13 @@ from clipsim.errors import CaptionError, ImageError, UsageError
 from clipsim.images import SUFFIXES, ImageInput, Images, Source
 from clipsim.options import PROMPTS, Choices, Options, Precision, Prompt
 from clipsim.scoring.clipscore import clipscore, encode_for_scores
+from clipsim.scoring.combining import Parts, encode_parts, judge_parts, note_parts
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
-from clipsim.scoring.remarks import find_remarks
-from clipsim.scoring.results import Result, Score
-from clipsim.scoring.words import WordScores, measure_words
+from clipsim.scoring.parts import split_parts
+from clipsim.scoring.remarks import MOST, find_remarks
+from clipsim.scoring.results import PartScore, Result, Score
+from clipsim.scoring.words import WordScores, measure_words, measure_words_of_parts
 
 
 class ScoreKeywords(Choices, total=False):
@@ -209,8 +211,12 @@ def clean_caption(caption: str | None) -> str:
 
 
 def note_caption(caption: str, encoder: Encoder, prompt: Prompt = "as-written") -> list[str]:
-    """Return what of a caption the model does not read, or does not see: mostly nothing."""
-    return [*(one.text for one in find_remarks(caption, encoder)), *_note_truncation(caption, encoder, prompt)]
+    """Return what of a caption the model does not read, or does not see, and its parts: mostly nothing."""
+    parts = split_parts(caption)
+    texts = [part.text for part in parts] or [caption]
+    remarks = dict.fromkeys(one.text for text in texts for one in find_remarks(text, encoder))
+    cut = [note for text in texts for note in _note_truncation(text, encoder, prompt)]
+    return [*note_parts(parts), *[*remarks][:MOST], *cut]
 
 
 def _note_truncation(caption: str, encoder: Encoder, prompt: Prompt) -> list[str]:
@@ -223,7 +229,8 @@ def _note_truncation(caption: str, encoder: Encoder, prompt: Prompt) -> list[str
 class _Query:
     """What the pictures are compared with: a caption or the name of a reference image, its vectors, and notes on it.
 
-    `for_clipscore` is the caption's vector as CLIPScore reads it, shape (1, d); None where that is not defined.
+    `for_clipscore` is the caption's vector as CLIPScore reads it, shape (1, d); None where that is not defined. `parts`
+    are those of the caption, None if it is plain; `targets` is their sum then.
     """
 
     caption: str | None
@@ -231,6 +238,12 @@ class _Query:
     targets: np.ndarray
     notes: tuple[str, ...] = ()
     for_clipscore: np.ndarray | None = None
+    parts: Parts | None = None
+
+    @property
+    def target(self) -> np.ndarray:
+        """What maps are made for: shape (d,), unit-length or zero."""
+        return self.targets[0] if self.parts else unit_mean(self.targets)
 
 
 def _encode_query(caption: str | None, reference: ImageInput | None, encoder: Encoder, options: Options) -> _Query:
@@ -240,7 +253,8 @@ def _encode_query(caption: str | None, reference: ImageInput | None, encoder: En
     if caption is not None:
         notes = note_caption(caption, encoder, options.prompt)
         targets, for_clipscore = encode_for_scores(caption, encoder, options.prompt)
-        return _Query(caption, None, targets, tuple(notes), for_clipscore)
+        parts = encode_parts(caption, encoder, options.prompt)
+        return _Query(caption, None, parts.target if parts else targets, tuple(notes), for_clipscore, parts)
     assert reference is not None  # or there is a caption
     gallery = embed(name_sources([reference]), encoder, options)  # treated as the others are
     for rejected in gallery.rejected:
@@ -270,10 +284,13 @@ def _make_result(
     scores, judged = _score(gallery, query, encoder, options)
     of_words = WordScores(scores)
     if words and query.caption is not None and judged is not None:
-        of_words = measure_words(scores, query.caption, gallery, judged, encoder, options.prompt)
+        if query.parts:
+            of_words = measure_words_of_parts(scores, query.parts, gallery, encoder, options.prompt)
+        else:
+            of_words = measure_words(scores, query.caption, gallery, judged, encoder, options.prompt)
         scores = of_words.scores
     if heatmap:
-        maps = compute_heatmaps(gallery.pictures, encoder, unit_mean(query.targets))
+        maps = compute_heatmaps(gallery.pictures, encoder, query.target)
         scores = [replace(score, heatmap=one) for score, one in zip(scores, maps, strict=True)]
     if thumbnails:
         small = [draw_thumbnail(picture.views) for picture in gallery.pictures]
@@ -283,7 +300,7 @@ def _make_result(
         reference=query.reference,
         model=encoder.name,
         device=encoder.device,
-        scores=_rank(scores, encoder.logit_scale),
+        scores=_rank(scores, encoder.logit_scale, query.parts is not None),
         rejected=gallery.rejected,
         notes=(*encoder.notes, *query.notes, *of_words.notes),
         seconds=0.0,
@@ -291,6 +308,7 @@ def _make_result(
         words=of_words.words,
         swapped=of_words.swapped,
         options=resolve_precision(options, encoder),
+        parts=query.parts.parts if query.parts else None,
     )
 
 
@@ -298,12 +316,15 @@ def _score(
     gallery: Gallery, query: _Query, encoder: Encoder, options: Options, among: int | None = 0
 ) -> tuple[list[Score], Judgement | None]:
     """Return a score for each picture, in the gallery's order and without rank, and how a caption is judged."""
-    cosines = gallery.cosines(query.targets).max(axis=1)
-    judged = None
-    if query.caption is not None:
-        captions = [query.caption]
-        judged = judge(gallery, cosines[:, None], captions, query.targets, encoder, options.prompt, among=among)
-    blank = [None] * len(cosines)
+    judged, blank = None, [None] * len(gallery.pictures)
+    parts: Iterable[tuple[PartScore, ...] | None] = blank
+    if query.parts:
+        cosines, judged, parts = vars(judge_parts(gallery, query.parts, encoder, options.prompt, among=among)).values()
+    else:
+        cosines = gallery.cosines(query.targets).max(axis=1)
+        if query.caption is not None:
+            captions = [query.caption]
+            judged = judge(gallery, cosines[:, None], captions, query.targets, encoder, options.prompt, among=among)
     percentiles = judged.percentiles[:, 0].tolist() if judged else blank
     verdicts = judged.verdicts[0] if judged and judged.verdicts else blank
     clipscores: Iterable[float | None] = blank
@@ -319,17 +340,24 @@ def _score(
             percentile=percentile,
             verdict=verdict,
             seen=picture.coverage,
+            parts=of_parts,
         )
-        for picture, cosine, by_clip, percentile, verdict in zip(
-            gallery.pictures, cosines.tolist(), clipscores, percentiles, verdicts, strict=True
+        for picture, cosine, by_clip, percentile, verdict, of_parts in zip(
+            gallery.pictures, cosines.tolist(), clipscores, percentiles, verdicts, parts, strict=True
         )
     ]
     return scores, judged
 
 
-def _rank(scores: list[Score], logit_scale: float) -> tuple[Score, ...]:
-    """Return the scores best first, with rank and share; equal cosines keep the order of input."""
+def _rank(scores: list[Score], logit_scale: float, in_parts: bool) -> tuple[Score, ...]:
+    """Return the scores best first, with rank and share; equal cosines keep the order of input.
+
+    Of a caption in parts the percentile decides, and there are no shares: pictures are not ranked by the cosine.
+    """
     cosines = np.array([score.cosine for score in scores])
-    share = softmax_share(cosines, logit_scale).tolist() if len(scores) > 1 else [None] * len(scores)
-    order = np.argsort(-cosines, kind="stable")
+    share: list[float | None] = [None] * len(scores)
+    if len(scores) > 1 and not in_parts:
+        share = softmax_share(cosines, logit_scale).tolist()
+    percentiles = np.array([score.percentile if in_parts else 0.0 for score in scores], float)
+    order = np.lexsort((np.arange(len(scores)), -cosines, -percentiles))
     return tuple(replace(scores[i], rank=rank, share=share[i]) for rank, i in enumerate(order, 1))

@@ -11,6 +11,7 @@ import numpy as np
 from clipsim.embedding import Gallery, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.options import Prompt
+from clipsim.scoring.combining import Parts, encode_part
 from clipsim.scoring.judge import Judgement
 from clipsim.scoring.results import Score
 from clipsim.scoring.roles import RoleSwap, swap_roles
@@ -62,6 +63,29 @@ def measure_words(
     ]
     ignored = swap and ignores_roles(cosines, parts[:, -1], judged.typical, judged.percentiles[:, 0])
     return WordScores(measured, tuple(words), note_roles(swap) if swap and ignored else None)
+
+
+def measure_words_of_parts(
+    scores: list[Score], parts: Parts, gallery: Gallery, encoder: Encoder, prompt: Prompt
+) -> WordScores:
+    """Score a caption in parts without each of its words, in the order of the parts; a part without words counts for 0.
+
+    The arguments are those of `measure_words`. Orders of words and things that are swapped are not tried.
+    """
+    pairs = [(i, rest) for i, part in enumerate(parts.parts) for rest in leave_one_out(split_words(part.text))]
+    words = tuple(word for part in parts.parts for word in split_words(part.text))
+    if len(words) > MAX_WORDS:
+        note = f"The caption has {len(words)} words; what each adds is said up to {MAX_WORDS}."
+        return WordScores(scores, notes=(note,))
+    without = []
+    for i, rest in pairs:
+        vectors = parts.vectors.copy()
+        vectors[i] = encode_part(replace(parts.parts[i], text=rest), encoder, prompt) if rest else 0
+        altered = replace(parts, vectors=vectors)
+        without.append(altered.combine(gallery.cosines(vectors)))
+    added = np.array([score.cosine for score in scores], np.float32)[:, None] - np.stack(without, axis=1)
+    measured = [replace(score, words=tuple(row)) for score, row in zip(scores, added.tolist(), strict=True)]
+    return WordScores(measured, words)
 
 
 def split_words(caption: str) -> list[str]:

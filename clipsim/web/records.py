@@ -9,7 +9,7 @@ from clipsim.collections import Hit
 from clipsim.encoders import Model, list_models
 from clipsim.errors import Code
 from clipsim.images import to_address
-from clipsim.scoring import Record
+from clipsim.scoring import PartScore, Record
 from clipsim.web.server_collections import SearchResult, ServerCollections
 from clipsim.web.service import Service
 
@@ -84,6 +84,7 @@ class FoundPicture:
         file_size: bytes of the file.
         mtime: when the file was last written, seconds since 1970.
         thumbnail: a JPEG as a data: address.
+        parts: what each part of the caption comes to, those first that have to fit; None where it has none.
     """
 
     name: str
@@ -97,6 +98,7 @@ class FoundPicture:
     file_size: int
     mtime: float
     thumbnail: str
+    parts: tuple[PartScore, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ def grid(result: Result, decode: Decoder, whole: bool = True) -> str:
     sides = [TILE if place < FIRST_TILES else SMALL for place in range(len(shown))]
     tiles: list[dict[str, Any]] = [
         {"score": score, "title": title, "address": address, "reason": reason, "file": find_file(result, score)}
+        | {"parts": report.describe_parts(result, score, current())}
         for (score, title), side in zip(shown, sides, strict=True)
         for address, reason in [report.thumbnail(result.pictures, score.name, side, decode)]
     ]
