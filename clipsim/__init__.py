@@ -22,7 +22,17 @@ if TYPE_CHECKING:
         UsageError,
     )
     from clipsim.options import Options
-    from clipsim.scoring import CaptionTable, Comparison, Result, Score, compare_models, refclipscore, score_captions
+    from clipsim.scoring import (
+        CaptionTable,
+        CheckList,
+        Comparison,
+        Result,
+        Score,
+        check_text,
+        compare_models,
+        refclipscore,
+        score_captions,
+    )
     from clipsim.scoring.score import score, score_each, score_images
     from clipsim.tuning import Calibrated, Tuned, TuneOptions, calibrate, tune
 else:  # so that a type checker still finds a name that is not there
@@ -44,6 +54,7 @@ __all__ = [
     "Calibrated",
     "CaptionError",
     "CaptionTable",
+    "CheckList",
     "ChoiceError",
     "ClipsimError",
     "Collection",
@@ -59,6 +70,7 @@ __all__ = [
     "Tuned",
     "UsageError",
     "calibrate",
+    "check_text",
     "compare_models",
     "index_folder",
     "load",

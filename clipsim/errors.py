@@ -125,7 +125,7 @@ class LimitError(UsageError):
     """A request is larger than a limit allows.
 
     Attributes:
-        what: the field of `clipsim.settings.Limits` that was passed.
+        what: the field of `clipsim.settings.Limits` that was passed, or "statements" of one text.
         count: how many there are.
         limit: how many there may be.
     """
@@ -134,6 +134,10 @@ class LimitError(UsageError):
         "images": ("too_many_pictures", "There are {count} pictures, and the limit is {limit}: send fewer at once."),
         "captions": ("too_many_captions", "There are {count} captions, and the limit is {limit}: send fewer at once."),
         "caption": ("caption_too_long", "The caption has {count} characters, and the limit is {limit}: shorten it."),
+        "statements": (
+            "too_many_captions",
+            "The text has {count} statements, and the limit is {limit}: check fewer at once.",
+        ),
         "text": ("text_too_long", "A text has {count} characters, and the limit is {limit}: shorten it."),
         "body_bytes": (
             "body_too_large",

@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 import clipsim
-from clipsim.cli import collections, score, tuning
+from clipsim.cli import check, collections, score, tuning
 from clipsim.cli.common import TableOrJson, say, show_table
 from clipsim.errors import ClipsimError
 
@@ -56,6 +56,7 @@ def describe(version: Version = False) -> None:
 
 
 _COMMANDS: tuple[Callable[..., None], ...] = (score.score, score.table, score.compare, collections.index)
+_COMMANDS += (check.check,)
 _COMMANDS += (collections.search, collections.info, collections.verify, collections.evaluate)
 _COMMANDS += (tuning.calibrate, tuning.tune)
 for command in _COMMANDS:

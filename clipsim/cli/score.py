@@ -16,6 +16,7 @@ from clipsim.options import Options
 Images = Annotated[list[str] | None, Argument(metavar="IMAGE", help="files, and folders to walk")]
 Reference = Annotated[str | None, Option(metavar="IMAGE", help="compare with this image, and leave CAPTION out")]
 Words = Annotated[bool, Option("--words", help="say what each word of the caption adds")]
+Checks = Annotated[bool, Option("--checks", help="score pictures mirrored too, which tells whether writing was read")]
 Heatmaps = Annotated[str | None, Option(metavar="DIR", help="save pictures coloured where the caption is found")]
 Save = Annotated[str | None, Option(metavar="FILE", help="write a report (.html), or the pictures (.png, .pdf, .svg)")]
 Format = Annotated[Literal["table", "json", "jsonl", "csv"], Option(help="jsonl: each picture once it is scored")]
@@ -36,6 +37,7 @@ def score(
     prompt: common.Prompt = "as-written",
     words: Words = False,
     heatmaps: Heatmaps = None,
+    checks: Checks = False,
     save: Save = None,
     cache: common.Cache = None,
     format: Format = "table",
@@ -47,12 +49,12 @@ def score(
     from clipsim.cli import steps
     from clipsim.scoring import find_calibration, note_caption
 
-    if reference is not None and (words or prompt != "as-written"):
-        raise UsageError("With --reference there is no caption: leave out --words and --prompt.")
+    if reference is not None and (words or checks or prompt != "as-written"):
+        raise UsageError("With --reference there is no caption: leave out --words, --checks and --prompt.")
     if words and format == "csv":
         raise UsageError("--words has no place in CSV: use --format table or json.")
-    if format == "jsonl" and (words or heatmaps is not None or save is not None):
-        raise UsageError("--format jsonl goes without --words, --heatmaps and --save: leave them out.")
+    if format == "jsonl" and (words or checks or heatmaps is not None or save is not None):
+        raise UsageError("--format jsonl goes without --words, --checks, --heatmaps and --save: leave them out.")
     query, gallery = steps.read_words(caption, images or [], reference)
     common.check_place("--save", save)  # before the work, which is lost otherwise
     steps.make_folder(heatmaps)
@@ -65,9 +67,16 @@ def score(
             lines = clipsim.score_each(gallery, query, encoder, reference=reference, options=options, progress=bar)
             steps.print_lines(lines, encoder.name)
             return
-        heatmap = heatmaps is not None
         result = clipsim.score_images(
-            gallery, query, encoder, reference=reference, options=options, words=words, heatmap=heatmap, progress=bar
+            gallery,
+            query,
+            encoder,
+            reference=reference,
+            options=options,
+            words=words,
+            heatmap=heatmaps is not None,
+            checks=checks,
+            progress=bar,
         )
     steps.print_answer(result, format)
     if heatmaps is not None:

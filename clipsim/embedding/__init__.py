@@ -2,7 +2,7 @@
 
 from clipsim.embedding.cache import VectorCache, cache_of, use_cache, vector_key
 from clipsim.embedding.duplicates import NEAR, group_duplicates
-from clipsim.embedding.framing import View, clip_box, draw_thumbnail, transfer_box, unit_mean
+from clipsim.embedding.framing import View, clip_box, draw_thumbnail, pool, transfer_box, unit_mean
 from clipsim.embedding.looking import Look, PictureInfo
 from clipsim.embedding.naming import Item, collect_sources, name_sources
 from clipsim.embedding.pipeline import (
@@ -20,5 +20,14 @@ from clipsim.embedding.prompts import encode_captions
 
 __all__ = ["NEAR", "Embedded", "Gallery", "Item", "Look", "PictureInfo", "Progress", "Rejected", "VectorCache", "View"]
 __all__ += ["cache_of", "clip_box", "collect_sources", "draw_thumbnail", "embed", "encode_captions"]
-__all__ += ["group_duplicates", "name_sources", "one_thread", "stream", "transfer_box", "unit_mean", "use_cache"]
-__all__ += ["use_clock", "use_decoder", "vector_key"]
+__all__ += [
+    "group_duplicates",
+    "name_sources",
+    "one_thread",
+    "pool",
+    "stream",
+    "transfer_box",
+    "unit_mean",
+    "use_cache",
+]
+__all__ += ["use_cache", "use_clock", "use_decoder", "vector_key"]

@@ -7,17 +7,26 @@ from clipsim.report.calibrated import (
     remark_calibration,
     save_calibration,
 )
+from clipsim.report.checked import (
+    CHECK_COLUMNS,
+    checklist_to_blocks,
+    checklist_to_csv,
+    describe_holding,
+    describe_place,
+)
 from clipsim.report.export import SCORE_COLUMNS, Column, to_csv, to_json, to_json_line, to_pandas, write_rows
 from clipsim.report.figure import BADGES, draw_grid, html_grid, thumbnail
 from clipsim.report.numbers import percentile, whole_percent
 from clipsim.report.sentences import (
     answer,
+    describe_model,
     describe_parts,
     figures,
     label,
     labels,
     model_title,
     of_a_hundred,
+    remark_checklist,
     remarks,
     status,
     titled,
@@ -40,9 +49,11 @@ __all__ += [
     "whole_percent",
 ]
 __all__ += ["ENDINGS", "name_file", "save_result", "write_report"]
-__all__ += ["answer", "describe_parts", "figures", "label", "labels", "model_title", "of_a_hundred"]
+__all__ += ["answer", "describe_model", "describe_parts", "figures", "label", "labels", "model_title", "of_a_hundred"]
 __all__ += ["remarks", "status", "titled", "titles", "trust"]
 __all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]
 __all__ += ["calibration_to_blocks", "draw_reliability", "html_report", "remark_calibration"]
 __all__ += ["model_card", "remark_tuning", "save_calibration", "tuning_to_blocks", "tuning_to_html"]
 __all__ += ["Texts", "choose_texts", "english", "read_texts"]
+__all__ += ["CHECK_COLUMNS", "checklist_to_blocks", "checklist_to_csv", "describe_holding", "describe_place"]
+__all__ += ["remark_checklist"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clipsim.embedding import Rejected
 from clipsim.report.numbers import percent, percentile, whole_percent
 from clipsim.report.sentences import model_title
-from clipsim.scoring import CaptionTable, Comparison, Result, Score
+from clipsim.scoring import CaptionTable, Comparison, Record, Result, Score
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
     from pandas import DataFrame
@@ -60,7 +60,7 @@ def _pick(score: Score) -> dict[str, Any]:
     return {column.name: getattr(score, column.name) for column in SCORE_COLUMNS}
 
 
-def to_json(result: Result | CaptionTable | Comparison) -> str:
+def to_json(result: Record) -> str:
     """Return all of it as JSON, field by field."""
     return json.dumps(result.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
 

@@ -22,6 +22,7 @@ from clipsim.scoring import (
     WEAK,
     Calibration,
     CaptionTable,
+    CheckList,
     Comparison,
     Result,
     Score,
@@ -59,7 +60,7 @@ def labels(result: Result) -> list[str]:
     return [label(score.rank, title, score.cosine) for score, title in titled(result)]
 
 
-def model_title(result: Result | CaptionTable, texts: Texts | None = None) -> str:
+def model_title(result: Result | CaptionTable | CheckList, texts: Texts | None = None) -> str:
     """Return the model's name, with the warning that belongs to the stand-in."""
     not_clip = (texts or english())("status.not_clip")
     return f"{result.model} ({not_clip})" if result.model == STAND_IN.name else result.model
@@ -181,8 +182,12 @@ def treatment_of(options: Options, only_unusual: bool = False) -> str:
 
 def status(result: Result | CaptionTable, texts: Texts | None = None) -> str:
     """Return one line: how many pictures, which model, on which device, in what time."""
+    return describe_model(result, len(result.scores if isinstance(result, Result) else result.pictures), texts)
+
+
+def describe_model(result: Result | CaptionTable | CheckList, count: int, texts: Texts | None = None) -> str:
+    """Return one line: that `count` pictures were scored by which model, on which device, in what time."""
     say = texts or english()
-    count = len(result.scores if isinstance(result, Result) else result.pictures)
     half = result.options.precision == "half"
     where = say("status.half", device=result.device) if half else result.device
     return f"{say.count('status.pictures', count)} · {model_title(result, say)} · {where} · {result.seconds:.2f} s"
@@ -201,6 +206,15 @@ def remarks(result: Result | CaptionTable | Comparison) -> list[str]:
         *result.notes,
         *(f"{score.name}: {'; '.join(score.notes)}" for score in scores if score.notes),
         *(f"{rejected.name} {rejected.reason}." for rejected in result.rejected),
+    ]
+
+
+def remark_checklist(found: CheckList) -> list[str]:
+    """Return what a reader should know beside a check list, as `remarks` does of results."""
+    return [
+        *found.notes,
+        *(f"{one.name}: {'; '.join(one.notes)}" for one in found.pictures if one.notes),
+        *(f"{rejected.name} {rejected.reason}." for rejected in found.rejected),
     ]
 
 

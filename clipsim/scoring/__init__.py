@@ -13,6 +13,8 @@ from clipsim.scoring.calibration import (
     Calibration,
     encode_background,
 )
+from clipsim.scoring.captions import clean_caption, note_caption, resolve_precision
+from clipsim.scoring.checklist import CheckedPicture, CheckList, StatementScore, check_text
 from clipsim.scoring.clipscore import refclipscore
 from clipsim.scoring.combining import Parts, encode_parts, judge_parts
 from clipsim.scoring.compare import compare_models, score_captions
@@ -22,7 +24,8 @@ from clipsim.scoring.judge import judge
 from clipsim.scoring.parts import Part, split_parts
 from clipsim.scoring.picture_maps import PictureMaps, map_picture
 from clipsim.scoring.results import CEILING, CaptionTable, Comparison, PartScore, Record, Result, Score
-from clipsim.scoring.score import clean_caption, note_caption, resolve_precision, score_each, score_images
+from clipsim.scoring.score import score_each, score_images
+from clipsim.scoring.statements import count_sentences, split_statements
 
 __all__ = [
     "CEILING",
@@ -36,6 +39,8 @@ __all__ = [
     "WEAK",
     "Calibration",
     "CaptionTable",
+    "CheckList",
+    "CheckedPicture",
     "Comparison",
     "Heatmap",
     "Part",
@@ -46,8 +51,11 @@ __all__ = [
     "Result",
     "Scale",
     "Score",
+    "StatementScore",
+    "check_text",
     "clean_caption",
     "compare_models",
+    "count_sentences",
     "draw_layer",
     "encode_background",
     "encode_parts",
@@ -65,4 +73,5 @@ __all__ = [
     "score_each",
     "score_images",
     "split_parts",
+    "split_statements",
 ]

@@ -144,13 +144,20 @@ def judge_parts(
 
 
 def replace_in_parts(
-    gallery: Gallery, cosines: np.ndarray, judged: Judgement, captions: Sequence[str], encoder: Encoder, prompt: Prompt
+    gallery: Gallery,
+    cosines: np.ndarray,
+    judged: Judgement,
+    captions: Sequence[str],
+    encoder: Encoder,
+    prompt: Prompt,
+    *,
+    among: int | None = 0,
 ) -> tuple[np.ndarray, Judgement]:
     """Return cosines, shape (n, k), and how captions are judged, with the columns of those that have parts replaced."""
     for place, caption in enumerate(captions):
         if (parts := encode_parts(caption, encoder, prompt)) is None:
             continue
-        found = judge_parts(gallery, parts, encoder, prompt)
+        found = judge_parts(gallery, parts, encoder, prompt, among=among)
         cosines, percentiles = cosines.copy(), judged.percentiles.copy()
         cosines[:, place], percentiles[:, place] = found.cosines, found.judged.percentiles[:, 0]
         judged = replace(

@@ -13,10 +13,11 @@ from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, UsageError
 from clipsim.images import Images
 from clipsim.options import Choices, Options
+from clipsim.scoring.captions import clean_caption, note_caption, resolve_precision
 from clipsim.scoring.combining import replace_in_parts
 from clipsim.scoring.judge import judge
 from clipsim.scoring.results import CaptionTable, Comparison, find_best
-from clipsim.scoring.score import ScoreKeywords, clean_caption, note_caption, resolve_precision, score_images
+from clipsim.scoring.score import ScoreKeywords, score_images
 
 
 def score_captions(

@@ -27,7 +27,7 @@ _PLACES = (
     *([place] for place in sorted(_set("on onto under underneath beneath below above over behind atop"))),
 )
 # What one does to another.
-_ACTS = _set(
+ACTS = _set(
     "bites bite biting carries carry carrying catches catch catching chases chase chasing covers covering eats eat "
     "eating feeds feed feeding follows follow following hits hit hitting holds hold holding hugs hug hugging hunts "
     "hunt hunting kicks kick kicking kisses kiss kissing leads leading licks lick licking lifts lift lifting pulls "
@@ -38,7 +38,7 @@ DETERMINERS = _set(
     "a an the his her its their my our this that these those one two three four five six some several many another"
 )
 # What ends the words of a thing.
-ENDS = _ACTS | _set(
+ENDS = ACTS | _set(
     "is are was were be has have while as and or but with without of for from by at to near beside between through "
     "across along around against toward towards off out up down who which that where when wearing wears in inside into"
     " sits sit stands stand lies lie lays jumps jump leaps leap runs run walks walk plays play swims swim climbs climb "
@@ -90,7 +90,7 @@ def _find_relations(words: Sequence[str]) -> list[tuple[int, int]]:
     found, i = [], 0
     while i < len(words):
         place = next((place for place in _PLACES if list(words[i : i + len(place)]) == place), None)
-        length = len(place) if place else int(words[i] in _ACTS)
+        length = len(place) if place else int(words[i] in ACTS)
         if length:
             found.append((i, i + length))
         i += max(length, 1)
@@ -130,7 +130,7 @@ def _is_bound(word: str) -> bool:
 
 
 def _is_doing(word: str) -> bool:
-    return word in _ACTS or word in _set("is are was were") or (word in ENDS and word.endswith("s"))
+    return word in ACTS or word in _set("is are was were") or (word in ENDS and word.endswith("s"))
 
 
 def _is_thing(words: Sequence[str]) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from glob import has_magic
 from pathlib import Path
 from typing import Unpack
 
@@ -27,15 +25,15 @@ from clipsim.embedding import (
     unit_mean,
 )
 from clipsim.encoders import Encoder, load
-from clipsim.errors import CaptionError, ImageError, UsageError
-from clipsim.images import SUFFIXES, ImageInput, Images, Source
-from clipsim.options import PROMPTS, Choices, Options, Precision, Prompt
+from clipsim.errors import ImageError, UsageError
+from clipsim.images import ImageInput, Images, Source
+from clipsim.options import Choices, Options, Precision
+from clipsim.scoring.captions import check_order, check_query, note_caption, resolve_precision
 from clipsim.scoring.clipscore import clipscore, encode_for_scores
-from clipsim.scoring.combining import Parts, encode_parts, judge_parts, note_parts
+from clipsim.scoring.combining import Parts, encode_parts, judge_parts
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
-from clipsim.scoring.parts import split_parts
-from clipsim.scoring.remarks import MOST, find_remarks
+from clipsim.scoring.mirroring import mirror, note_mirrored
 from clipsim.scoring.results import PartScore, Result, Score
 from clipsim.scoring.words import WordScores, measure_words, measure_words_of_parts
 
@@ -48,6 +46,7 @@ class ScoreKeywords(Choices, total=False):
     words: bool
     heatmap: bool
     thumbnails: bool
+    checks: bool
     progress: Progress | None
 
 
@@ -89,6 +88,7 @@ def score_images(
     words: bool = False,
     heatmap: bool = False,
     thumbnails: bool = False,
+    checks: bool = False,
     progress: Progress | None = None,
     **choices: Unpack[Choices],
 ) -> Result:
@@ -106,6 +106,8 @@ def score_images(
         words: whether to say what each word adds.
         heatmap: whether to say where in each picture the caption finds its support.
         thumbnails: whether to return what went into the model.
+        checks: whether to score each picture mirrored too, and note where the model may have read writing in it; not
+            with a reference.
         progress: called with (pictures done, pictures in all).
 
     Returns:
@@ -124,8 +126,9 @@ def score_images(
         check_order(images, caption)
     sources, pictures = _remember(collect_sources(images))
     query = _encode_query(caption, reference, encoder, options)
-    gallery = embed(sources, encoder, options, progress=progress, keep_views=heatmap or thumbnails)
-    result = _make_result(gallery, query, encoder, options, words=words, heatmap=heatmap, thumbnails=thumbnails)
+    extras = _Extras(words, heatmap, thumbnails, checks and query.caption is not None)
+    gallery = embed(sources, encoder, options, progress=progress, keep_views=extras.need_views)
+    result = _make_result(gallery, query, encoder, options, extras)
     return replace(result, seconds=time.perf_counter() - start, pictures=pictures)
 
 
@@ -154,75 +157,10 @@ def score_each(
             yield from _score(alone, query, encoder, options, among=None)[0]
 
 
-def resolve_precision(options: Options, encoder: Encoder) -> Options:
-    """Return the options with the precision that the encoder calculates in."""
-    return options.replace(precision="half" if encoder.precision == "half" else "full")
-
-
 def softmax_share(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     """Softmax of `logit_scale * cosine` over the pictures of one request: shape (n,), positive, sums to 1."""
     share: np.ndarray = scipy.special.softmax(logit_scale * cosine.astype(np.float64))
     return share
-
-
-def check_query(caption: str | None, reference: ImageInput | None) -> str | None:
-    """Return the caption without white space around it, or None with a reference image.
-
-    Raises:
-        CaptionError: there are both or neither, or the caption is not valid text.
-    """
-    if reference is None:
-        return clean_caption(caption)
-    if caption and caption.strip():
-        raise CaptionError(
-            "There are both a caption and a reference image: give one of them.", code="caption_and_reference"
-        )
-    return None
-
-
-def check_order(images: object, caption: str | None) -> None:
-    """Raise a `UsageError` if the caption is a picture's file, or a path where the images are none."""
-    exists = os.path.exists  # which, unlike `Path.exists`, takes any text
-    no_images = isinstance(images, str) and not exists(images) and not has_magic(images)
-    if isinstance(caption, str) and exists(caption) and (no_images or Path(caption).suffix.lower() in SUFFIXES):
-        raise UsageError(f"The caption, {caption!r}, is a path: give the images first, then the caption.")
-
-
-def clean_caption(caption: str | None) -> str:
-    """Return the caption without white space around it.
-
-    Raises:
-        CaptionError: nothing is left, it is a list, or it holds half of a surrogate pair, which no encoding of text can
-            express.
-    """
-    if not isinstance(caption, str | None):
-        raise CaptionError(
-            f"The caption is of the type {type(caption).__name__}: give one text after the images, or for several "
-            "captions use clipsim.score_captions."
-        )
-    caption = (caption or "").strip()
-    if not caption:
-        raise CaptionError("The caption is empty: write what the pictures should show.", code="no_caption")
-    try:
-        caption.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise CaptionError("The caption holds a broken character: type it anew.") from error
-    return caption
-
-
-def note_caption(caption: str, encoder: Encoder, prompt: Prompt = "as-written") -> list[str]:
-    """Return what of a caption the model does not read, or does not see, and its parts: mostly nothing."""
-    parts = split_parts(caption)
-    texts = [part.text for part in parts] or [caption]
-    remarks = dict.fromkeys(one.text for text in texts for one in find_remarks(text, encoder))
-    cut = [note for text in texts for note in _note_truncation(text, encoder, prompt)]
-    return [*note_parts(parts), *[*remarks][:MOST], *cut]
-
-
-def _note_truncation(caption: str, encoder: Encoder, prompt: Prompt) -> list[str]:
-    sentence = max(PROMPTS[prompt], key=len).replace("{}", caption)
-    left_out = encoder.truncated_text(sentence)
-    return [f"The caption is longer than the model reads; these words were left out: “{left_out}”"] if left_out else []
 
 
 @dataclass(frozen=True)
@@ -277,22 +215,37 @@ def _remember(sources: Iterable[tuple[Source, str]]) -> tuple[Iterable[tuple[Sou
     return watch(), pictures
 
 
-def _make_result(
-    gallery: Gallery, query: _Query, encoder: Encoder, options: Options, *, words: bool, heatmap: bool, thumbnails: bool
-) -> Result:
+@dataclass(frozen=True)
+class _Extras:
+    """What is wanted beside the scores; the fields are arguments of `score_images`."""
+
+    words: bool = False
+    heatmap: bool = False
+    thumbnails: bool = False
+    checks: bool = False
+
+    @property
+    def need_views(self) -> bool:
+        """Whether what went into the model has to be kept."""
+        return self.heatmap or self.thumbnails or self.checks
+
+
+def _make_result(gallery: Gallery, query: _Query, encoder: Encoder, options: Options, extras: _Extras) -> Result:
     """Score a gallery, and add what was requested; it is not said how long that took."""
     scores, judged = _score(gallery, query, encoder, options)
     of_words = WordScores(scores)
-    if words and query.caption is not None and judged is not None:
+    if extras.words and query.caption is not None and judged is not None:
         if query.parts:
             of_words = measure_words_of_parts(scores, query.parts, gallery, encoder, options.prompt)
         else:
             of_words = measure_words(scores, query.caption, gallery, judged, encoder, options.prompt)
         scores = of_words.scores
-    if heatmap:
+    if extras.checks and judged is not None:
+        scores = _check_mirrored(scores, gallery, query, judged, encoder, options)
+    if extras.heatmap:
         maps = compute_heatmaps(gallery.pictures, encoder, query.target)
         scores = [replace(score, heatmap=one) for score, one in zip(scores, maps, strict=True)]
-    if thumbnails:
+    if extras.thumbnails:
         small = [draw_thumbnail(picture.views) for picture in gallery.pictures]
         scores = [replace(score, thumbnail=one) for score, one in zip(scores, small, strict=True)]
     return Result(
@@ -310,6 +263,17 @@ def _make_result(
         options=resolve_precision(options, encoder),
         parts=query.parts.parts if query.parts else None,
     )
+
+
+def _check_mirrored(
+    scores: list[Score], gallery: Gallery, query: _Query, judged: Judgement, encoder: Encoder, options: Options
+) -> list[Score]:
+    mirrored = mirror(gallery, encoder, options)
+    cosines = mirrored.cosines(query.targets)[:, 0]
+    if query.parts:
+        cosines = query.parts.combine(mirrored.cosines(query.parts.vectors))
+    plain = query.parts is None
+    return note_mirrored(scores, cosines, judged.typical, query.caption or "", plain=plain)
 
 
 def _score(

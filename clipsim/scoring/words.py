@@ -72,20 +72,26 @@ def measure_words_of_parts(
 
     The arguments are those of `measure_words`. Orders of words and things that are swapped are not tried.
     """
-    pairs = [(i, rest) for i, part in enumerate(parts.parts) for rest in leave_one_out(split_words(part.text))]
-    words = tuple(word for part in parts.parts for word in split_words(part.text))
+    words = [word for part in parts.parts for word in split_words(part.text)]
     if len(words) > MAX_WORDS:
         note = f"The caption has {len(words)} words; what each adds is said up to {MAX_WORDS}."
         return WordScores(scores, notes=(note,))
-    without = []
-    for i, rest in pairs:
-        vectors = parts.vectors.copy()
-        vectors[i] = encode_part(replace(parts.parts[i], text=rest), encoder, prompt) if rest else 0
-        altered = replace(parts, vectors=vectors)
-        without.append(altered.combine(gallery.cosines(vectors)))
-    added = np.array([score.cosine for score in scores], np.float32)[:, None] - np.stack(without, axis=1)
+    added = add_up_parts(parts, gallery, encoder, prompt)
     measured = [replace(score, words=tuple(row)) for score, row in zip(scores, added.tolist(), strict=True)]
-    return WordScores(measured, words)
+    return WordScores(measured, tuple(words))
+
+
+def add_up_parts(parts: Parts, gallery: Gallery, encoder: Encoder, prompt: Prompt) -> np.ndarray:
+    """Return what each word of a caption in parts adds to its cosine with picture i, shape (n, words)."""
+    cosines, without = gallery.cosines(parts.vectors), []
+    for i, part in enumerate(parts.parts):
+        for rest in leave_one_out(split_words(part.text)):
+            vectors, altered = parts.vectors.copy(), cosines.copy()
+            vectors[i] = encode_part(replace(part, text=rest), encoder, prompt) if rest else 0
+            altered[:, i] = gallery.cosines(vectors[i : i + 1])[:, 0]
+            without.append(replace(parts, vectors=vectors).combine(altered))
+    added: np.ndarray = parts.combine(cosines)[:, None] - np.stack(without, axis=1)
+    return added
 
 
 def split_words(caption: str) -> list[str]:
