@@ -22,8 +22,8 @@ _BULLET = re.compile(r"^(?:[-*•–]|\d+[.)])\s+")
 _JOINTS = re.compile(r",?\s+(?:and|but|while|whereas)\s+", re.IGNORECASE)
 _FINITE = _set(
     "is are was were has have drives flies drinks smiles laughs shines waits hangs grows barks sails swings leans "
-    "falls talks speaks sings dances reads writes works cooks dives surfs skates skis crosses approaches drags performs "
-    "poses shows takes gets goes comes tries makes"
+    "falls talks speaks sings dances reads writes works cooks dives surfs skates skis crosses approaches drags "
+    "performs poses shows takes gets goes comes tries makes"
 )
 _NO_VERBS = _set("across towards beneath as its his this")
 _SUBJECTS = DETERMINERS | {"there", "people", "no"}

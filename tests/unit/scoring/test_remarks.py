@@ -162,12 +162,18 @@ def test_the_weightiest_come_first_and_there_are_few(stand_in: Encoder) -> None:
 
 
 def test_results_and_tables_have_them_among_their_notes(stand_in: Encoder) -> None:
-    (remark,) = find_remarks("no robin", stand_in)
+    (remark,) = find_remarks("this isn't a robin", stand_in)
     picture = paint(40, 40)
-    assert score_images([picture], "no robin", stand_in).notes == (*stand_in.notes, remark.text)
+    assert score_images([picture], "this isn't a robin", stand_in).notes == (*stand_in.notes, remark.text)
     assert score_images([picture], "a robin", stand_in).notes == stand_in.notes
-    table = score_captions([picture], ["a robin", "no robin", "no robin here"], stand_in)
+    table = score_captions([picture], ["a robin", "this isn't a robin", "a bird that isn't a robin"], stand_in)
     assert table.notes == (*stand_in.notes, remark.text)
+
+
+def test_what_is_scored_apart_is_not_said_to_be_ignored(stand_in: Encoder) -> None:
+    notes = score_images([paint(40, 40)], "five dogs, no robin", stand_in).notes
+    assert [note for note in notes if "“no”" in note] == []
+    assert any(note.startswith("“five” hardly changes the score") for note in notes)
 
 
 def test_a_reference_image_has_no_words_to_remark_on(stand_in: Encoder) -> None:
