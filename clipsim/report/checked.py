@@ -13,6 +13,12 @@ from clipsim.scoring.checklist import Place
 
 CHECK_COLUMNS = ("picture", "rank", "statement", "cosine", "percentile", "verdict", "weakest", "x", "y", "model")
 
+NINTHS = (
+    ("upper left", "top", "upper right"),
+    ("left", "centre", "right"),
+    ("lower left", "bottom", "lower right"),
+)
+
 
 def checklist_to_blocks(found: CheckList) -> list[Block]:
     """Return what every picture comes to as a table, and the statements of the best `ACROSS`, a table each."""
@@ -60,8 +66,7 @@ def describe_place(place: Place | None) -> str:
     if place is None:
         return ""
     across, down = (min(int(3 * one), 2) for one in place)
-    words = [("upper", "", "lower")[down], ("left", "", "right")[across]]
-    return " ".join(word for word in words if word) or "middle"
+    return NINTHS[down][across]
 
 
 def checklist_to_csv(found: CheckList) -> str:

@@ -72,6 +72,8 @@ class AnswerView:
             self._maps = gr.Gallery(label="Where in the picture", columns=2, visible=False, elem_id="maps", **SHOWN)
         with gr.Tab(translated("tab.several"), id="several", visible=False) as self._several_tab:
             self._several = gr.HTML(label="Several captions", elem_id="several", padding=False)
+        with gr.Tab(translated("tab.check"), id="check", visible=False) as self._check_tab:
+            self._check = gr.HTML(label="Check list", elem_id="check", padding=False)
         with gr.Tab(translated("tab.models"), id="models", visible=False) as self._models_tab:
             self._models = gr.HTML(label="Two models", elem_id="models", padding=False)
         with gr.Tab(translated("tab.seen"), id="seen"):
@@ -86,6 +88,7 @@ class AnswerView:
     def outputs(self) -> list[Any]:
         """The components that an answer changes on the page."""
         tabs = [self._tabs, self._words_tab, self._where_tab, self._several_tab, self._models_tab]
+        checked = [self._check, self._check_tab]
         shown = [self._older, self.status, self._grid, self._plot, self._table, self._remarks]
         return [
             self.key,
@@ -99,13 +102,15 @@ class AnswerView:
             self._several,
             self._models,
             *tabs,
+            *checked,
         ]
 
     def show(self, answer: Answer, link: str) -> Update:
         """Return the page with an answer; `link` is the query of an address that asks the same."""
         result = answer.result
         maps = _overlay_heatmaps(result, render.list_labels(result), self._decode)
-        asked = {"where": any(score.heatmap for score in result), "several": answer.table, "models": answer.comparison}
+        asked: dict[str, Any] = {"where": any(score.heatmap for score in result), "several": answer.table}
+        asked |= {"models": answer.comparison, "check": answer.checklist}
         first = next((name for name, one in asked.items() if one), "plot")  # what was asked for lies open
         update = {
             **self._show_everywhere(answer),
@@ -122,6 +127,8 @@ class AnswerView:
             self._where_tab: gr.Tab(visible=bool(asked["where"])),
             self._several_tab: gr.Tab(visible=bool(answer.table)),
             self._models_tab: gr.Tab(visible=bool(answer.comparison)),
+            self._check: render.checklist(answer.checklist) if answer.checklist else "",
+            self._check_tab: gr.Tab(visible=bool(answer.checklist)),
         }
         return self._shown.name_all(update)
 

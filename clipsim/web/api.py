@@ -15,7 +15,7 @@ from gradio.events import api as add_endpoint
 from clipsim.encoders import list_models
 from clipsim.errors import CaptionError, ChoiceError, UsageError
 from clipsim.options import Contrast, Framing, Options, Precision, Prompt
-from clipsim.scoring import CaptionTable, Comparison, Record, Result
+from clipsim.scoring import CaptionTable, CheckList, Comparison, Record, Result
 from clipsim.web.guard import sentences
 from clipsim.web.records import (
     API_VERSION,
@@ -73,6 +73,7 @@ class Api:
         heatmap: bool = False,
         thumbnails: bool = False,
         precision: Precision = "auto",
+        checks: bool = False,
     ) -> Result:
         """Score how well a caption fits each picture, or how alike each picture is to a reference image. Best first.
 
@@ -93,15 +94,18 @@ class Api:
             heatmap: Whether to say where in each picture the caption finds its support.
             thumbnails: Whether to return what went into the model, as JPEGs in data: addresses.
             precision: "full" (float32), "half" (faster, cosines differ in the third decimal), or "auto": half on CUDA.
+            checks: Whether to score each picture mirrored too, which tells whether the model read writing in it.
 
         Returns:
             caption, reference, model, device, verdict, scores (name, rank, cosine, percentile, verdict, clipscore,
-            share, seen, notes, words, shuffled, heatmap, thumbnail), words, rejected (name, reason), notes, seconds,
-            and the framing, contrast, prompt and precision that were chosen.
+            share, seen, notes, words, shuffled, heatmap, thumbnail, parts, mirrored), words, parts (of a caption that
+            says what must not be there, as "a beach, no people"), rejected (name, reason), notes, seconds, and the
+            framing, contrast, prompt and precision that were chosen.
         """
         question = self._ask(pictures, [caption], [model], framing, contrast, prompt, precision)
         against = None if reference is None else self._service.receive(reference)
         question = replace(question, reference=against, words=words, heatmap=heatmap, thumbnails=thumbnails)
+        question = replace(question, checks=checks)
         return self._service.answer(question)
 
     def captions(
@@ -133,6 +137,37 @@ class Api:
         several = [one or "" for one in (captions if isinstance(captions, list) else [captions])]
         question = self._ask(pictures, several, [model], framing, contrast, prompt, precision)
         return self._service.answer_captions(question, several)
+
+    def check(
+        self,
+        pictures: list[gr.FileData],
+        caption: str,
+        model: str = "auto",
+        framing: Framing = "crop",
+        contrast: Contrast = "as-is",
+        prompt: Prompt = "as-written",
+        places: bool = True,
+        precision: Precision = "auto",
+    ) -> CheckList:
+        """Check a long caption, statement by statement: which of its sentences and clauses does each picture show?
+
+        Parameters:
+            pictures: Uploaded files, or data:image/jpeg;base64,... addresses. Web addresses are not fetched.
+            caption: Sentences; each is a statement, or several where it joins clauses.
+            model: A name from /models, or "auto".
+            framing: "crop", "pad", "tiles-best" or "tiles-mean".
+            contrast: "as-is" or "auto".
+            prompt: "as-written", "photo" or "ensemble".
+            places: Whether to say where in each picture a statement lies; up to 100 of them.
+            precision: "auto", "full" or "half".
+
+        Returns:
+            text, statements, pictures (best first: name, rank, verdict of the weakest statement, mean percentile, how
+            many are holding, statements with cosine, percentile, verdict, weakest words and place, plain for the whole
+            caption as one, notes), rule, model, device, rejected, notes, seconds, framing, contrast, prompt, precision.
+        """
+        question = self._ask(pictures, [caption], [model], framing, contrast, prompt, precision)
+        return self._service.check_text(question, places)
 
     def compare(
         self,
@@ -214,6 +249,7 @@ class Api:
             (self.similarity, "Result", queued),
             (self.models, "Models", aside),
             (self.captions, "Captions by pictures", queued),
+            (self.check, "Check list", queued),
             (self.compare, "Comparison", queued),
             (self.search, "Found", queued),
             (self.collections, "Collections", aside),
@@ -242,7 +278,7 @@ class Api:
 
     def endpoints(self) -> dict[str, Callable[..., Record]]:
         """Return the endpoints by name."""
-        methods = (self.similarity, self.models, self.captions, self.compare, self.search, self.collections)
+        methods = (self.similarity, self.models, self.captions, self.check, self.compare, self.search, self.collections)
         return {method.__name__: method for method in methods}
 
     def answer(self, method: Callable[..., Record], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class QuestionForm:
         question = [self._pictures, self._compare, self.caption, self._reference, self.model]
         *treatment, precision = self._options
         self.inputs: list[Any] = [*question, self._others, self._second, *treatment, self._where, precision]
+        self.inputs.append(self._checks)
         self._compare.change(self._switch, self._compare, [self.caption, self._reference], **ASIDE)
 
     def _lay_out_pictures(self) -> None:
@@ -97,6 +98,7 @@ class QuestionForm:
         prompts = {name: _describe(templates) for name, templates in PROMPTS.items()}
         treatment = [_choose("framing", FRAMINGS), _choose("contrast", CONTRASTS), _choose("prompt", prompts)]
         self._where = gr.Checkbox(label=translated("where"), elem_id="show-where")
+        self._checks = gr.Checkbox(label=translated("checks"), elem_id="checks")
         self._options = [*treatment, _choose("precision", PRECISIONS)]  # the fields of `Options`
 
     @property
@@ -127,6 +129,7 @@ class QuestionForm:
         question = Question(
             received, data[self.caption], None, data[self.model] or "auto", options, heatmap=data[self._where]
         )
+        question = replace(question, checks=bool(data[self._checks]))
         if data[self._compare] != REFERENCE:
             return question
         reference: Uploads = data[self._reference]
@@ -178,6 +181,7 @@ class QuestionForm:
             self._reference: _list_files([question.reference]) if question.reference else None,
             self.model: question.model,
             self._where: question.heatmap,
+            self._checks: question.checks,
             **dict(zip(self._options, question.options.to_dict().values(), strict=True)),
         }
         return update if question.reference else update | {self.caption: question.caption}

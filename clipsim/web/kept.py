@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from clipsim.errors import ClipsimError
-from clipsim.scoring import Calibration, CaptionTable, Comparison, Result
+from clipsim.scoring import Calibration, CaptionTable, CheckList, Comparison, Result
 from clipsim.web.service import Question, Service
 from clipsim.web.sizes import measure
 
@@ -25,8 +25,8 @@ def _make_key() -> str:
 class Answer:
     """What there is to show: the question, its result, the model's cut-offs, further captions, a second model.
 
-    `table` and `comparison` are there if they were asked for. It is `kept` if nobody waited for it. Its `key`, a secret
-    of 128 bits, stays its own however often it is shown.
+    `table` and `comparison` are there if they were asked for, `checklist` if the caption has several sentences. It is
+    `kept` if nobody waited for it. Its `key`, a secret of 128 bits, stays its own however often it is shown.
     """
 
     question: Question
@@ -34,6 +34,7 @@ class Answer:
     calibration: Calibration | None = None
     table: CaptionTable | None = None
     comparison: Comparison | None = None
+    checklist: CheckList | None = None
     kept: bool = False
     key: str = field(default_factory=_make_key)
 

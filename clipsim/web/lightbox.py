@@ -17,7 +17,6 @@ from clipsim.web.monitoring import note_error
 from clipsim.web.service import Service
 from clipsim.web.shown import ShownPictures
 
-PLACES = (("upper left", "top", "upper right"), ("left", "centre", "right"), ("lower left", "bottom", "lower right"))
 METHODS = {"legrad": "LeGrad"}  # as its authors write it
 
 
@@ -128,8 +127,7 @@ def _place(heatmap: Heatmap) -> tuple[float, float, float, float]:
 def _tell_peak(heatmap: Heatmap) -> str:
     if heatmap.low == heatmap.high:
         return ""
-    across, down = (min(int(3 * share), 2) for share in find_peak(heatmap))
-    return PLACES[down][across]
+    return report.describe_place(find_peak(heatmap))
 
 
 def _name_method(heatmap: Heatmap) -> str:

@@ -16,12 +16,13 @@ from pydantic import Field, TypeAdapter
 from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema
 
 from clipsim.options import Options
-from clipsim.scoring import CaptionTable, Comparison, Result
+from clipsim.scoring import CaptionTable, CheckList, Comparison, Result
 from clipsim.web.records import ApiVersion, CollectionList, ErrorAnswer, Found, ModelList
 
 ANSWERS: Mapping[str, Any] = {  # by endpoint
     "similarity": Result,
     "captions": CaptionTable,
+    "check": CheckList,
     "compare": Comparison,
     "models": ModelList,
     "search": Found,

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from clipsim.errors import ClipsimError
-from clipsim.scoring import Result, find_calibration
+from clipsim.scoring import Result, count_sentences, find_calibration
 from clipsim.web import render
 from clipsim.web.answer import AnswerView
 from clipsim.web.examples import place, read_examples
@@ -186,11 +186,12 @@ class ScoreTab:
         prompt: str = "as-written",
         where: bool = False,
         precision: str = "auto",
+        checks: bool = False,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
     ) -> Update:
         """Score pictures against a caption, or against a reference image, and rank them."""
         values = [pictures, compare, caption, reference, model, others, second, framing, contrast, prompt, where]
-        data = dict(zip(self._form.inputs, [*values, precision], strict=True))
+        data = dict(zip(self._form.inputs, [*values, precision, checks], strict=True))
         with sentences():
             return self._view.give(self._answer(data, _Count(progress)), self._banner)
 
@@ -204,6 +205,12 @@ class ScoreTab:
         captions = [question.caption or "", *others]
         table = self._service.answer_captions(question, captions, count) if others else None
         return replace(self._complete(question, result), table=table, comparison=comparison)
+
+    def _add_checklist(self, answer: Answer) -> Answer:
+        """Return the answer with a check list, if the caption has several sentences."""
+        if count_sentences(answer.result.caption or "") < 2:
+            return answer
+        return replace(answer, checklist=self._service.check_text(answer.question))
 
     def _complete(self, question: Question, result: Result) -> Answer:
         """Return the answer with the cut-offs of its model."""
@@ -231,7 +238,7 @@ class ScoreTab:
                     for size, update in self._score_in_steps(data, count):
                         shown = size
                         yield update
-                    answer = self._answer(data, count)
+                    answer = self._add_checklist(self._answer(data, count))
                     yield self._remember(data, replace(answer, result=replace(answer.result, seconds=_since(began))))
                 except CancelledError as error:
                     note_error(error)
@@ -244,7 +251,7 @@ class ScoreTab:
         since, total, size = time.monotonic(), self._form.count(data), FIRST_SHOWN
         count(0, total)
         while size < total <= self._service.limits.images:
-            question = replace(self._form.ask(data, size), heatmap=False)
+            question = replace(self._form.ask(data, size), heatmap=False, checks=False)
             self._service.make_ready(question, "", count.wait)
             result = self._service.answer(question, count, may_be_empty=True)
             if result.scores and _since(since) > PATIENCE:
@@ -277,7 +284,8 @@ class ScoreTab:
         if not shown:
             return self._form.clear_faults() | self._view.mark_older(current()("cancelled"))
         question = self._form.ask(data, shown)
-        question = replace(question, words=True, heatmap=False, thumbnails=True)  # what takes long is left out
+        # what takes long is left out
+        question = replace(question, words=True, heatmap=False, thumbnails=True, checks=False)
         answer = self._complete(question, self._service.answer(question))
         text = current()("cancelled.part", count=shown, total=self._form.count(data))
         return self._remember(data, answer) | self._view.mark_partial(text)

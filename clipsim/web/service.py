@@ -17,12 +17,14 @@ from clipsim.encoders import Encoder, load
 from clipsim.errors import ClipsimError, ImageError, LimitError
 from clipsim.images import Decoder, Here
 from clipsim.options import Options, Precision
-from clipsim.scoring import CaptionTable, Comparison, PictureMaps, Result
+from clipsim.scoring import CaptionTable, CheckList, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
 from clipsim.web.models import Models, Tell
 from clipsim.web.monitoring import Metrics, TimedDecoder
 from clipsim.web.runs import CancelledError, still_wanted
 from clipsim.web.sweeper import KEPT_SECONDS, UploadFolder
+
+MOST_MAPS = 100  # of one check list: each takes a forward pass
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Question:
     words: bool = False
     heatmap: bool = False
     thumbnails: bool = False
+    checks: bool = False
 
 
 class Service:
@@ -104,6 +107,24 @@ class Service:
         _check_answered(table.pictures, table.rejected)
         return table
 
+    def check_text(self, question: Question, places: bool = True, progress: Progress | None = None) -> CheckList:
+        """Check the caption statement by statement instead; raise as `answer`, and for too many statements.
+
+        Where too many maps would have to be drawn it is not said where statements lie.
+        """
+        caption = question.caption or ""
+        self.check_size(question.pictures, [caption], question.model)
+        options, check = question.options, self._in_time(progress)
+        encoder = self.encoder(question.model, options.precision)
+        self.metrics.note(len(question.pictures), encoder.name)
+        few = len(question.pictures) * len(scoring.split_statements(caption)) <= MOST_MAPS
+        with self.metrics.measure("score"):
+            found = scoring.check_text(
+                question.pictures, caption, encoder, options=options, places=places and few, progress=check
+            )
+        _check_answered(found.pictures, found.rejected)
+        return found
+
     def answer_models(self, question: Question, other: str, progress: Progress | None = None) -> Comparison:
         """Score the pictures by the `other` model too, side by side; raise as `answer`, and for the same model."""
         self.check_texts(other)
@@ -138,7 +159,7 @@ class Service:
     def _prepare(self, question: Question, progress: Progress | None) -> dict[str, Any]:
         """Check the question's size, and return what `score_images` takes by name."""
         self.check_size(question.pictures, [question.caption or ""], question.model)
-        named = ("reference", "options", "words", "heatmap", "thumbnails")
+        named = ("reference", "options", "words", "heatmap", "thumbnails", "checks")
         return {name: vars(question)[name] for name in named} | {"progress": self._in_time(progress)}
 
     def check_size(self, pictures: Sequence[Item], captions: Sequence[str], *texts: str) -> None:
