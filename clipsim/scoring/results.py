@@ -116,8 +116,8 @@ class Result(Record):
         words: the caption's words, in the order of `Score.words`; None unless they were requested.
         swapped: a sentence where the caption fits as well with its two things swapped; None where it does not, and
             unless words were requested.
-        options: how pictures and caption were put to the model; precision is "full" or "half".
         parts: the parts of a caption that were scored apart, those first that have to fit; None where it is plain.
+        options: how pictures and caption were put to the model; precision is "full" or "half".
         pictures: by name what each picture was read from, as it was given. Of an iterator only paths are kept, so that
             pictures in memory can go.
     """
@@ -133,8 +133,8 @@ class Result(Record):
     verdict: str | None = None
     words: tuple[str, ...] | None = None
     swapped: str | None = None
-    options: Options = Options(precision="full")
     parts: tuple[Part, ...] | None = None
+    options: Options = Options(precision="full")
     pictures: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:

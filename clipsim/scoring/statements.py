@@ -18,7 +18,7 @@ def _set(words: str) -> frozenset[str]:
 
 _ABBREVIATED = r"(?<!\bSt)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\b[A-Z])"
 _SENTENCES = re.compile(rf"{_ABBREVIATED}[.!?…]+[\"”’')]*(?=\s|$)|[。！？]|;|\n+")
-_BULLET = re.compile(r"^(?:[-*•–]|\d+[.)])\s+")
+_BULLET = re.compile(r"^\s*(?:[-*•–]|\d+[.)])\s+", re.MULTILINE)
 _JOINTS = re.compile(r",?\s+(?:and|but|while|whereas)\s+", re.IGNORECASE)
 _FINITE = _set(
     "is are was were has have drives flies drinks smiles laughs shines waits hangs grows barks sails swings leans "
@@ -31,14 +31,14 @@ _SUBJECTS = DETERMINERS | {"there", "people", "no"}
 
 def split_statements(text: str) -> tuple[str, ...]:
     """Return the statements of a text, in their order; one that comes twice counts once."""
-    sentences = [_BULLET.sub("", one.strip()).strip(" ,") for one in _SENTENCES.split(text)]
+    sentences = [one.strip(" ,\t") for one in _SENTENCES.split(_BULLET.sub("", text))]
     clauses = [clause for one in sentences if re.search(r"\w", one) for clause in _split_clauses(one)]
     return tuple(dict.fromkeys(clauses))
 
 
 def count_sentences(text: str) -> int:
     """Return how many sentences a text has."""
-    return sum(bool(re.search(r"\w", one)) for one in _SENTENCES.split(text))
+    return sum(bool(re.search(r"\w", one)) for one in _SENTENCES.split(_BULLET.sub("", text)))
 
 
 def _split_clauses(sentence: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from clipsim import report
 from clipsim.errors import ClipsimError
 from clipsim.scoring import STRENGTHS, Heatmap, PictureMaps, Result, Scale, draw_layer, find_peak, find_scale
 from clipsim.scoring.heatmaps import RAMP

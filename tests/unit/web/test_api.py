@@ -32,6 +32,7 @@ def inline(seed: int) -> str:
 RIGHT: dict[str, dict[str, Any]] = {
     "similarity": {"pictures": [inline(0), inline(1)], "caption": "a cat"},
     "captions": {"pictures": [inline(0)], "captions": ["a cat", "a dog"]},
+    "check": {"pictures": [inline(0)], "caption": "A cat sits. There are no dogs."},
     "compare": {"pictures": [inline(0)], "caption": "a cat", "model": "clip-vit-b-32", "other": "stand-in"},
     "models": {},
     "search": {"collection": "paintings", "caption": "a golden retriever"},
@@ -73,6 +74,23 @@ def test_an_answer_is_as_its_schema_says(endpoints: Endpoints, name: str) -> Non
     assert answer["api_version"] == "1" and len(answer["request_id"]) == 32
 
 
+def test_a_caption_in_parts_tells_them(endpoints: Endpoints) -> None:
+    answer = endpoints["similarity"](RIGHT["similarity"]["pictures"], "a cat, no dogs")
+    assert answer["parts"] == [{"text": "a cat", "wanted": True}, {"text": "dogs", "wanted": False}]
+    assert all(len(score["parts"]) == 2 for score in answer["scores"])
+    found = endpoints["search"]("paintings", "a painting -people")
+    assert found["scores"] and all(len(score["parts"]) == 2 for score in found["scores"])
+
+
+def test_a_check_says_what_each_statement_comes_to(endpoints: Endpoints) -> None:
+    answer = endpoints["check"](*RIGHT["check"].values())
+    (picture,) = answer["pictures"]
+    assert answer["statements"] == ["A cat sits", "There are no dogs"]
+    assert len(picture["statements"]) == 2 and len(picture["statements"][0]["place"]) == 2
+    long = {**RIGHT["check"], "caption": " ".join(f"A cat number {i}." for i in range(60))}
+    assert refuse(endpoints["check"], long).title == "too_many_captions"
+
+
 def test_each_answer_has_a_request_id_of_its_own(endpoints: Endpoints) -> None:
     assert len({endpoints["models"]()["request_id"] for _ in range(3)}) == 3
 
@@ -109,7 +127,7 @@ def test_a_value_of_another_type_is_refused_with_a_code(
 
 @pytest.mark.parametrize(
     ("endpoint", "parameter"),
-    [one for one in PARAMETERS if one[1] not in ("words", "heatmap", "thumbnails", "top")],
+    [one for one in PARAMETERS if one[1] not in ("words", "heatmap", "thumbnails", "top", "checks", "places")],
 )
 def test_every_text_has_a_limit_and_is_not_quoted_beyond_it(
     endpoints: Endpoints, endpoint: str, parameter: str
@@ -158,7 +176,7 @@ def test_what_is_left_out_and_what_contradicts_have_codes_of_their_own(endpoints
 
 def test_parameters_that_are_chosen_list_their_choices(page: gr.Blocks) -> None:
     described = page.get_api_info()["named_endpoints"]
-    for endpoint in ("/similarity", "/captions", "/compare"):
+    for endpoint in ("/similarity", "/captions", "/check", "/compare"):
         chosen = {one["parameter_name"]: one["type"].get("enum") for one in described[endpoint]["parameters"]}
         assert chosen["model"][:2] == ["auto", "clip-vit-b-32"] and chosen["model"][-1] == "stand-in"
         assert chosen["framing"] == ["crop", "pad", "tiles-best", "tiles-mean"]
