@@ -9,11 +9,14 @@ from clipsim import Options, Score
 from clipsim.collections import Hit
 from clipsim.embedding import Rejected
 from clipsim.images import decode_here
+from clipsim.scoring import CheckedPicture, CheckList, Part, PartScore, StatementScore
 from clipsim.web import render
 from clipsim.web.examples import read_examples
 from clipsim.web.kept import Answer
 from clipsim.web.server_collections import SearchResult
 from clipsim.web.service import Question
+
+FITS, ABSENT = PartScore(0.4, 99.0, "match"), PartScore(-0.1, 12.0, "no match")
 
 
 @pytest.mark.parametrize(
@@ -132,3 +135,24 @@ def test_labels_lead_with_what_can_be_read() -> None:
     shown = render.list_labels(judged((99.9, "match"), (0.2, "no match"), whole="match"))
     assert shown == ["1 · a · match · better than 99.5 %", "2 · b · no match · better than less than 1 %"]
     assert render.list_labels(result(ALONE, reference="x.jpg")) == ["1 · a · cosine 0.500"]
+
+
+def test_a_caption_in_parts_shows_what_each_comes_to() -> None:
+    scores = (Score("a.jpg", 1, 0.3, percentile=80.0, verdict="weak", parts=(FITS, ABSENT)),)
+    in_parts = replace(result(scores, verdict="not sure"), parts=(Part("a <dog>", True), Part("people", False)))
+    shown = render.grid(in_parts, decode_here)
+    assert "“a &lt;dog&gt;” 99" in shown and "not “people” 12" in shown and "all parts 80" in shown
+    assert "better than unrelated captions: “a &lt;dog&gt;” 99 %, not “people” 12 %" in render.status(in_parts)
+
+
+def test_a_check_list_shows_every_statement_of_the_best_pictures() -> None:
+    statements = (
+        StatementScore(0.3, 99.0, "match", ("blue",), (0.1, 0.9)),
+        StatementScore(0.1, 40.0, "no match", ("<cat>",)),
+    )
+    picture = CheckedPicture("a.jpg", 1, "no match", 69.5, 1, statements, FITS)
+    texts = ("A blue dog sits", "A <cat> sleeps")
+    found = CheckList("...", texts, (picture,) * 9, "rule", "clip", "cpu", (), ("A note.",), 1.0, Options())
+    shown = render.checklist(found)
+    assert shown.count("A &lt;cat&gt; sleeps") == render.MOST_CHECKED and "<cat>" not in shown
+    assert "1 of 2 statements hold" in shown and "lower left" in shown and "A note." in shown
