@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         LimitError,
         UsageError,
     )
+    from clipsim.judges import Judge, load_judge
     from clipsim.options import Options
     from clipsim.scoring import (
         CaptionTable,
@@ -40,7 +41,7 @@ else:  # so that a type checker still finds a name that is not there
     def __getattr__(name: str) -> object:
         """Import a public name when it is used, so that `import clipsim` costs nothing: the package's one lazy door."""
         # lower rooms first, which those above them import anyway
-        for room in ("errors", "options", "encoders", "scoring.score", "scoring", "tuning", "collections"):
+        for room in ("errors", "options", "encoders", "judges", "scoring.score", "scoring", "tuning", "collections"):
             if name in __all__ and name in (names := vars(import_module(f"clipsim.{room}"))):
                 return names[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -62,6 +63,7 @@ __all__ = [
     "Encoder",
     "EncoderError",
     "ImageError",
+    "Judge",
     "LimitError",
     "Options",
     "Result",
@@ -74,6 +76,7 @@ __all__ = [
     "compare_models",
     "index_folder",
     "load",
+    "load_judge",
     "refclipscore",
     "score",
     "score_captions",

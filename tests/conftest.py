@@ -171,6 +171,22 @@ def stand_in() -> Encoder:
     return clipsim.load("stand-in", "cpu")
 
 
+@pytest.fixture(scope="session")
+def tiny_blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BLIP with a matching head, that reads 40 tokens."""
+    from support.judges import save_blip
+
+    return save_blip(tmp_path_factory.mktemp("judges") / "tiny-blip")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen3-VL."""
+    from support.judges import save_qwen
+
+    return save_qwen(tmp_path_factory.mktemp("judges") / "tiny-qwen")
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The model hub out of reach and nothing cached, by huggingface_hub's own settings; the empty cache's folder."""

@@ -24,6 +24,11 @@ def check(chosen: T, parameter: CallbackParam) -> T:
     """Return the device, or the names of models; raise a `ChoiceError` with the known ones if it can be none."""
     from clipsim import encoders
 
+    if parameter.name == "second_opinion" and isinstance(chosen, str):
+        from clipsim.judges import check_judge
+
+        check_judge(chosen)
+        return chosen
     for name in [chosen] if isinstance(chosen, str) else chosen or ():
         (encoders.check_device if parameter.name == "device" else encoders.check_name)(name)
     return chosen
@@ -46,6 +51,11 @@ Precision = Annotated[options.Precision, _choose("what the model calculates in",
 Framing = Annotated[options.Framing, _choose("what of a picture the model sees", options.FRAMINGS)]
 Contrast = Annotated[options.Contrast, _choose("the contrast of a picture", options.CONTRASTS)]
 Prompt = Annotated[options.Prompt, _choose("the sentence in which the model reads the caption", _PROMPTS)]
+SecondOpinion = Annotated[
+    str | None,
+    Option(metavar="JUDGE", help="ask blip-itm, vqascore or a judge in a folder of the best pictures", callback=check),
+]
+Opinions = Annotated[int, Option(metavar="N", min=1, help="of how many pictures a second opinion is asked")]
 Cache = Annotated[str | None, Option(metavar="FILE", help="keep vectors in this file: nothing is encoded twice")]
 TableOrJson = Annotated[Literal["table", "json"], Option(help="of the answer")]
 TableJsonOrCsv = Annotated[Literal["table", "json", "csv"], Option(help="of the answer")]
@@ -75,6 +85,12 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -
     from clipsim.report import TextTable
 
     show([TextTable(head, rows, sides)])
+
+
+def refuse(why: str, options: Mapping[str, bool]) -> None:
+    """Raise a `UsageError` that says why, a clause, if any of these options was given, by name, and which."""
+    if given := [option for option, was_given in options.items() if was_given]:
+        raise UsageError(f"{why}: leave out {', '.join(given)}.")
 
 
 def check_place(option: str, path: str | None) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Option
 
 import clipsim
 from clipsim.cli import common
-from clipsim.cli.common import say, show_progress
+from clipsim.cli.common import show_progress
 from clipsim.errors import CaptionError, UsageError
 from clipsim.options import Options
 
@@ -36,6 +35,8 @@ def score(
     contrast: common.Contrast = "as-is",
     prompt: common.Prompt = "as-written",
     words: Words = False,
+    second_opinion: common.SecondOpinion = None,
+    opinions: common.Opinions = 10,
     heatmaps: Heatmaps = None,
     checks: Checks = False,
     save: Save = None,
@@ -47,25 +48,24 @@ def score(
     Exit status: 0 scored, 1 nothing could be scored, 2 wrong use.
     """
     from clipsim.cli import steps
-    from clipsim.scoring import find_calibration, note_caption
+    from clipsim.scoring import find_calibration
 
-    if reference is not None and (words or checks or prompt != "as-written"):
-        raise UsageError("With --reference there is no caption: leave out --words, --checks and --prompt.")
+    asked = {"--words": words, "--checks": checks, "--second-opinion": second_opinion is not None}
+    later = {**asked, "--heatmaps": heatmaps is not None, "--save": save is not None}
+    if reference is not None:
+        common.refuse("With --reference there is no caption", asked | {"--prompt": prompt != "as-written"})
+    if format == "jsonl":
+        common.refuse("--format jsonl gives each picture as soon as it is scored", later)
     if words and format == "csv":
         raise UsageError("--words has no place in CSV: use --format table or json.")
-    if format == "jsonl" and (words or checks or heatmaps is not None or save is not None):
-        raise UsageError("--format jsonl goes without --words, --checks, --heatmaps and --save: leave them out.")
     query, gallery = steps.read_words(caption, images or [], reference)
     common.check_place("--save", save)  # before the work, which is lost otherwise
     steps.make_folder(heatmaps)
-    options = Options(framing, contrast, prompt, precision)
     (encoder,) = steps.load_encoders([model], device, precision, cache)
+    options = Options(framing, contrast, prompt, precision)
     with show_progress(len(gallery)) as bar:
         if format == "jsonl":
-            for note in (*encoder.notes, *(note_caption(query, encoder, prompt) if query else ())):
-                say(note)
-            lines = clipsim.score_each(gallery, query, encoder, reference=reference, options=options, progress=bar)
-            steps.print_lines(lines, encoder.name)
+            steps.print_each(gallery, query, encoder, reference, options, bar)
             return
         result = clipsim.score_images(
             gallery,
@@ -76,11 +76,12 @@ def score(
             words=words,
             heatmap=heatmaps is not None,
             checks=checks,
+            second_opinion=second_opinion,
+            opinions=opinions,
             progress=bar,
         )
     steps.print_answer(result, format)
-    if heatmaps is not None:
-        steps.save_heatmaps(result, Path(heatmaps))
+    steps.save_heatmaps(result, heatmaps)
     if save is not None:
         result.save(save, calibration=find_calibration(encoder, prompt) if reference is None else None)
 

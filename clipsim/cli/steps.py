@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
 from PIL import Image
 
 from clipsim.cli.common import say, show
-from clipsim.embedding import Rejected, VectorCache, use_cache
+from clipsim.embedding import Progress, Rejected, VectorCache, use_cache
 from clipsim.encoders import Encoder, load
 from clipsim.errors import CaptionError, ClipsimError, UsageError
 from clipsim.images import SUFFIXES, Source, collect_images, read
-from clipsim.options import Precision
+from clipsim.options import Options, Precision
 from clipsim.report import remarks, titled, to_blocks, to_csv, to_json, to_json_line
-from clipsim.scoring import STRENGTHS, CaptionTable, Comparison, Result, Score, clean_caption, find_scale, overlay
+from clipsim.scoring import (
+    STRENGTHS,
+    CaptionTable,
+    Comparison,
+    Result,
+    Score,
+    clean_caption,
+    find_scale,
+    note_caption,
+    overlay,
+    score_each,
+)
 
 FILE_BYTES = 2_000_000_000  # of vectors in a file
 HEATMAP_SIDE = 1024  # pixels along the longer side of a saved one, unless the picture is smaller
@@ -96,26 +107,39 @@ def print_answer(answer: Result | CaptionTable | Comparison, form: str) -> None:
         show(to_blocks(answer))
 
 
-def print_lines(lines: Iterator[Score | Rejected], model: str) -> None:
-    """Print each picture's score as a line of JSON as soon as it is there."""
+def print_each(
+    gallery: list[tuple[Source, str]],
+    caption: str | None,
+    encoder: Encoder,
+    reference: str | None,
+    options: Options,
+    progress: Progress,
+) -> None:
+    """Print each picture's score as a line of JSON as soon as it is there, with notes on the standard error."""
+    for note in (*encoder.notes, *(note_caption(caption, encoder, options.prompt) if caption else ())):
+        say(note)
+    lines = score_each(gallery, caption, encoder, reference=reference, options=options, progress=progress)
     scored = False
     for line in lines:
         if isinstance(line, Rejected):
             say(f"{line.name} {line.reason}.")
         scored |= isinstance(line, Score)
-        print(to_json_line(line, model), flush=True)
+        print(to_json_line(line, encoder.name), flush=True)
     if not scored:
         raise ClipsimError(NOTHING)
 
 
-def save_heatmaps(result: Result, folder: Path) -> None:
-    """Save each picture with its heatmap over it as a PNG named after the picture; what is there is left alone."""
+def save_heatmaps(result: Result, folder: str | None) -> None:
+    """Save each picture with its heatmap over it as a PNG named after the picture; what is there is left alone.
+
+    Nothing is saved without a folder.
+    """
     saved, scale = [], find_scale(score.heatmap for score in result if score.heatmap)
     for score, title in titled(result):
         if score.heatmap:
             picture, drawn = read(result.pictures[score.name], score.name).image, STRENGTHS[score.verdict]
             image = overlay(picture, score.heatmap, HEATMAP_SIDE, scale=scale, strength=drawn)
-            saved.append(_save_image(image, folder, title.replace("/", " - ")))
+            saved.append(_save_image(image, Path(folder or ""), title.replace("/", " - ")))
     if saved:
         say(f"Heatmaps, best picture first, are in {folder}: {', '.join(saved)}")
 

@@ -12,11 +12,10 @@ import threading
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from clipsim.encoders import Encoder
 from clipsim.errors import UsageError
 from clipsim.settings import Limits
 
@@ -30,6 +29,19 @@ CREATE TABLE IF NOT EXISTS vectors
     (key BLOB PRIMARY KEY, used INTEGER, size INTEGER, width INTEGER, vectors BLOB, about TEXT);
 CREATE INDEX IF NOT EXISTS by_use ON vectors (used);
 """
+
+
+class Cached(Protocol):
+    """A model whose answers are kept: an encoder's vectors, a judge's probabilities; see `Encoder` for the fields."""
+
+    name: str
+    device: str
+    precision: str
+    revision: str
+
+    @property
+    def derived(self) -> dict[Any, Any]:
+        """Where its cache is."""
 
 
 class VectorCache:
@@ -91,7 +103,7 @@ class VectorCache:
         return int(self._rows.execute("SELECT COALESCE(SUM(size), 0) FROM vectors").fetchone()[0])
 
 
-def cache_of(encoder: Encoder) -> VectorCache:
+def cache_of(encoder: Cached) -> VectorCache:
     """Return the cache of a model's vectors: the one that `use_cache` gave it, else one in memory of its own."""
     if "cache" not in encoder.derived:
         use_cache(encoder, VectorCache(Limits.from_environment().cache_bytes))
@@ -99,12 +111,12 @@ def cache_of(encoder: Encoder) -> VectorCache:
     return cache
 
 
-def use_cache(encoder: Encoder, cache: VectorCache) -> None:
+def use_cache(encoder: Cached, cache: VectorCache) -> None:
     """Keep a model's vectors in `cache` from now on; several models may share one."""
     encoder.derived["cache"] = cache
 
 
-def vector_key(encoder: Encoder, parts: Iterable[str | bytes]) -> bytes:
+def vector_key(encoder: Cached, parts: Iterable[str | bytes]) -> bytes:
     """Return what vectors are kept under: a digest of the encoder, and of the parts that it read.
 
     Encoders that give the same vectors count as the same, by their weights where these are known.

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import ThreadpoolController
 
-from clipsim.embedding.cache import VectorCache, cache_of, vector_key
+from clipsim.embedding.cache import Cached, VectorCache, cache_of, vector_key
 from clipsim.embedding.framing import View, pool
 from clipsim.embedding.looking import Look, PictureInfo
 from clipsim.embedding.naming import collect_sources
@@ -123,7 +123,7 @@ def embed(
     return Gallery(tuple(pictures), vectors, np.cumsum(counts)[:-1], tuple(rejected))
 
 
-def use_decoder(encoder: Encoder, decoder: Decoder) -> None:
+def use_decoder(encoder: Cached, decoder: Decoder) -> None:
     """Open and decode all pictures for a model by `decoder` from now on, instead of by threads of this process."""
     encoder.derived["decoder"] = decoder
 

@@ -27,7 +27,7 @@ TEXT_STEP = 16
 # Smaller vocabularies are of letters and syllables: words in pieces are no sign of anything there.
 WORD_VOCABULARY = 10_000
 
-_LOADING = threading.Lock()  # one for all: transformers cannot be imported by two threads at once
+LOADING = threading.Lock()  # one for all: transformers cannot be imported by two threads at once
 # On a ZeroGPU Space the borrowed GPU belongs to another process, a fork of this one: an encoder goes there by its id.
 _ENCODERS: WeakValueDictionary[int, TorchEncoder] = WeakValueDictionary()
 
@@ -136,7 +136,7 @@ class TorchEncoder(Encoder):
         """
         if self.ready or (self._ready_for_images and not words):
             return
-        with _LOADING:
+        with LOADING:
             if not self._ready_for_images:
                 self._load()
                 self._ready_for_images = True

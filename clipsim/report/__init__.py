@@ -14,18 +14,29 @@ from clipsim.report.checked import (
     describe_holding,
     describe_place,
 )
-from clipsim.report.export import SCORE_COLUMNS, Column, to_csv, to_json, to_json_line, to_pandas, write_rows
+from clipsim.report.export import (
+    SCORE_COLUMNS,
+    Column,
+    score_columns,
+    to_csv,
+    to_json,
+    to_json_line,
+    to_pandas,
+    write_rows,
+)
 from clipsim.report.figure import BADGES, draw_grid, html_grid, thumbnail
 from clipsim.report.numbers import percentile, whole_percent
 from clipsim.report.sentences import (
     answer,
     describe_model,
     describe_parts,
+    figure_opinion,
     figures,
     label,
     labels,
     model_title,
     of_a_hundred,
+    opinion,
     remark_checklist,
     remarks,
     status,
@@ -39,7 +50,7 @@ from clipsim.report.texts import Texts, choose_texts, english, read_texts
 from clipsim.report.tuned import model_card, remark_tuning, tuning_to_blocks, tuning_to_html
 from clipsim.report.writing import ENDINGS, name_file
 
-__all__ = ["SCORE_COLUMNS", "Column", "to_csv", "to_json", "to_json_line", "to_pandas", "write_rows"]
+__all__ = ["SCORE_COLUMNS", "Column", "score_columns", "to_csv", "to_json", "to_json_line", "to_pandas", "write_rows"]
 __all__ += [
     "BADGES",
     "draw_grid",
@@ -49,8 +60,8 @@ __all__ += [
     "whole_percent",
 ]
 __all__ += ["ENDINGS", "name_file", "save_result", "write_report"]
-__all__ += ["answer", "describe_model", "describe_parts", "figures", "label", "labels", "model_title", "of_a_hundred"]
-__all__ += ["remarks", "status", "titled", "titles", "trust"]
+__all__ += ["answer", "describe_model", "describe_parts", "figure_opinion", "figures", "label", "labels"]
+__all__ += ["model_title", "of_a_hundred", "opinion", "remarks", "status", "titled", "titles", "trust"]
 __all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]
 __all__ += ["calibration_to_blocks", "draw_reliability", "html_report", "remark_calibration"]
 __all__ += ["model_card", "remark_tuning", "save_calibration", "tuning_to_blocks", "tuning_to_html"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,19 +45,39 @@ SCORE_COLUMNS = (
     Column("share", "share", percent),
     Column("seen", "seen", whole_percent),
 )
+# Only where there are second opinions.
+OPINION_COLUMNS = (
+    Column("second_opinion", "second opinion", whole_percent),
+    Column("disagrees", "disagrees", lambda differs: "yes" if differs else "", is_text=True),
+)
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how they begin
 COLUMNS = (*(column.name for column in SCORE_COLUMNS), "notes", "model")
 CAPTION_COLUMNS = ("caption", "picture", "cosine", "percentile", "verdict", "model")
 
 
+def score_columns(scores: Iterable[Score]) -> tuple[Column, ...]:
+    """Return the columns of these scores: `SCORE_COLUMNS`, and those of second opinions where there are some."""
+    asked = any(score.second_opinion is not None for score in scores)
+    return (*SCORE_COLUMNS, *OPINION_COLUMNS) if asked else SCORE_COLUMNS
+
+
+def _name_columns(scores: Iterable[Score]) -> list[str]:
+    extra = [column.name for column in score_columns(scores) if column.name not in COLUMNS]
+    return [*COLUMNS[:-2], *extra, *COLUMNS[-2:]]
+
+
 def rows(result: Result) -> list[dict[str, Any]]:
-    """Return a row for every score, best first, with the keys of `COLUMNS`; figures whole, notes joined by "; "."""
+    """Return a row for every score, best first, with the keys of `COLUMNS`; figures whole, notes joined by "; ".
+
+    Where there are second opinions there are "second_opinion" and "disagrees" too.
+    """
     more = {"model": model_title(result)}
-    return [_pick(score) | {"notes": "; ".join(score.notes)} | more for score in result.scores]
+    columns = score_columns(result.scores)
+    return [_pick(score, columns) | {"notes": "; ".join(score.notes)} | more for score in result.scores]
 
 
-def _pick(score: Score) -> dict[str, Any]:
-    return {column.name: getattr(score, column.name) for column in SCORE_COLUMNS}
+def _pick(score: Score, columns: Sequence[Column]) -> dict[str, Any]:
+    return {column.name: getattr(score, column.name) for column in columns}
 
 
 def to_json(result: Record) -> str:
@@ -70,7 +90,7 @@ def to_json_line(found: Score | Rejected, model: str) -> str:
     if isinstance(found, Rejected):
         line: dict[str, Any] = {"name": found.name, "rejected": found.reason}
     else:
-        line = _pick(found) | {"notes": found.notes, "model": model}
+        line = _pick(found, score_columns([found])) | {"notes": found.notes, "model": model}
         if found.parts:
             line["parts"] = [asdict(part) for part in found.parts]
         del line["rank"], line["share"]  # which a picture has among others only
@@ -93,7 +113,8 @@ def to_csv(result: Result | CaptionTable | Comparison) -> str:
         ]
         return write_rows(CAPTION_COLUMNS, [dict(zip(CAPTION_COLUMNS, cell, strict=True)) for cell in cells])
     results = result.results if isinstance(result, Comparison) else (result,)
-    return write_rows(COLUMNS, [row for one in results for row in rows(one)])
+    columns = _name_columns(score for one in results for score in one.scores)
+    return write_rows(columns, [row for one in results for row in rows(one)])
 
 
 def write_rows(columns: Sequence[str], body: Sequence[Mapping[str, Any]]) -> str:
@@ -117,5 +138,5 @@ def to_pandas(result: Result) -> DataFrame:
     """
     import pandas
 
-    kinds = {column.name: float for column in SCORE_COLUMNS if not column.is_text}
-    return pandas.DataFrame(rows(result), columns=list(COLUMNS)).astype(kinds | {"rank": int})
+    kinds = {column.name: float for column in score_columns(result.scores) if not column.is_text}
+    return pandas.DataFrame(rows(result), columns=_name_columns(result.scores)).astype(kinds | {"rank": int})

@@ -191,7 +191,8 @@ def _lay_out(
         reasons = letters.wrap(f"This picture {reason}", width - GAP, SMALL, REASON_LINES)
         name = letters.wrap(f"{score.rank} · {printable(title)}", width, NAME, NAME_LINES, bold=True)
         line = " · ".join(_figures(score))
-        lines = _figures(score) if letters.width(line, SMALL) > width else [line]
+        parts = [part for figure in _figures(score) for part in letters.wrap(figure, width, SMALL, NAME_LINES)]
+        lines = parts if letters.width(line, SMALL) > width else [line]
         across, down = (1.0, BLANK) if image is None else (size / max(image.size) for size in image.size)
         size = (max(across * width, THINNEST), max(down * width, THINNEST))
         cells.append(_Cell(score, image, reasons, name, lines, *size))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from clipsim.encoders import STAND_IN
-from clipsim.images import SUFFIXES
+from clipsim.images import SUFFIXES, abbreviate
 from clipsim.options import Options
 from clipsim.report.numbers import percent, percentile, whole_percent
 from clipsim.report.texts import Texts, english
@@ -75,8 +75,31 @@ def figures(score: Score, texts: Texts | None = None) -> str:
         None if score.verdict is None else say(f"verdict.{score.verdict}"),
         None if score.clipscore is None else f"CLIPScore {score.clipscore:.3f}",
         None if score.share is None else f"{say('column.share')} {percent(score.share)}",
+        figure_opinion(score, say),
     ]
     return " · ".join(part for part in parts if part)
+
+
+def figure_opinion(score: Score, texts: Texts | None = None) -> str:
+    """Return a judge's probability in words, marked where it contradicts the verdict; "" where it was not asked."""
+    say = texts or english()
+    if score.second_opinion is None:
+        return ""
+    marked = f", {say('opinion.differs')}" if score.disagrees else ""
+    return f"{say('column.second_opinion')} {whole_percent(score.second_opinion)}{marked}"
+
+
+def opinion(result: Result, texts: Texts | None = None) -> str:
+    """Return a sentence on whom else was asked, and where that contradicts a verdict; "" where nobody was."""
+    say = texts or english()
+    if result.judge is None:
+        return ""
+    asked = [(score, title) for score, title in titled(result) if score.second_opinion is not None]
+    differing = [title for score, title in asked if score.disagrees]
+    sentence = say("opinion.asked", judge=result.judge, count=len(asked))
+    if differing:
+        return f"{sentence} {say('opinion.disagrees', names=abbreviate(differing))}"
+    return f"{sentence} {say('opinion.agrees')}" if any(score.verdict for score, _ in asked) else sentence
 
 
 def answer(result: Result, texts: Texts | None = None) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 from clipsim import __version__
 from clipsim.images import Decoder, Source, decode_here
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS
-from clipsim.report.export import SCORE_COLUMNS
+from clipsim.report.export import score_columns
 from clipsim.report.figure import MOST_DRAWN, encode_grid, list_tiles, write_head
-from clipsim.report.sentences import model_title, remarks, trust
+from clipsim.report.sentences import model_title, opinion, remarks, trust
 from clipsim.report.writing import ENDINGS, fill, write_file
 from clipsim.scoring import Calibration, Result
 
@@ -60,6 +60,7 @@ def write_report(
         "result.html.j2",
         heading=heading,
         answer=answered,
+        opinion=opinion(result),
         status=status,
         trust=trust(result, calibration) if calibration or not result.verdict else "",
         tiles=tiles,
@@ -77,7 +78,7 @@ def write_report(
 
 def _tabulate(result: Result) -> tuple[list[Any], list[list[str]]]:
     """Return the columns in which something stands, and a row of cells for every score."""
-    columns = [column for column in SCORE_COLUMNS if any(column.cell(score) for score in result.scores)]
+    columns = [column for column in score_columns(result.scores) if any(column.cell(score) for score in result.scores)]
     return columns, [[column.cell(score) for column in columns] for score in result.scores]
 
 
@@ -92,6 +93,7 @@ def _list_settings(result: Result) -> list[tuple[str, str]]:
         ("Precision", f"{options.precision}: {PRECISIONS[options.precision]}"),
         ("Framing", f"{options.framing}: {FRAMINGS[options.framing]}"),
         ("Contrast", f"{options.contrast}: {CONTRASTS[options.contrast]}"),
+        *([("Second opinion", result.judge)] if result.judge else []),
         *([("Prompt", f"{options.prompt}: {templates}")] if result.reference is None else []),
         ("Versions", " · ".join([f"clipsim {__version__}", *libraries, f"Python {platform.python_version()}"])),
     ]

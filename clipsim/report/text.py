@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from clipsim.images import abbreviate
-from clipsim.report.export import SCORE_COLUMNS
+from clipsim.report.export import SCORE_COLUMNS, score_columns
 from clipsim.report.numbers import percent, percentile
-from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, status, treatment
+from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, opinion, status, treatment
 from clipsim.scoring import MATCH, NO_MATCH, NOT_RECOGNISED, NOT_SURE, WEAK, CaptionTable, Comparison, Result
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
@@ -78,7 +78,9 @@ def to_blocks(result: Result | CaptionTable | Comparison) -> list[Block]:
 def _blocks_of_scores(result: Result) -> list[Block]:
     query = ("caption", result.caption or "") if result.reference is None else ("reference", result.reference)
     partly = any(score.seen < 0.995 for score in result.scores)  # a column that says 100 % throughout says nothing
-    columns = sorted(SCORE_COLUMNS, key=lambda column: column.name == "name")  # which may be long, hence last
+    columns = sorted(
+        score_columns(result.scores), key=lambda column: column.name == "name"
+    )  # which may be long, hence last
     columns = [column for column in columns if partly or column.name != "seen"]
     parts = [f"{'' if part.wanted else 'not '}“{part.text}”" for part in result.parts or ()]
     *first, name = columns
@@ -92,7 +94,8 @@ def _blocks_of_scores(result: Result) -> list[Block]:
     ]
     sides = "".join("<" if column.is_text else ">" for column in first) + ">" * len(parts) + "<"
     table = TextTable([*(column.title for column in first), *parts, name.title], rows, sides)
-    return [_head([query, *_describe_model(result), ("answer", answer(result))]), table, *_blocks_of_words(result)]
+    answered = [("answer", answer(result)), ("opinion", opinion(result))]
+    return [_head([query, *_describe_model(result), *answered]), table, *_blocks_of_words(result)]
 
 
 def _describe_model(result: Result | CaptionTable) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ from clipsim.scoring.parts import Part, split_parts
 from clipsim.scoring.picture_maps import PictureMaps, map_picture
 from clipsim.scoring.results import CEILING, CaptionTable, Comparison, PartScore, Record, Result, Score
 from clipsim.scoring.score import score_each, score_images
+from clipsim.scoring.second_opinion import OPINIONS, ask_again
 from clipsim.scoring.statements import count_sentences, split_statements
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "NOT_RECOGNISED",
     "NOT_SURE",
     "NO_MATCH",
+    "OPINIONS",
     "OVERLAID",
     "STRENGTHS",
     "WEAK",
@@ -52,6 +54,7 @@ __all__ = [
     "Scale",
     "Score",
     "StatementScore",
+    "ask_again",
     "check_text",
     "clean_caption",
     "compare_models",

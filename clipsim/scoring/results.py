@@ -66,6 +66,10 @@ class Score:
         thumbnail: what went into the model, a data: address of a JPEG; None unless it was requested.
         parts: what each part of the caption comes to, in the order of `Result.parts`; None where it has none.
         mirrored: cosine of the mirrored picture; None unless checks were requested.
+        second_opinion: how probable it is, 0 to 1, that the picture shows what the caption says, by `Result.judge`;
+            None where that was not asked.
+        disagrees: whether the second opinion contradicts the verdict: a match below 0.5, or "no match" above 0.5; None
+            without one of the two.
     """
 
     name: str
@@ -83,6 +87,8 @@ class Score:
     thumbnail: str | None = None
     parts: tuple[PartScore, ...] | None = None
     mirrored: float | None = None
+    second_opinion: float | None = None
+    disagrees: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,7 @@ class Result(Record):
         swapped: a sentence where the caption fits as well with its two things swapped; None where it does not, and
             unless words were requested.
         parts: the parts of a caption that were scored apart, those first that have to fit; None where it is plain.
+        judge: name of the model that gave the second opinions; None where there are none.
         options: how pictures and caption were put to the model; precision is "full" or "half".
         pictures: by name what each picture was read from, as it was given. Of an iterator only paths are kept, so that
             pictures in memory can go.
@@ -134,6 +141,7 @@ class Result(Record):
     words: tuple[str, ...] | None = None
     swapped: str | None = None
     parts: tuple[Part, ...] | None = None
+    judge: str | None = None
     options: Options = Options(precision="full")
     pictures: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 

@@ -27,6 +27,7 @@ from clipsim.embedding import (
 from clipsim.encoders import Encoder, load
 from clipsim.errors import ImageError, UsageError
 from clipsim.images import ImageInput, Images, Source
+from clipsim.judges import Judge
 from clipsim.options import Choices, Options, Precision
 from clipsim.scoring.captions import check_order, check_query, note_caption, resolve_precision
 from clipsim.scoring.clipscore import clipscore, encode_for_scores
@@ -35,6 +36,7 @@ from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
 from clipsim.scoring.mirroring import mirror, note_mirrored
 from clipsim.scoring.results import PartScore, Result, Score
+from clipsim.scoring.second_opinion import OPINIONS, ask_again, check_opinion, find_judge
 from clipsim.scoring.words import WordScores, measure_words, measure_words_of_parts
 
 
@@ -47,6 +49,8 @@ class ScoreKeywords(Choices, total=False):
     heatmap: bool
     thumbnails: bool
     checks: bool
+    second_opinion: str | Judge | None
+    opinions: int
     progress: Progress | None
 
 
@@ -89,6 +93,8 @@ def score_images(
     heatmap: bool = False,
     thumbnails: bool = False,
     checks: bool = False,
+    second_opinion: str | Judge | None = None,
+    opinions: int = OPINIONS,
     progress: Progress | None = None,
     **choices: Unpack[Choices],
 ) -> Result:
@@ -108,10 +114,13 @@ def score_images(
         thumbnails: whether to return what went into the model.
         checks: whether to score each picture mirrored too, and note where the model may have read writing in it; not
             with a reference.
-        progress: called with (pictures done, pictures in all).
+        second_opinion: a judge to ask of the best pictures too, from `clipsim.load_judge()` or by its name there.
+        opinions: how many pictures it is asked of.
+        progress: called with (pictures done, pictures in all), then with (opinions done, opinions in all).
 
     Returns:
-        A `Result`. Pictures that cannot be read are under `rejected` and do not cost the others.
+        A `Result`. Pictures that cannot be read are under `rejected` and do not cost the others; a judge that cannot be
+        had is a note.
 
     Raises:
         CaptionError: the caption is empty or not valid text, or there are both a caption and a reference.
@@ -124,12 +133,15 @@ def score_images(
     options = options.replace(**choices)
     if isinstance(images, str | Path):  # of a list the caption is not looked for on the disk, as a server needs it
         check_order(images, caption)
+    check_opinion(second_opinion, opinions, reference is None)
     sources, pictures = _remember(collect_sources(images))
     query = _encode_query(caption, reference, encoder, options)
     extras = _Extras(words, heatmap, thumbnails, checks and query.caption is not None)
     gallery = embed(sources, encoder, options, progress=progress, keep_views=extras.need_views)
-    result = _make_result(gallery, query, encoder, options, extras)
-    return replace(result, seconds=time.perf_counter() - start, pictures=pictures)
+    result = replace(_make_result(gallery, query, encoder, options, extras), pictures=pictures)
+    if second_opinion is not None:
+        result = ask_again(result, lambda: find_judge(second_opinion, encoder), opinions=opinions, progress=progress)
+    return replace(result, seconds=time.perf_counter() - start)
 
 
 def score_each(

@@ -14,8 +14,9 @@ from gradio.events import api as add_endpoint
 
 from clipsim.encoders import list_models
 from clipsim.errors import CaptionError, ChoiceError, UsageError
+from clipsim.judges import list_judges
 from clipsim.options import Contrast, Framing, Options, Precision, Prompt
-from clipsim.scoring import CaptionTable, CheckList, Comparison, Record, Result
+from clipsim.scoring import OPINIONS, CaptionTable, CheckList, Comparison, Record, Result
 from clipsim.web.guard import sentences
 from clipsim.web.records import (
     API_VERSION,
@@ -53,6 +54,11 @@ def model_names() -> list[str]:
     return ["auto", *(row.name for row in list_models())]
 
 
+def judge_names() -> list[str]:
+    """Return what a request may name as its judge."""
+    return [row.name for row in list_judges()]
+
+
 class Api:
     """The endpoints of one server, each a method with the parameters that clients send."""
 
@@ -74,6 +80,8 @@ class Api:
         thumbnails: bool = False,
         precision: Precision = "auto",
         checks: bool = False,
+        second_opinion: str = "",
+        opinions: int = OPINIONS,
     ) -> Result:
         """Score how well a caption fits each picture, or how alike each picture is to a reference image. Best first.
 
@@ -95,18 +103,20 @@ class Api:
             thumbnails: Whether to return what went into the model, as JPEGs in data: addresses.
             precision: "full" (float32), "half" (faster, cosines differ in the third decimal), or "auto": half on CUDA.
             checks: Whether to score each picture mirrored too, which tells whether the model read writing in it.
+            second_opinion: A judge to ask of the best pictures too, from /models, such as "blip-itm"; slow.
+            opinions: Of how many pictures it is asked, 1 to 100.
 
         Returns:
             caption, reference, model, device, verdict, scores (name, rank, cosine, percentile, verdict, clipscore,
-            share, seen, notes, words, shuffled, heatmap, thumbnail, parts, mirrored), words, parts (of a caption that
-            says what must not be there, as "a beach, no people"), rejected (name, reason), notes, seconds, and the
-            framing, contrast, prompt and precision that were chosen.
+            share, seen, notes, words, shuffled, heatmap, thumbnail, parts, mirrored, second_opinion, disagrees), words,
+            parts (of a caption that says what must not be there, as "a beach, no people"), judge, rejected (name,
+            reason), notes, seconds, and the framing, contrast, prompt and precision that were chosen.
         """
         question = self._ask(pictures, [caption], [model], framing, contrast, prompt, precision)
         against = None if reference is None else self._service.receive(reference)
         question = replace(question, reference=against, words=words, heatmap=heatmap, thumbnails=thumbnails)
-        question = replace(question, checks=checks)
-        return self._service.answer(question)
+        question = self._ask_opinion(replace(question, checks=checks), second_opinion, opinions)
+        return self._service.ask_again(question, self._service.answer(question))
 
     def captions(
         self,
@@ -202,7 +212,8 @@ class Api:
         """List the models that can be chosen, with published accuracies, and which of them are in memory.
 
         Returns:
-            models (name, hub_id, family, licence, width, imagenet, coco, loaded) and auto, what "auto" stands for here.
+            models (name, hub_id, family, licence, width, imagenet, coco, loaded), auto, what "auto" stands for here,
+            and judges (name, hub_id, revision, licence, size, needs_gpu), who can be asked for a second opinion.
         """
         return describe_models(self._service)
 
@@ -262,6 +273,8 @@ class Api:
                 component.label = _LABELS.get(parameter, parameter.capitalize())
                 if parameter in ("model", "other"):
                     component._api_info = {"type": "string", "enum": model_names()}
+                if parameter == "second_opinion":
+                    component._api_info = {"type": "string", "enum": ["", *judge_names()]}
             (answer,) = added.outputs
             answer.label, answer._api_info = label, describe_answer(method.__name__)
 
@@ -287,6 +300,19 @@ class Api:
         _check_types(given, hints)
         self._service.check_texts(*(value for name, value in given.items() if _is_text(name, hints[name])))
         return method(**given).to_dict() | {"api_version": API_VERSION, "request_id": current_request_id()}
+
+    def _ask_opinion(self, question: Question, judge: str | None, opinions: float | None) -> Question:
+        """Return the question with a second opinion, checked; those of folders are for those who run the server."""
+        count, most = OPINIONS if opinions is None else opinions, self._service.limits.images
+        if not 1 <= count <= most:  # not a number is neither
+            raise UsageError(f"A second opinion on {count} pictures cannot be had: ask for 1 to {most}.")
+        if not judge:
+            return question
+        if judge not in (known := judge_names()):
+            raise ChoiceError("second_opinion", judge, known)
+        if question.reference is not None:
+            raise UsageError("With a reference image there is no caption: leave second_opinion out.")
+        return replace(question, second_opinion=judge, opinions=int(count))
 
     def _ask(self, pictures: Any, captions: list[Any], models: list[Any], *options: Any) -> Question:
         """Check what a stranger sent. Folders and other repositories as models are for those who run the server."""

@@ -12,6 +12,7 @@ import gradio as gr
 from clipsim.embedding import Item, name_sources
 from clipsim.encoders import MODELS, STAND_IN, list_models
 from clipsim.errors import CaptionError, ClipsimError, EncoderError, LimitError, UsageError
+from clipsim.judges import list_judges
 from clipsim.options import CONTRASTS, FRAMINGS, PRECISIONS, PROMPTS, Options, Precision
 from clipsim.web import render
 from clipsim.web.examples import CAPTION, REFERENCE, Example
@@ -70,8 +71,8 @@ class QuestionForm:
             self._lay_out_more()
         question = [self._pictures, self._compare, self.caption, self._reference, self.model]
         *treatment, precision = self._options
-        self.inputs: list[Any] = [*question, self._others, self._second, *treatment, self._where, precision]
-        self.inputs.append(self._checks)
+        more = [self._others, self._second, *treatment, self._where, precision, self._checks, self._opinion]
+        self.inputs: list[Any] = [*question, *more]
         self._compare.change(self._switch, self._compare, [self.caption, self._reference], **ASIDE)
 
     def _lay_out_pictures(self) -> None:
@@ -95,6 +96,9 @@ class QuestionForm:
         self._second = gr.Dropdown(
             second_choices(self._find_marks()), value="", label=translated("second"), elem_id="second"
         )
+        self._opinion = gr.Dropdown(
+            judge_choices(self._find_judge_marks()), value="", label=translated("opinion"), elem_id="opinion"
+        )
         prompts = {name: _describe(templates) for name, templates in PROMPTS.items()}
         treatment = [_choose("framing", FRAMINGS), _choose("contrast", CONTRASTS), _choose("prompt", prompts)]
         self._where = gr.Checkbox(label=translated("where"), elem_id="show-where")
@@ -104,12 +108,19 @@ class QuestionForm:
     @property
     def models(self) -> list[gr.Dropdown]:
         """The lists of models."""
-        return [self.model, self._second]
+        return [self.model, self._second, self._opinion]
 
     def mark_models(self) -> Update:
         """Return the lists of models with a mark at those that cannot be had here."""
         marks = self._find_marks()
-        return {self.model: gr.Dropdown(model_choices(marks)), self._second: gr.Dropdown(second_choices(marks))}
+        return {
+            self.model: gr.Dropdown(model_choices(marks)),
+            self._second: gr.Dropdown(second_choices(marks)),
+            self._opinion: gr.Dropdown(judge_choices(self._find_judge_marks())),
+        }
+
+    def _find_judge_marks(self) -> dict[str, str]:
+        return dict.fromkeys(self._service.models.list_unavailable_judges(), current()("model.needs_hub"))
 
     def _find_marks(self) -> dict[str, str]:
         return dict.fromkeys(self._service.models.list_unavailable(), current()("model.needs_hub"))
@@ -131,7 +142,7 @@ class QuestionForm:
         )
         question = replace(question, checks=bool(data[self._checks]))
         if data[self._compare] != REFERENCE:
-            return question
+            return replace(question, second_opinion=data[self._opinion] or "")
         reference: Uploads = data[self._reference]
         if not reference:
             raise FieldError("reference", "There is no reference image: add one, or compare with a caption.")
@@ -182,6 +193,7 @@ class QuestionForm:
             self.model: question.model,
             self._where: question.heatmap,
             self._checks: question.checks,
+            self._opinion: question.second_opinion,
             **dict(zip(self._options, question.options.to_dict().values(), strict=True)),
         }
         return update if question.reference else update | {self.caption: question.caption}
@@ -190,6 +202,7 @@ class QuestionForm:
         """Return the form filled in with what the page's address asks for, and a note on what is not known."""
         update: Update = {self.caption: asked["caption"]} if isinstance(asked.get("caption"), str) else {}
         choices = {"model": (self.model, [name for _, name in model_choices()])}
+        choices["opinion"] = (self._opinion, [name for _, name in judge_choices()])
         for component, choice in zip(self._options, Options().to_dict(), strict=True):
             choices[choice] = (component, [str(name) for _, name in component.choices])
         unknown = []
@@ -247,6 +260,13 @@ def model_choices(marks: Mapping[str, str] | None = None) -> list[tuple[str, str
 def second_choices(marks: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return as `model_choices` what the second model may be."""
     return [("none", ""), *model_choices(marks)[1:]]
+
+
+def judge_choices(marks: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Return title and name of every judge that a visitor may ask, some with a mark at their title."""
+    titles = {row.name: row.name + (" · GPU" if row.needs_gpu else "") for row in list_judges()}
+    titles |= {name: f"{titles[name]} · {mark}" for name, mark in (marks or {}).items()}
+    return [("none", ""), *((title, name) for name, title in titles.items())]
 
 
 def _choose(name: str, meanings: Mapping[Any, str]) -> gr.Dropdown:

@@ -1,39 +1,23 @@
-"""The encoders that a server keeps in memory, one for all visitors, and what somebody who waits for one is told."""
+"""The encoders and judges that a server keeps in memory, one for all visitors."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Literal
 
 from clipsim.embedding import VectorCache, use_cache, use_clock, use_decoder
 from clipsim.encoders import DEFAULT, STAND_IN, Encoder, is_offline, list_absent
 from clipsim.images import Decoder
+from clipsim.judges import Judge, list_absent_judges, load_judge
 from clipsim.options import Precision
+from clipsim.web.loading import Loaded, Tell
 from clipsim.web.turns import Turns
 
 KEPT_MODELS = 2  # in memory at once; the one that was used longest ago goes first
-POLL_SECONDS = 0.3  # between what is told to who waits for a model that somebody else loads
-
-Step = Literal["loading", "downloading", "reading"]
-Tell = Callable[[Step, str, int, int], None]  # takes what is done, the model's name, bytes that are had, bytes in all
-
-
-class _Load:
-    """A model that is being loaded: by one, for all who wait for it.
-
-    Attributes:
-        loading: held by who loads it.
-        state: bytes that were downloaded, and in all.
-    """
-
-    def __init__(self) -> None:
-        self.loading = threading.Lock()
-        self.state = (0, 0)
+KEPT_JUDGES = 1
 
 
 class Models:
-    """The encoders by the name and precision that were asked for; their vectors are kept in `cache`."""
+    """The encoders and judges by the name and precision that were asked for; their answers are kept in `cache`."""
 
     def __init__(
         self,
@@ -41,16 +25,16 @@ class Models:
         cache: VectorCache,
         decode: Decoder,
         clock: Callable[[float], object] = lambda _: None,
+        load_judge: Callable[..., Judge] = load_judge,
     ) -> None:
         """Load nothing before it is asked for; all share `cache`, and their pictures are opened by `decode`.
 
-        `clock` is told what each batch of pictures takes, in seconds.
+        `clock` is told what each batch of pictures takes an encoder, in seconds.
         """
-        self._load, self.cache, self._decode, self._clock = load_encoder, cache, decode, clock
-        self._encoders: dict[tuple[str, str], Encoder] = {}
-        self._loads: dict[tuple[str, str], _Load] = {}
-        self._changing = threading.Lock()
+        self.cache, self._decode, self._clock = cache, decode, clock
         self._turns = Turns()
+        self._encoders = Loaded(load_encoder, KEPT_MODELS, self._prepare_encoder)
+        self._judges = Loaded(load_judge, KEPT_JUDGES, self._prepare)
 
     def get(self, name: str, precision: Precision = "auto", tell: Tell | None = None) -> Encoder:
         """Return the encoder of that name and precision, which `tell` hears of if it has to be loaded.
@@ -58,30 +42,16 @@ class Models:
         Raises:
             ClipsimError: what `clipsim.load` or `tell` raises.
         """
-        chosen = (name, precision)
-        if encoder := self._find(chosen):
-            return encoder
-        title = DEFAULT.name if name == "auto" else name
+        return self._encoders.get((name, precision), DEFAULT.name if name == "auto" else name, tell)
 
-        def hear() -> None:
+    def get_judge(self, name: str, precision: Precision = "auto", tell: Tell | None = None) -> Judge:
+        """Return as `get` the judge of that name and precision, its weights read; raise as `clipsim.load_judge`."""
+        judge = self._judges.get((name, precision), name, tell)
+        if not judge.ready:
             if tell:
-                tell("downloading" if load.state[1] else "loading", title, *load.state)
-
-        def progress(done: int, total: int) -> None:
-            load.state = (done, total)
-            hear()
-
-        with self._changing:
-            load = self._loads.setdefault(chosen, _Load())
-        hear()
-        while not load.loading.acquire(timeout=POLL_SECONDS):
-            hear()
-        try:
-            return self._find(chosen) or self._keep(chosen, self._load(name, precision=precision, progress=progress))
-        finally:
-            with self._changing:
-                self._loads.pop(chosen, None)
-            load.loading.release()
+                tell("reading", judge.name, 0, 0)
+            judge.ensure_loaded()
+        return judge
 
     def make_ready(self, name: str, precision: Precision, tell: Tell | None = None) -> None:
         """Load a model and read its weights, unless that is done; raise as `get`, and what reading raises."""
@@ -93,31 +63,28 @@ class Models:
 
     def loaded(self) -> list[Encoder]:
         """Return the encoders whose weights are read."""
-        return [encoder for encoder in list(self._encoders.values()) if encoder.ready]
+        return [encoder for encoder in self._encoders.list().values() if encoder.ready]
 
     def list_unavailable(self) -> frozenset[str]:
         """Return the names of models that cannot be had here, without asking the network.
 
         Their files are not on this machine, and the hub is switched off or did not give "auto" its model.
         """
-        asked = [encoder for (name, _), encoder in list(self._encoders.items()) if name == "auto"]
-        unreached = any(encoder.family == STAND_IN.family for encoder in asked)
-        return list_absent() if unreached or is_offline() else frozenset()
+        return list_absent() if self._is_cut_off() else frozenset()
 
-    def _find(self, chosen: tuple[str, str]) -> Encoder | None:
-        with self._changing:
-            encoder = self._encoders.pop(chosen, None)
-            if encoder:
-                self._encoders[chosen] = encoder  # the last is the one that was used last
-            return encoder
+    def list_unavailable_judges(self) -> frozenset[str]:
+        """Return as `list_unavailable` the names of judges."""
+        return list_absent_judges() if self._is_cut_off() else frozenset()
 
-    def _keep(self, chosen: tuple[str, str], encoder: Encoder) -> Encoder:
-        use_cache(encoder, self.cache)
-        use_decoder(encoder, self._decode)
-        encoder.turn = self._turns
+    def _is_cut_off(self) -> bool:
+        asked = [encoder for (name, _), encoder in self._encoders.list().items() if name == "auto"]
+        return is_offline() or any(encoder.family == STAND_IN.family for encoder in asked)
+
+    def _prepare_encoder(self, encoder: Encoder) -> None:
+        self._prepare(encoder)
         use_clock(encoder, self._clock)
-        with self._changing:
-            self._encoders[chosen] = encoder
-            while len(self._encoders) > KEPT_MODELS:
-                del self._encoders[next(iter(self._encoders))]  # a request that still uses it keeps it until it is done
-        return encoder
+
+    def _prepare(self, model: Encoder | Judge) -> None:
+        use_cache(model, self.cache)
+        use_decoder(model, self._decode)
+        model.turn = self._turns

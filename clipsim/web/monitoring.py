@@ -29,7 +29,7 @@ from clipsim.images.decoding import T, Work
 PORT, HOST, LOG = "CLIPSIM_METRICS_PORT", "CLIPSIM_METRICS_HOST", "CLIPSIM_LOG"
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)  # the buckets of all durations
 
-Stage = Literal["queue", "load", "decode", "encode", "score", "total"]
+Stage = Literal["queue", "load", "decode", "encode", "score", "judge", "total"]
 
 _LOGGER = logging.getLogger("clipsim.requests")
 

@@ -10,6 +10,7 @@ from gradio.utils import get_function_description
 
 from clipsim import __version__
 from clipsim.errors import CODES, STATUSES
+from clipsim.judges import list_judges
 from clipsim.web.bodies import FORM, REST
 from clipsim.web.records import API_VERSION
 from clipsim.web.schema import describe_answers
@@ -84,10 +85,9 @@ def _describe_value(name: str, hint: Any, models: Sequence[str], as_form: bool) 
         return {"type": "array", "items": file}
     if name == "reference":
         return file
-    if name in ("model", "other") and models:
-        return {"type": "string", "enum": list(models)}
-    if get_origin(hint) is Literal:
-        return {"type": "string", "enum": list(get_args(hint))}
+    named = {"model": models, "other": models, "second_opinion": ["", *(row.name for row in list_judges())]}
+    if enum := named.get(name) or (get_args(hint) if get_origin(hint) is Literal else ()):
+        return {"type": "string", "enum": list(enum)}
     if get_origin(hint) is list:
         return {"type": "array", "items": {"type": "string"}}
     return {"type": {bool: "boolean", int: "integer"}.get(hint, "string")}

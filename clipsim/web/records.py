@@ -9,6 +9,7 @@ from clipsim.collections import Hit
 from clipsim.encoders import Model, list_models
 from clipsim.errors import Code
 from clipsim.images import to_address
+from clipsim.judges import JudgeModel, list_judges
 from clipsim.scoring import PartScore, Record
 from clipsim.web.server_collections import SearchResult, ServerCollections
 from clipsim.web.service import Service
@@ -35,10 +36,12 @@ class ModelList(Record):
     Attributes:
         models: all that can be chosen by name.
         auto: the name of what "auto" stands for on this server.
+        judges: all that can be asked for a second opinion.
     """
 
     models: tuple[ModelRow, ...]
     auto: str
+    judges: tuple[JudgeModel, ...]
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ def describe_models(service: Service) -> ModelList:
     """List the models that can be chosen, and which of them are in memory."""
     auto = service.encoder("auto").name
     in_memory = {encoder.name for encoder in service.models.loaded()}
-    return ModelList(tuple(ModelRow(**asdict(row), loaded=row.name in in_memory) for row in list_models()), auto)
+    models = tuple(ModelRow(**asdict(row), loaded=row.name in in_memory) for row in list_models())
+    return ModelList(models, auto, list_judges())
 
 
 def list_collections(collections: ServerCollections) -> CollectionList:

@@ -43,7 +43,7 @@ def _environment() -> Environment:
     environment = Environment(loader=PackageLoader("clipsim.web"), autoescape=True, **options)
     environment.filters |= {"percentile": report.percentile, "whole_percent": report.whole_percent, "kind": _kind}
     environment.filters |= {"of_a_hundred": report.of_a_hundred, "breakable": _breakable}
-    environment.filters |= {"where": report.describe_place}
+    environment.filters |= {"where": report.describe_place, "opinion": report.figure_opinion}
     environment.globals |= {"badges": report.BADGES}
     return environment
 
@@ -74,7 +74,8 @@ def status(result: Result, kept: bool = False, link: str = "") -> str:
     kind = {NOTHING: "cs-nothing", NOT_SURE: "cs-unsure"}.get(result.verdict or "", "")
     values = {"answer": report.answer(result, say), "kind": kind, "skipped": _skipped(result)}
     how, _, seconds = report.status(result, say).rpartition(" · ")
-    return fill("status.html", lines=[asked, how], seconds="" if kept else seconds, link=link, **values)
+    lines = [asked, *filter(None, [report.opinion(result, say)]), how]
+    return fill("status.html", lines=lines, seconds="" if kept else seconds, link=link, **values)
 
 
 def link_to(answer: Answer, examples: Sequence[Example]) -> str:
@@ -91,6 +92,7 @@ def link_to(answer: Answer, examples: Sequence[Example]) -> str:
     chosen = {name: value for name, value in question.options.to_dict().items() if value != usual[name]}
     asked = {"example": example.title if example else "", "caption": question.caption or ""}
     asked |= {"model": "" if question.model == "auto" and example else question.model}
+    asked |= {"opinion": question.second_opinion}
     return urlencode({name: value for name, value in (asked | chosen).items() if value})
 
 
@@ -242,8 +244,9 @@ def stand_in_note(result: Result | CheckList) -> str:
 def scores(result: Result, calibration: Calibration | None) -> str:
     """Show the table of scores, and how far its verdicts can be trusted."""
     say = current()
+    columns = report.score_columns(result.scores)
     rows = [
-        {say(f"column.{one.name}"): title if one.name == "name" else _cell(one, score) for one in report.SCORE_COLUMNS}
+        {say(f"column.{one.name}"): title if one.name == "name" else _cell(one, score) for one in columns}
         for score, title in report.titled(result)
     ]
     narrow = [say(f"column.{name}") for name in ("name", "percentile", "verdict")]
@@ -358,7 +361,8 @@ def _kind(verdict: str | None) -> str:
 def _cell(column: report.Column, score: Score | Hit) -> str:
     """Return what stands in a column, a verdict in the language of the request."""
     cell = column.cell(score)
-    return current()(f"verdict.{cell}") if column.name == "verdict" and cell else cell
+    begins = {"verdict": "verdict", "disagrees": "opinion"}.get(column.name)
+    return current()(f"{begins}.{cell}") if begins and cell else cell
 
 
 def _table(

@@ -24,7 +24,7 @@ from clipsim.web.history import History, show_history
 from clipsim.web.kept import Answer, KeptAnswer, RecentAnswers
 from clipsim.web.language import current
 from clipsim.web.lightbox import read_event
-from clipsim.web.models import Step
+from clipsim.web.loading import Step
 from clipsim.web.monitoring import note_error
 from clipsim.web.runs import CancelledError, Runs
 from clipsim.web.search_tab import ASIDE, SearchTab, Update
@@ -187,11 +187,12 @@ class ScoreTab:
         where: bool = False,
         precision: str = "auto",
         checks: bool = False,
+        second_opinion: str = "",
         progress: gr.Progress = gr.Progress(),  # noqa: B008  # this is how gradio hands one over
     ) -> Update:
         """Score pictures against a caption, or against a reference image, and rank them."""
         values = [pictures, compare, caption, reference, model, others, second, framing, contrast, prompt, where]
-        data = dict(zip(self._form.inputs, [*values, precision, checks], strict=True))
+        data = dict(zip(self._form.inputs, [*values, precision, checks, second_opinion], strict=True))
         with sentences():
             return self._view.give(self._answer(data, _Count(progress)), self._banner)
 
@@ -202,6 +203,7 @@ class ScoreTab:
         self._service.make_ready(question, second, count.wait)
         comparison = self._service.answer_models(question, second, count) if second else None
         result = comparison.results[0] if comparison else self._service.answer(question, count)
+        result = self._service.ask_again(question, result, count.wait)
         captions = [question.caption or "", *others]
         table = self._service.answer_captions(question, captions, count) if others else None
         return replace(self._complete(question, result), table=table, comparison=comparison)
@@ -251,7 +253,7 @@ class ScoreTab:
         since, total, size = time.monotonic(), self._form.count(data), FIRST_SHOWN
         count(0, total)
         while size < total <= self._service.limits.images:
-            question = replace(self._form.ask(data, size), heatmap=False, checks=False)
+            question = replace(self._form.ask(data, size), heatmap=False, checks=False, second_opinion="")
             self._service.make_ready(question, "", count.wait)
             result = self._service.answer(question, count, may_be_empty=True)
             if result.scores and _since(since) > PATIENCE:
@@ -327,12 +329,13 @@ class _Count:
             )
 
     def wait(self, step: Step, model: str, done: int, total: int) -> None:
-        """Tell what is waited for until pictures can be scored: of a download, how many bytes of the `total`."""
+        """Tell what is waited for: of a download how many bytes of the `total`, of a judge how many opinions."""
         self._check()
         if self._progress is not None:
             self._context.copy().run(self._tell, self._progress, step, model, done, total)
 
     @staticmethod
     def _tell(progress: gr.Progress, step: Step, model: str, done: int, total: int) -> None:
-        text = current()(f"progress.{step}", model=model, done=round(done / 1e6), total=round(total / 1e6))
+        unit = 1 if step == "judging" else 1e6  # else it is bytes of a download
+        text = current()(f"progress.{step}", model=model, done=round(done / unit), total=round(total / unit))
         progress((done, total or 1), desc=text, unit="bytes")  # without a share gradio shows no text

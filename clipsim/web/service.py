@@ -14,12 +14,14 @@ from typing import Any
 from clipsim import scoring
 from clipsim.embedding import Item, Progress, Rejected, VectorCache
 from clipsim.encoders import Encoder, load
-from clipsim.errors import ClipsimError, ImageError, LimitError
+from clipsim.errors import ChoiceError, ClipsimError, ImageError, LimitError
 from clipsim.images import Decoder, Here
+from clipsim.judges import Judge, list_judges, load_judge
 from clipsim.options import Options, Precision
 from clipsim.scoring import CaptionTable, CheckList, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
-from clipsim.web.models import Models, Tell
+from clipsim.web.loading import Step, Tell
+from clipsim.web.models import Models
 from clipsim.web.monitoring import Metrics, TimedDecoder
 from clipsim.web.runs import CancelledError, still_wanted
 from clipsim.web.sweeper import KEPT_SECONDS, UploadFolder
@@ -29,7 +31,10 @@ MOST_MAPS = 100  # of one check list: each takes a forward pass
 
 @dataclass(frozen=True)
 class Question:
-    """What one request asks: pictures and reference as `Service.receive` gives them, the rest as in `score_images`."""
+    """What one request asks: pictures and reference as `Service.receive` gives them, the rest as in `score_images`.
+
+    `second_opinion` is the name of a judge of this server, or "".
+    """
 
     pictures: Sequence[Item]
     caption: str | None
@@ -40,6 +45,8 @@ class Question:
     heatmap: bool = False
     thumbnails: bool = False
     checks: bool = False
+    second_opinion: str = ""
+    opinions: int = scoring.OPINIONS
 
 
 class Service:
@@ -52,6 +59,7 @@ class Service:
         load_encoder: Callable[..., Encoder] = load,
         kept_seconds: float = KEPT_SECONDS,
         decode: Decoder | None = None,
+        load_judge: Callable[..., Judge] = load_judge,
     ) -> None:
         """Take `load_encoder` in place of `clipsim.load`; nothing is loaded before it is needed.
 
@@ -65,7 +73,7 @@ class Service:
         self.metrics = Metrics()
         self.decode = TimedDecoder(decode or Here(), self.metrics)
         clock = partial(self.metrics.observe, "encode")
-        self.models = Models(load_encoder, VectorCache(limits.cache_bytes), self.decode, clock)
+        self.models = Models(load_encoder, VectorCache(limits.cache_bytes), self.decode, clock, load_judge)
 
     def encoder(self, name: str, precision: Precision = "auto") -> Encoder:
         """Return the encoder of that name and precision, one for all visitors; raise as `clipsim.load`."""
@@ -93,6 +101,38 @@ class Service:
         if not may_be_empty:
             _check_answered(result.scores, result.rejected)
         return result
+
+    def ask_again(self, question: Question, result: Result, tell: Tell | None = None) -> Result:
+        """Return a result with the second opinion that the question asks for; the scores stay whatever goes wrong.
+
+        `tell` hears of a judge that is loaded and of each of its opinions.
+
+        Raises:
+            ChoiceError: the judge is none of this server.
+        """
+        name, judges = question.second_opinion, [row.name for row in list_judges()]
+        if not name:
+            return result
+        if name not in judges:
+            raise ChoiceError("second_opinion", name, judges)
+        check = self._in_time(None, "second opinions were had")
+
+        def hear(step: Step, model: str, done: int, total: int) -> None:
+            if tell:
+                tell(step, model, done, total)
+            check(0, question.opinions)
+
+        def find() -> Judge:
+            with self.metrics.measure("load"):
+                return self.models.get_judge(name, question.options.precision, hear)
+
+        def count(done: int, total: int) -> None:
+            if tell:
+                tell("judging", name, done, total)
+            check(done, total)
+
+        with self.metrics.measure("judge"):
+            return scoring.ask_again(result, find, opinions=question.opinions, progress=count)
 
     def answer_captions(
         self, question: Question, captions: Sequence[str], progress: Progress | None = None
@@ -221,8 +261,8 @@ class Service:
             reason = f"is larger than {limit / 1e6:g} MB, the limit: make it smaller first."
             raise ImageError(name, reason, code="file_too_large")
 
-    def _in_time(self, progress: Progress | None) -> Progress:
-        """Return `progress` as a check that ends the request once its time is up."""
+    def _in_time(self, progress: Progress | None, what: str = "pictures were scored") -> Progress:
+        """Return `progress` as a check that ends the request once its time is up, with how many of `what` so far."""
         seconds = self.limits.seconds
         until = time.monotonic() + seconds
         is_wanted = still_wanted.get()  # here, as progress may be told on another thread
@@ -233,7 +273,7 @@ class Service:
             if progress:
                 progress(done, total)
             if done < total and time.monotonic() > until:
-                reached = f"After {seconds} s only {done} of {total} pictures were scored"
+                reached = f"After {seconds} s only {done} of {total} {what}"
                 raise ClipsimError(f"{reached}: send fewer at once.", code="too_slow")
 
         return check

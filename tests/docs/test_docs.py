@@ -137,7 +137,7 @@ def test_every_command_is_in_the_table_of_commands() -> None:
 
 def test_the_options_of_score_are_known_to_it() -> None:
     section = text_of(DOCS / "cli.md").split("\n## Score\n")[1].split("\n## ")[0]
-    options = set(re.findall(r"(?<![\w-])--[a-z]+", "".join(re.findall(r"^\| (`--[^|]*) \|", section, re.MULTILINE))))
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", "".join(re.findall(r"^\| (`--[^|]*) \|", section, re.MULTILINE))))
     assert len(options) >= 10
     assert options <= known(help_of("score"))
 

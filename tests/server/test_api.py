@@ -27,6 +27,7 @@ from clipsim import ClipsimError
 from clipsim.embedding import Rejected
 from clipsim.encoders import MODELS, Encoder
 from clipsim.errors import CODES
+from clipsim.judges import JUDGES
 from clipsim.options import FRAMINGS
 from clipsim.scoring import Result
 from clipsim.settings import Limits
@@ -298,7 +299,8 @@ def test_every_field_has_the_type_and_range_that_is_documented(client: Client, t
 
 
 def assert_typed(values: dict[str, Any], documented: dict[str, list[str]]) -> None:
-    types = {"string": str, "integer": int, "number": float, "null": type(None), "list": list, "object": dict}
+    types = {"string": str, "integer": int, "number": float, "boolean": bool}
+    types |= {"null": type(None), "list": list, "object": dict}
     for name, (words, _) in documented.items():
         assert isinstance(values[name], tuple(types[word.split()[0]] for word in words.split(" or "))), name
 
@@ -335,11 +337,13 @@ def test_captions_by_pictures_are_those_of_python(client: Client, stand_in: Enco
 
 def test_the_fields_of_a_model_are_documented(client: Client) -> None:
     answer = client.predict(api_name="/models")
-    assert set(answer) == {"models", "auto", "api_version", "request_id"}
+    assert set(answer) == {"models", "auto", "judges", "api_version", "request_id"}
     section = PAGE.split("\n## Models\n")[1].split("```")[0]
     names = [*(field.name for field in fields(MODELS[0])), "loaded"]
     assert [list(model) for model in answer["models"]] == [names] * len(MODELS)
-    assert [name for name in names if f"`{name}`" not in section] == []
+    of_judges = [field.name for field in fields(JUDGES[0])]
+    assert [list(judge) for judge in answer["judges"]] == [of_judges] * len(JUDGES)
+    assert [name for name in [*names, *of_judges] if f"`{name}`" not in section] == []
 
 
 def test_links_lead_to_files_and_headings_that_are_there() -> None:

@@ -14,6 +14,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from support import Command, PictureFile
@@ -508,3 +509,58 @@ def test_precision_is_chosen_and_said(score: Command, picture_file: PictureFile,
     assert answer["precision"] == precision
     assert ("half precision" in score("the cat", picture, "--precision", precision).out) == (precision == "half")
     assert score("the cat", picture, "--precision", "double").code == 2
+
+
+def test_a_second_opinion_stands_in_table_json_and_csv(
+    score: Command, picture_file: PictureFile, tiny_blip: Path
+) -> None:
+    pictures = [picture_file("dog.png", 1), picture_file("cat.png", 2)]
+    asked = ("the dog", *pictures, "--second-opinion", tiny_blip)
+    table = score(*asked)
+    assert table.code == 0 and "tiny-blip was asked for a second opinion on the best 2." in table.out
+    read = json.loads(score(*asked, "--opinions", "1", "--format", "json").out)
+    assert read["judge"] == "tiny-blip"
+    first, second = read["scores"]
+    assert 0 <= first["second_opinion"] <= 1 and second["second_opinion"] is None
+    rows = list(csv.DictReader(io.StringIO(score(*asked, "--format", "csv").out)))
+    assert float(rows[0]["second_opinion"]) == pytest.approx(first["second_opinion"], abs=1e-6)
+
+
+def test_opinions_are_kept_in_the_cache_file(
+    score: Command, picture_file: PictureFile, tiny_blip: Path, tmp_path: Path
+) -> None:
+    asked = ("the dog", picture_file("dog.png", 1), "--second-opinion", tiny_blip, "--cache", tmp_path / "cache")
+    first = score(*asked).out
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache")) as rows:
+        (width,) = rows.execute("SELECT MIN(width) FROM vectors").fetchone()
+        rows.execute("UPDATE vectors SET vectors = ? WHERE width = 1", (np.float32(0.25).tobytes(),))
+        rows.commit()
+    assert width == 1
+    assert " 25 %" not in first.splitlines()[-1] and " 25 %" in score(*asked).out.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_judge_that_cannot_be_had_is_told_and_the_scores_are_printed(
+    score: Command, picture_file: PictureFile
+) -> None:
+    done = score("the dog", picture_file("dog.png", 1), "--second-opinion", "blip-itm", "--format", "json")
+    assert done.code == 0 and len(json.loads(done.out)["scores"]) == 1
+    assert "Second opinion: none. Salesforce/blip-itm-base-coco is not on this machine" in done.err
+    assert "give the folder of a checkpoint of it" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("a dog", "x.png", "--second-opinion", "nonsense"),
+        ("a dog", "x.png", "--second-opinion", "blip-itm", "--opinions", "0"),
+        ("--reference", "x.png", "x.png", "--second-opinion", "blip-itm"),
+        ("a dog", "x.png", "--second-opinion", "blip-itm", "--format", "jsonl"),
+    ],
+)
+def test_a_second_opinion_that_makes_no_sense_is_wrong_use(
+    score: Command, picture_file: PictureFile, arguments: tuple[str, ...]
+) -> None:
+    path = str(picture_file("x.png"))
+    done = score(*(path if one == "x.png" else one for one in arguments))
+    assert done.code == 2 and done.out == ""

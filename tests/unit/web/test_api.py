@@ -127,7 +127,11 @@ def test_a_value_of_another_type_is_refused_with_a_code(
 
 @pytest.mark.parametrize(
     ("endpoint", "parameter"),
-    [one for one in PARAMETERS if one[1] not in ("words", "heatmap", "thumbnails", "top", "checks", "places")],
+    [
+        one
+        for one in PARAMETERS
+        if one[1] not in ("words", "heatmap", "thumbnails", "top", "checks", "places", "opinions")
+    ],
 )
 def test_every_text_has_a_limit_and_is_not_quoted_beyond_it(
     endpoints: Endpoints, endpoint: str, parameter: str
