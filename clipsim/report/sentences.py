@@ -26,6 +26,7 @@ from clipsim.scoring import (
     Comparison,
     Result,
     Score,
+    turn_verdict,
 )
 from clipsim.scoring.calibration import NAME_WORDS
 
@@ -115,23 +116,23 @@ def answer(result: Result, texts: Texts | None = None) -> str:
         return say("answer.best", title=title)
     fits = say("answer.fits", percentile=of_a_hundred(best.percentile, say))
     if parts := describe_parts(result, best, say):
-        fits = say("answer.parts", parts=", ".join(parts))
+        fits = say("answer.parts", parts=", ".join(text for text, _ in parts))
     if result.verdict is None:
         return say("answer.uncalibrated" if alone else "answer.uncalibrated_best", title=title, fits=fits)
     return say("answer.whole", answer=_count_matches(result, best, title, say), fits=fits)
 
 
-def describe_parts(result: Result, score: Score, texts: Texts | None = None) -> list[str]:
-    """Return each part of a caption with its percentile for one picture, such as “not “people” 12 %”; mostly none."""
-    say = texts or english()
-    return [
-        say(
-            f"answer.part.{'wanted' if part.wanted else 'unwanted'}",
-            text=part.text,
-            percentile=of_a_hundred(found.percentile, say),
-        )
-        for part, found in zip(result.parts or (), score.parts or (), strict=True)
-    ]
+def describe_parts(result: Result, score: Score, texts: Texts | None = None) -> list[tuple[str, str | None]]:
+    """Return each part of a caption with its percentile for one picture, such as “not “people” 12 %”; mostly none.
+
+    Beside each is the verdict that it comes to: where something must not be there, and is not, a match.
+    """
+    say, told = texts or english(), []
+    for part, found in zip(result.parts or (), score.parts or (), strict=True):
+        key = f"answer.part.{'wanted' if part.wanted else 'unwanted'}"
+        turned = found.verdict if part.wanted or found.verdict is None else turn_verdict(found.verdict)
+        told.append((say(key, text=part.text, percentile=of_a_hundred(found.percentile, say)), turned))
+    return told
 
 
 def _count_matches(result: Result, best: Score, title: str, say: Texts) -> str:
@@ -157,6 +158,8 @@ def trust(result: Result, known: Calibration | None, texts: Texts | None = None)
     say = texts or english()
     if result.reference is not None:
         return ""
+    if result.parts:
+        return say("trust.parts")
     if known is None:
         return say("trust.none")
     if not known.rates:

@@ -16,7 +16,7 @@ from clipsim.scoring.calibration import (
 from clipsim.scoring.captions import clean_caption, note_caption, resolve_precision
 from clipsim.scoring.checklist import CheckedPicture, CheckList, StatementScore, check_text
 from clipsim.scoring.clipscore import refclipscore
-from clipsim.scoring.combining import Parts, encode_parts, judge_parts
+from clipsim.scoring.combining import Parts, encode_parts, judge_parts, turn_verdict
 from clipsim.scoring.compare import compare_models, score_captions
 from clipsim.scoring.first_use import find_calibration
 from clipsim.scoring.heatmaps import OVERLAID, STRENGTHS, Heatmap, Scale, draw_layer, find_peak, find_scale, overlay
@@ -77,4 +77,5 @@ __all__ = [
     "score_images",
     "split_parts",
     "split_statements",
+    "turn_verdict",
 ]

@@ -143,6 +143,11 @@ def judge_parts(
     return PartsJudgement(parts.combine(cosines), together, scores)
 
 
+def turn_verdict(verdict: str) -> str:
+    """Return what the verdict on a part that must not be there says of the picture: of “no match” a match, and so on."""
+    return VERDICTS[len(VERDICTS) - 1 - VERDICTS.index(verdict)]
+
+
 def replace_in_parts(
     gallery: Gallery,
     cosines: np.ndarray,
@@ -209,7 +214,7 @@ def _combine_verdicts(
         elif part.wanted:
             columns.append([VERDICTS.index(one) for one in verdicts])
         else:
-            columns.append([len(VERDICTS) - 1 - VERDICTS.index(one) for one in verdicts])
+            columns.append([VERDICTS.index(turn_verdict(one)) for one in verdicts])
     worst = tuple(VERDICTS[max(row)] for row in zip(*columns, strict=True))
     if MATCH in worst and all(one == MATCH for one in answers):
         return worst, MATCH

@@ -13,6 +13,7 @@ from clipsim import report
 from clipsim.images import Decoder, reduce, shrink
 from clipsim.scoring import OVERLAID, STRENGTHS, Result, find_scale, overlay
 from clipsim.web import render
+from clipsim.web.checked import show_checklist
 from clipsim.web.kept import Answer, RecentAnswers
 from clipsim.web.language import current, translated
 from clipsim.web.lightbox import Lightbox, show_legend
@@ -127,7 +128,7 @@ class AnswerView:
             self._where_tab: gr.Tab(visible=bool(asked["where"])),
             self._several_tab: gr.Tab(visible=bool(answer.table)),
             self._models_tab: gr.Tab(visible=bool(answer.comparison)),
-            self._check: render.checklist(answer.checklist) if answer.checklist else "",
+            self._check: show_checklist(answer.checklist) if answer.checklist else "",
             self._check_tab: gr.Tab(visible=bool(answer.checklist)),
         }
         return self._shown.name_all(update)

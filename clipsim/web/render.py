@@ -21,7 +21,16 @@ from clipsim.encoders import STAND_IN
 from clipsim.errors import ImageError
 from clipsim.images import Decoder, to_address
 from clipsim.options import Options
-from clipsim.scoring import NOT_SURE, NOTHING, Calibration, CaptionTable, CheckList, Comparison, Result, Score
+from clipsim.scoring import (
+    NOT_SURE,
+    NOTHING,
+    Calibration,
+    CaptionTable,
+    CheckList,
+    Comparison,
+    Result,
+    Score,
+)
 from clipsim.web.examples import Example
 from clipsim.web.kept import Answer
 from clipsim.web.language import current
@@ -30,7 +39,6 @@ from clipsim.web.server_collections import SearchResult
 FIRST_TILES, FIRST_BARS = 12, 20  # shown before the others are unfolded
 LARGE, TILE, SMALL = 640, 400, 240  # pixels along the longer side: of the best picture, of the first, of the others
 MOST_REJECTED = 3  # named in the headline
-MOST_CHECKED = 6  # pictures with their statements
 MOST_SHOWN = 24  # pictures in what unfolds: more make a page that is slow to lay out
 SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"}
 STRONGEST = 36  # percent of the accent colour behind a cell: the text on it stays readable
@@ -301,19 +309,6 @@ def several(table: CaptionTable) -> str:
     """Show captions by pictures as a heat table, with the best of each row and column."""
     titles = dict(zip(table.pictures, report.titles(table.pictures), strict=True))
     return fill("several.html", table=table, titles=titles, strongest=STRONGEST)
-
-
-def checklist(found: CheckList) -> str:
-    """Show the statements of a long caption on each of the best pictures."""
-    say, shown = current(), found.pictures[:MOST_CHECKED]
-    titles = report.titles([one.name for one in shown])
-    holds = [
-        "" if one.holding is None else say("check.holds", count=one.holding, total=len(one.statements)) for one in shown
-    ]
-    places = any(statement.place for one in shown for statement in one.statements)
-    pictures = list(zip(shown, titles, holds, strict=True))
-    notes = [note for note in report.remark_checklist(found) if note != stand_in_note(found)]
-    return fill("check.html", pictures=pictures, statements=found.statements, places=places, notes=notes)
 
 
 def models(comparison: Comparison) -> str:

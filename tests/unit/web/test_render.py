@@ -11,6 +11,7 @@ from clipsim.embedding import Rejected
 from clipsim.images import decode_here
 from clipsim.scoring import CheckedPicture, CheckList, Part, PartScore, StatementScore
 from clipsim.web import render
+from clipsim.web.checked import MOST_CHECKED, show_checklist
 from clipsim.web.examples import read_examples
 from clipsim.web.kept import Answer
 from clipsim.web.server_collections import SearchResult
@@ -141,6 +142,7 @@ def test_a_caption_in_parts_shows_what_each_comes_to() -> None:
     scores = (Score("a.jpg", 1, 0.3, percentile=80.0, verdict="weak", parts=(FITS, ABSENT)),)
     in_parts = replace(result(scores, verdict="not sure"), parts=(Part("a <dog>", True), Part("people", False)))
     shown = render.grid(in_parts, decode_here)
+    assert shown.count("✓ match") == 2 * 2  # no people is what was asked for
     assert "“a &lt;dog&gt;” 99" in shown and "not “people” 12" in shown and "all parts 80" in shown
     assert "better than unrelated captions: “a &lt;dog&gt;” 99 %, not “people” 12 %" in render.status(in_parts)
 
@@ -153,6 +155,6 @@ def test_a_check_list_shows_every_statement_of_the_best_pictures() -> None:
     picture = CheckedPicture("a.jpg", 1, "no match", 69.5, 1, statements, FITS)
     texts = ("A blue dog sits", "A <cat> sleeps")
     found = CheckList("...", texts, (picture,) * 9, "rule", "clip", "cpu", (), ("A note.",), 1.0, Options())
-    shown = render.checklist(found)
-    assert shown.count("A &lt;cat&gt; sleeps") == render.MOST_CHECKED and "<cat>" not in shown
+    shown = show_checklist(found)
+    assert shown.count("A &lt;cat&gt; sleeps") == MOST_CHECKED and "<cat>" not in shown
     assert "1 of 2 statements hold" in shown and "lower left" in shown and "A note." in shown
