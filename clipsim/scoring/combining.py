@@ -144,7 +144,7 @@ def judge_parts(
 
 
 def turn_verdict(verdict: str) -> str:
-    """Return what the verdict on a part that must not be there says of the picture: of “no match” a match, and so on."""
+    """Return what a verdict says of the picture where the part must not be there: for “no match” it is a match."""
     return VERDICTS[len(VERDICTS) - 1 - VERDICTS.index(verdict)]
 
 

@@ -47,6 +47,7 @@ _MASS = _set(
     "water snow grass sand food fruit furniture clothing clothes hair light sunlight traffic text writing smoke fire "
     "rain ice fog mist mud dirt wind jewelry makeup luggage equipment graffiti vegetation wildlife anything"
 )
+_NEVER = NEGATIONS | _set("allowed permitted")  # in the name of a thing
 _FUNCTION = DETERMINERS | _set(
     "there is are was were it he she they we i you with and but or in on at of has have having which that who then so"
 )
@@ -57,14 +58,14 @@ GENERIC = _set(
 )
 _PICTURE = r"(?:the |this |a )?(?:picture|photo|photograph|image|scene|frame|shot|view|sight|background|foreground)"
 _ANYWHERE = re.compile(
-    r"(?:at all|around|anywhere|visible|present|here|there|whatsoever|(?:to be )?seen|"
-    rf"(?:in|on|inside|within|around|near) (?:it|them|him|her|{_PICTURE})|on(?=\s*(?:$|[.,;]|\w+ing\b)))(?![\w'’])\s*",
+    rf"(?:(?:in|on|inside|within|around|near) (?:it|them|him|her|{_PICTURE})|at all|around|anywhere|visible|present|"
+    r"here|there|whatsoever|(?:to be )?seen|on(?=\s*(?:$|[.,;]|\w+ing\b)))(?![\w'’])\s*",
     re.IGNORECASE,
 )
 # What leads over to a thing that is denied, and goes with it.
 _LEADING_OVER = re.compile(
-    r"(?:[\s,;:(.]|(?<![\w'’])(?:and|but|with|(?:(?:that|which|who|it) )?(?:has|have)|having|wearing|there['’]s|"
-    r"(?:there )?(?:is|are)|there (?:was|were))(?=[\s,]*$))$",
+    r"(?:[\s,;:(.–—-]|(?<![\w'’])(?:and|but|with|(?:(?:that|which|who|it) )?(?:has|have)|having|wearing|there['’]s|"
+    r"(?:there )?(?:is|are)|there(?: was| were)?)(?=[\s,]*$))$",
     re.IGNORECASE,
 )
 _BEGINNING = re.compile(r"^[\s,;:.)]+(?:(?:and|but)\s+)?|^(?:and|but)\s+", re.IGNORECASE)
@@ -103,7 +104,7 @@ def split_parts(caption: str) -> tuple[Part, ...]:
 
 def _may_have_parts(caption: str) -> bool:
     words = {word.lower() for word in re.findall(r"[\w/-]+", caption)}
-    return bool(words & (NEGATIONS | _NOBODY | _WITHOUT | {"free"}) or _SIGN.search(caption))
+    return bool(words & (NEGATIONS | _NOBODY | _WITHOUT | {"free", "isn", "aren"}) or _SIGN.search(caption))
 
 
 def _split_at_signs(caption: str) -> Iterator[tuple[str, bool]]:
@@ -119,7 +120,7 @@ def _split_at_signs(caption: str) -> Iterator[tuple[str, bool]]:
         piece = caption[start:end]
         first, _, rest = (piece, "", "") if wanted else piece.partition(",")
         for text, kept in ((first, wanted), (rest, True)):
-            if stripped := text.strip(" ,;"):
+            if stripped := text.strip(' ,;"“”'):
                 yield stripped, kept
 
 
@@ -146,6 +147,8 @@ def _split_words(text: str) -> list[Part]:
         rest = (
             _ANYWHERE.sub("", text[stop:].lstrip(), count=1) if _ANYWHERE.match(text[stop:].lstrip()) else text[stop:]
         )
+        if things and (doing := re.match(r"\s*(\w+ing\b[^.,;]*)", rest)):
+            named, rest = [f"{things[0]} {doing[1].strip()}"], rest[doing.end() :]
         if not things and _starts_caption(before, kept) and (whole := _take_place(rest)):
             named[-1], rest = f"{named[-1]} {whole}", rest.lstrip()[len(whole) :]
         unwanted += named
@@ -160,18 +163,18 @@ def _split_words(text: str) -> list[Part]:
 
 def _find_denial(words: Sequence[str], i: int) -> tuple[int, list[str]]:
     """Return how many words deny what follows word i, 0 if none do, and what is denied where they say it themselves."""
-    word, after = words[i], words[i + 1] if i + 1 < len(words) else ""
+    word, before, after = words[i], words[i - 1] if i else "", words[i + 1] if i + 1 < len(words) else ""
     if word in _NOBODY or (word, after) == ("no", "one"):
         return (2 if word == "no" else 1), ["people"]
-    if word in _WITHOUT:
-        return 1, []
     if (word, after) == ("free", "of"):
         return 2, []
-    if word == "no" and after not in _NO_IDIOMS and after[:1].isalpha():
-        return 1, []
-    if word == "not" and (after in _WEARING or after in {"a", "an", "any"}) and words[i + 2 : i + 3]:
-        return (0 if words[i + 2] in _NOT_IDIOMS else 1), []
-    return 0, []
+    some = after in {"a", "an", "any"}
+    denies = word in _WITHOUT or (before == "there" and word in {"isn't", "aren't"} and some)
+    if word == "no":  # but not in “a no dogs sign”
+        denies = after not in _NO_IDIOMS and after[:1].isalpha() and before not in DETERMINERS
+    if word == "not" and (some or after in _WEARING):
+        denies = i + 2 < len(words) and words[i + 2] not in _NOT_IDIOMS
+    return int(denies), []
 
 
 def _find_things(words: Sequence[str], start: int) -> tuple[list[tuple[int, int]], int]:
@@ -225,7 +228,9 @@ def _find_end(words: Sequence[str], start: int) -> int:
 
 
 def _is_thing(words: Sequence[str]) -> bool:
-    if not 0 < len(words) <= LONGEST or words[0] in NO_THINGS or words[0] in _BOUNDS or set(words) & NEGATIONS:
+    if not 0 < len(words) <= LONGEST or not any(map(str.isalnum, "".join(words))):
+        return False
+    if words[0] in NO_THINGS or words[0] in _BOUNDS or set(words) & _NEVER:
         return False
     return len(words) > 1 or not words[0].endswith("ing") or words[0] in IN_THINGS
 
@@ -250,7 +255,7 @@ def _join(pieces: Sequence[str]) -> str:
     """Join what is left of a text; one that would begin with “on the beach” begins with “the beach”."""
     text = ""
     for one in pieces:
-        piece = one.strip(" ;:.)") if text else _BEGINNING.sub("", one).strip(" ,;:.)")
+        piece = one.strip(" ;:.)–—") if text else _BEGINNING.sub("", one).strip(" ,;:.)–—")
         if piece and not text and one is not pieces[0]:
             piece = re.sub(r"^(?:on|in|at|under|behind|near|around|along) (?=the\b)", "", piece, flags=re.IGNORECASE)
         text += (" " if text and piece[:1].isalnum() else "") + piece
