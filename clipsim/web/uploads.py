@@ -23,6 +23,8 @@ SHOWN_FORMATS = frozenset(("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "
 PREVIEW_SIDE = 240  # pixels; phones put a thumbnail of 320 x 240 into a HEIC
 PREVIEW_SECONDS = 1.0  # for all of them: a HEIC without a thumbnail is decoded as a whole
 
+NAMED = {**ASIDE, "api_name": "check_uploads"}  # or gradio would number the endpoint /check
+
 
 class UploadCheck:
     """Opens what is added to a gallery, takes out what cannot be read, and says beside the gallery why."""
@@ -31,11 +33,11 @@ class UploadCheck:
         """Check what is uploaded to `gallery`, and tell it in `fault`."""
         self._service, self._gallery, self._fault = service, gallery, fault
         self._found = gr.Textbox(visible=False)
-        self._change(gallery.upload(self.check, gallery, [self._found, fault], **ASIDE))
+        self._change(gallery.upload(self.check, gallery, [self._found, fault], **NAMED))
 
     def check_after(self, event: Any, missed: gr.Textbox) -> None:
         """Check what an event added that is not an upload; what it `missed` is told too."""
-        self._change(event.success(self.check, [self._gallery, missed], [self._found, self._fault], **ASIDE))
+        self._change(event.success(self.check, [self._gallery, missed], [self._found, self._fault], **NAMED))
 
     def _change(self, event: Any) -> None:
         # in the browser, on what is in the gallery by then: an answer of the server's could undo what came meanwhile

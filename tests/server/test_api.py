@@ -75,6 +75,7 @@ def table(head: str) -> dict[str, list[str]]:
     return {first.strip("`"): rest for first, *rest in rows}
 
 
+ASIDE = ("Models", "Several captions", "Long captions", "Two models")  # sections whose snippets print no ranking
 RUN = [snippet for snippet in snippets() if snippet.language in ("python", "javascript", "bash")]
 SHOWN = [snippet for snippet in snippets() if snippet.language == "text"]
 SETTINGS = [snippet for snippet in snippets() if snippet.language == "json"]
@@ -177,7 +178,7 @@ def test_no_snippet_is_in_a_language_that_is_not_run() -> None:
 
 @pytest.mark.parametrize(
     "snippet",
-    [snippet for snippet in RUN if snippet.section not in ("Models", "Several captions", "Two models")],
+    [snippet for snippet in RUN if snippet.section not in ASIDE],
     ids=lambda snippet: f"{snippet.section}-{snippet.language}",
 )
 def test_a_snippet_gives_the_numbers_that_python_gives(
@@ -221,6 +222,24 @@ def test_a_snippet_for_several_captions_has_an_answer_for_each(
         "a cat in a rucksack: match, best cat-in-rucksack.jpg",
         "a golden retriever on a hike: not sure, best hiking-golden-retriever.jpg",
         "a red tractor: nothing here matches, best hiking-golden-retriever.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    "snippet", [snippet for snippet in RUN if snippet.section == "Long captions"], ids=lambda snippet: snippet.language
+)
+def test_a_snippet_for_a_long_caption_has_a_verdict_on_each_statement(
+    snippet: Snippet, run: Callable[[str, str], str]
+) -> None:
+    output = run(snippet.language, snippet.code)
+    if snippet.language == "bash":
+        checked = completed(output)
+        found = [one["verdict"] for one in checked["pictures"][0]["statements"]]
+        output = "\n".join(f"{text}: {one}," for text, one in zip(checked["statements"], found, strict=True))
+    assert [line.split(",")[0] for line in output.splitlines()] == [
+        "A cat sits in a rucksack: match",
+        "A red tractor drives past: no match",
+        "There are no dogs: match",
     ]
 
 
