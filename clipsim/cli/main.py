@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from importlib.resources import files
 from typing import Annotated
 
 import typer
 from typer.main import get_command
 
 import clipsim
-from clipsim.cli import check, collections, score, tuning
-from clipsim.cli.common import TableOrJson, say, show_table
+from clipsim.cli import check, collections, models, score, tuning
+from clipsim.cli.common import say
 from clipsim.errors import ClipsimError
 
 app = typer.Typer(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,28 +55,9 @@ def describe(version: Version = False) -> None:
 _COMMANDS: tuple[Callable[..., None], ...] = (score.score, score.table, score.compare, collections.index)
 _COMMANDS += (check.check,)
 _COMMANDS += (collections.search, collections.info, collections.verify, collections.evaluate)
-_COMMANDS += (tuning.calibrate, tuning.tune)
+_COMMANDS += (tuning.calibrate, tuning.tune, models.models)
 for command in _COMMANDS:
     app.command(cls=collections.SearchCommand if command is collections.search else None)(command)
-
-
-@app.command()
-def models(format: TableOrJson = "table") -> None:
-    """List the models that have a short name."""
-    from clipsim.encoders import MODELS
-
-    if format == "json":
-        print(json.dumps([asdict(model) for model in MODELS], indent=2))
-        return
-    head = ["name", "family", "licence", "width", "ImageNet", "COCO R@1", "cut-offs", "hub id"]
-    rows = []
-    for model in MODELS:
-        figures = ["-" if figure is None else f"{figure:.1f}" for figure in (model.imagenet, model.coco)]
-        calibrated = files("clipsim.data").joinpath(f"calibration-{model.name}.json").is_file()
-        last = ["yes" if calibrated else "-", model.hub_id or "(installs with the requirements)"]
-        rows.append([model.name, model.family, model.licence, str(model.width), *figures, *last])
-    show_table(head, rows, "<<<>>><<")
-    say("OpenAI's CLIP models are for research in English: their model card puts any deployed use out of scope.")
 
 
 @app.command("app")

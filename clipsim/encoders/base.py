@@ -35,7 +35,8 @@ class Encoder(ABC):
         device: where it runs, for instance "cpu" or "cuda:0".
         precision: what it calculates in, "full" or "half".
         logit_scale: what the model was trained to multiply a cosine with before a softmax or sigmoid; CLIP's is 100.
-        family: "clip", "siglip", "stand-in", or "" for any other.
+        logit_bias: what a sigmoid takes beside that, of models that were trained to give a probability; else None.
+        family: "stand-in", "open_clip", the `model_type` of a checkpoint ("clip", "siglip"...), or "" for any other.
         notes: sentences that every result repeats.
         revision: changes with the weights; "" where that is not known, and then nothing is kept between runs.
         folder: where its checkpoint lies; None for one that is not a folder.
@@ -53,6 +54,7 @@ class Encoder(ABC):
     device: str = "cpu"
     precision: str = "full"
     logit_scale: float = 100.0
+    logit_bias: float | None = None
     family: str = ""
     notes: tuple[str, ...] = ()
     revision: str = ""
@@ -110,6 +112,17 @@ class Encoder(ABC):
     def project(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the unit vectors of features, shape (n, width), and what a head is learned from, shape (n, k)."""
         return features, features
+
+    def probabilities(self, cosines: np.ndarray) -> np.ndarray | None:
+        """Return the model's own probability that pair by pair belongs together, 0 to 1, of any shape.
+
+        `sigmoid(logit_scale * cosine + logit_bias)` (Zhai et al. 2023, arXiv:2303.15343); None where the model was not
+        trained to give one.
+        """
+        if self.logit_bias is None:
+            return None
+        logits = self.logit_scale * np.asarray(cosines, np.float64) + self.logit_bias
+        return np.exp(-np.logaddexp(0.0, -logits))  # which does not overflow
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Return where each view supports what `target` stands for: the relevance of equal cells that tile it.

@@ -1,16 +1,16 @@
-"""CLIP and SigLIP checkpoints, loaded by transformers."""
+"""CLIP, SigLIP and MetaCLIP 2 checkpoints, loaded by transformers; `families` lists those of other files too."""
 
 from __future__ import annotations
 
 import hashlib
 import html
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ftfy
 import numpy as np
@@ -38,21 +38,23 @@ def clean_web_text(text: str) -> str:
 MULTILINGUAL = 100_000
 
 
+def _leave_to_subclass(*_: Any) -> Any:
+    raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Family:
-    """What one family of models needs; a new family is a new entry of `FAMILIES`."""
+    """What one family of models needs; a new family is a new entry of `FAMILIES`, or of a subclass's own table."""
 
     model: Any  # its class in transformers
     processor: Any  # the class of its image processor, on Pillow
     width: Callable[[Any], int]  # length of a vector, from the model's configuration
     clean: Callable[[str], str]  # what the training pipeline did to a caption before the tokenizer
     pad_fully: bool  # captions to the full length, as in training; else to a multiple of `TEXT_STEP`
-    image_vectors: Callable[
-        [Any, torch.Tensor], torch.Tensor
-    ]  # of pixel values, by a model that `vit.arrange` prepared
     # of token ids; without a mask, as SigLIP was trained, and in CLIP no token attends to those behind it
-    text_vectors: Callable[[Any, torch.Tensor], torch.Tensor]
-    step: legrad.Step
+    text_vectors: Callable[[Any, torch.Tensor], torch.Tensor] = _leave_to_subclass
+    image_vectors: Callable[[Any, torch.Tensor], torch.Tensor] = _leave_to_subclass  # of pixel values, if arranged
+    step: legrad.Step = _leave_to_subclass
 
 
 FAMILIES = {  # by the `model_type` of config.json
@@ -79,12 +81,27 @@ FAMILIES = {  # by the `model_type` of config.json
         text_vectors=vit.encode_siglip_texts,
         step=legrad.run_siglip_layer,
     ),
+    "metaclip_2": Family(  # CLIP's networks, with a tokenizer of 900,000 tokens that knows capitals
+        model=transformers.MetaClip2Model,
+        processor=transformers.CLIPImageProcessorPil,
+        width=attrgetter("projection_dim"),
+        clean=str,
+        pad_fully=False,
+        image_vectors=vit.encode_clip_images,
+        text_vectors=vit.encode_clip_texts,
+        step=legrad.run_clip_layer,
+    ),
 }
 
 
 class CheckpointEncoder(TorchEncoder):
-    """A CLIP or SigLIP checkpoint in a folder, as `save_pretrained` writes it and the hub serves it."""
+    """A checkpoint in a folder, as `save_pretrained` writes it and the hub serves it.
 
+    Attributes:
+        families: what it can be, by the `model_type` of config.json.
+    """
+
+    families: ClassVar[Mapping[str, Family]] = FAMILIES
     map_method = "legrad"
 
     def __init__(self, name: str, folder: Path, device: str = "auto", precision: str = "auto") -> None:
@@ -95,10 +112,12 @@ class CheckpointEncoder(TorchEncoder):
         """
         super().__init__(name, device, precision=precision)
         self.folder: Path = folder
-        self.family = _read_family(folder, name)
-        self._family = FAMILIES[self.family]
-        # the hub's cache keeps each commit in a folder of its own; other folders may be written over
-        self.revision = folder.name if folder.parent.name == "snapshots" else _digest_state(folder)
+        self.family = read_family(folder, name)
+        if self.family not in self.families:
+            known = " or ".join(sorted(self.families))
+            raise EncoderError(f"{name} is of the family {self.family!r}: use a checkpoint of the family {known}")
+        self._family = self.families[self.family]
+        self.revision = find_revision(folder)
         if precision == "half" and self.device == "cpu" and not find_half_format("cpu"):
             self.notes = (_NO_HALF,)
 
@@ -113,6 +132,13 @@ class CheckpointEncoder(TorchEncoder):
         """The scale that the checkpoint was trained with."""
         self.ensure_loaded()
         return float(self._model.logit_scale.float().exp())
+
+    @property
+    def logit_bias(self) -> float | None:  # type: ignore[override]
+        """The bias that a SigLIP was trained with."""
+        self.ensure_loaded()
+        bias = getattr(self._model, "logit_bias", None)
+        return None if bias is None else float(bias)
 
     @property
     def input_size(self) -> tuple[int, int]:  # type: ignore[override]
@@ -138,7 +164,7 @@ class CheckpointEncoder(TorchEncoder):
         Raises:
             EncoderError: files are missing or damaged.
         """
-        with _explain_failure(self.name):
+        with explain_loading(self.name):
             model, report = self._family.model.from_pretrained(
                 self.folder,
                 dtype=torch.float32,
@@ -156,23 +182,25 @@ class CheckpointEncoder(TorchEncoder):
         missing = find_missing_part(self.folder)
         if missing:
             raise EncoderError(f"{self.name} is not complete: its folder lacks {missing}, fetch it again")
-        with _explain_failure(self.name):
+        with explain_loading(self.name):
             self._processor = self._family.processor.from_pretrained(self.folder, local_files_only=True)
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
         model = self.read_model()
         if len(self._tokenizer) <= len(set(self._tokenizer.all_special_ids)):
             raise EncoderError(f"{self.name} has no vocabulary: its folder lacks tokenizer.json")
         self._max_tokens = model.config.text_config.max_position_embeddings
-        self._prepare_images(model.config.vision_config.image_size)
+        self._prepare_images(model.config.vision_config)
         self._prepare(model)
 
-    def _prepare_images(self, side: int) -> None:
+    def _prepare_images(self, config: Any) -> None:
         """Take over the processor's framing, and its scaling of bytes as one product and one sum.
 
+        `config` is that of the model's network for pictures.
+
         Raises:
-            EncoderError: the processor does not make squares of the model's `side`.
+            EncoderError: the processor does not make squares of the model's side.
         """
-        processor = self._processor
+        processor, side = self._processor, config.image_size
         edge: int | None = processor.size.shortest_edge if processor.do_center_crop else None
         made = ([] if edge else [processor.size]) + ([processor.crop_size] if processor.do_center_crop else [])
         for size in made:
@@ -183,6 +211,10 @@ class CheckpointEncoder(TorchEncoder):
                     f"{side}: make size and crop_size in its preprocessor_config.json fit the model"
                 )
         self._preprocessing = Preprocessing((side, side), edge, int(processor.resample))
+        self._take_scaling()
+
+    def _take_scaling(self) -> None:
+        processor = self._processor
         scale = processor.rescale_factor if processor.do_rescale else 1.0
         mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0] * 3, [1.0] * 3)
         self._factor = (scale / torch.tensor(std)).view(3, 1, 1).to(self.device)
@@ -240,6 +272,10 @@ class CheckpointEncoder(TorchEncoder):
         pooled: torch.Tensor = self._model.vision_model(self._pixel_values(pixels)).pooler_output
         return pooled.float()
 
+    def _pads_before(self) -> bool:
+        # as the checkpoint's tokenizer says, whose class in transformers says "left", and SigLIP 2's files "right"
+        return self._family.pad_fully and self._tokenizer.padding_side == "left"
+
     def _padded_length(self, length: int) -> int:
         return self._max_tokens if self._family.pad_fully else super()._padded_length(length)
 
@@ -254,7 +290,7 @@ class CheckpointEncoder(TorchEncoder):
 
 
 @contextmanager
-def _explain_failure(name: str) -> Iterator[None]:
+def explain_loading(name: str) -> Iterator[None]:
     """Load parts of a checkpoint quietly; missing, damaged and foreign files raise a dozen types, the cause is kept."""
     try:
         with hide_loading_bar():
@@ -264,18 +300,22 @@ def _explain_failure(name: str) -> Iterator[None]:
         raise EncoderError(f"{name} could not be loaded: {reason}") from error
 
 
-def _digest_state(folder: Path) -> str:
-    """Return a digest that changes when others' files of the folder are written: of their names, sizes and times."""
+def find_revision(folder: Path) -> str:
+    """Return a checkpoint's commit in the hub's cache, which keeps each in a folder of its own.
+
+    Of other folders, which may be written over, a digest that changes when others' files in it are written: of their
+    names, sizes and times.
+    """
+    if folder.parent.name == "snapshots":
+        return folder.name
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(OWN_FILES))
     listing = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(repr(listing).encode()).hexdigest()
 
 
-def _read_family(folder: Path, name: str) -> str:
+def read_family(folder: Path, name: str) -> str:
+    """Return the `model_type` of a folder's config.json, or raise an `EncoderError` if there is none to be read."""
     try:
-        family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
     except (OSError, ValueError, AttributeError) as error:
         raise EncoderError(f"{name} is not a model: its folder has no readable config.json") from error
-    if family not in FAMILIES:
-        raise EncoderError(f"{name} is of the family {family!r}: use a CLIP or SigLIP checkpoint")
-    return str(family)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from PIL import Image
 
@@ -83,3 +84,44 @@ class Preprocessing:
         if self.edge:
             return crop_centre(image, self.edge, self.input_size, self.resample)
         return resize(image, self.input_size, self.resample)
+
+
+FINENESS = 1e-5  # of the scale that `fit_patches` looks for, and `LARGEST` it; as in transformers, so that sizes agree
+LARGEST = 100.0
+
+
+def fit_patches(size: tuple[int, int], patch: int, most: int) -> tuple[int, int]:
+    """Return the largest width and height that a picture gets if it is to have at most `most` square patches.
+
+    Both are multiples of `patch`, and as near to the picture's aspect as these allow (NaFlex: Tschannen et al. 2025,
+    arXiv:2502.14786, section 2.4.2; transformers' `get_image_size_for_max_num_patches`).
+    """
+    low, high = FINENESS / 10, LARGEST
+    while high - low >= FINENESS:
+        middle = (low + high) / 2
+        columns, rows = _count_patches(size, patch, middle)
+        low, high = (middle, high) if columns * rows <= most else (low, middle)
+    columns, rows = _count_patches(size, patch, low)
+    return columns * patch, rows * patch
+
+
+def _count_patches(size: tuple[int, int], patch: int, scale: float) -> tuple[int, int]:
+    columns, rows = (max(1, ceil(side * scale / patch)) for side in size)
+    return columns, rows
+
+
+@dataclass(frozen=True)
+class PatchPreprocessing(Preprocessing):
+    """The framing of a model that takes pictures of any aspect: all of the picture, resized to whole patches.
+
+    Attributes:
+        patch: pixels along a side of a patch.
+        most: how many patches there are at most.
+    """
+
+    patch: int = 16
+    most: int = 256
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """Frame a picture."""
+        return resize(image, fit_patches(image.size, self.patch, self.most), self.resample)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from clipsim.encoders.base import Encoder
-from clipsim.encoders.hub import MAIN, Progress, digest_checkpoint, explain_failure, fetch, is_cached
+from clipsim.encoders.hub import MAIN, Progress, check_open_clip, digest_checkpoint, explain_failure, fetch, is_cached
 from clipsim.encoders.tuned import TunedEncoder, is_tuned, read_tuned
 from clipsim.errors import ChoiceError, EncoderError, UsageError
 from clipsim.options import Options, Precision
@@ -26,15 +28,31 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 class Model:
     """One row of the table.
 
+    Published figures are in percent, and None where there are none; measured ones are of random weights of the same
+    shape, by `python -m benchmarks.performance.menu`, and None where they were not measured.
+
     Attributes:
         name: short name, as `load` takes it.
         hub_id: repository on the Hugging Face hub; "" for what installs with the requirements.
-        family: "clip", "siglip" or "stand-in".
-        licence: of the weights, as an SPDX identifier.
+        family: "clip", "siglip", "siglip2" (NaFlex), "metaclip_2", "tipsv2", "open_clip" (needs the extra `open-clip`)
+            or "stand-in".
+        licence: of the weights, as an SPDX identifier, or as the hub has it.
         width: length of an embedding.
-        imagenet: published zero-shot top-1 accuracy on ImageNet-1k, percent; None where there is none.
-        coco: published text-to-image recall at 1 on COCO, percent; None where there is none.
-        revision: commit of that repository: what its owner changes later is not taken. "" for what installs.
+        imagenet: published zero-shot top-1 accuracy on ImageNet-1k.
+        coco: published text-to-image recall at 1 on COCO.
+        revision: commit of that repository: what its owner changes later is not taken. "" for what installs, and for
+            those whose commit is that of the first download, which is kept.
+        terms: what the licence or the model card allows no more than: "research only", "non-commercial"; else "".
+        resolution: pixels along each side of what the model looks at, or how many patches.
+        text_length: tokens that it reads of a caption.
+        languages: that it was trained on.
+        use: when to take it.
+        source: where the published figures come from.
+        download_mb: millions of bytes of its weights in float32; measured.
+        memory_mb: of memory that scoring a few pictures on a CPU takes at most, in millions of bytes; measured.
+        relative_time: what a picture takes on a CPU, in that of the default model; measured.
+        pickled: whether the weights are there in the older form only, which torch reads without running code in it.
+        earlier: a commit with the same weights, which is used on where it is on disk already.
     """
 
     name: str
@@ -45,64 +63,26 @@ class Model:
     imagenet: float | None = None
     coco: float | None = None
     revision: str = ""
+    terms: str = ""
+    resolution: str = ""
+    text_length: int | None = None
+    languages: str = ""
+    use: str = ""
+    source: str = ""
+    download_mb: int | None = None
+    memory_mb: int | None = None
+    relative_time: float | None = None
+    pickled: bool = False
+    earlier: str = ""
 
 
-# Accuracies of CLIP: github.com/mlfoundations/open_clip, docs/openclip_results.csv (ImageNet) and
-# docs/openclip_retrieval_results.csv (COCO image retrieval); of SigLIP 2: Tschannen et al. 2025, arXiv:2502.14786,
-# table 1. OpenAI's model card: for research, English only, any deployed use out of scope.
-MODELS = (
-    Model(
-        "clip-vit-b-32",
-        "openai/clip-vit-base-patch32",
-        "clip",
-        "MIT",
-        512,
-        63.3,
-        30.4,
-        "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
-    ),
-    Model(
-        "clip-vit-b-16",
-        "openai/clip-vit-base-patch16",
-        "clip",
-        "MIT",
-        512,
-        68.3,
-        33.1,
-        "57c216476eefef5ab752ec549e440a49ae4ae5f3",
-    ),
-    Model(
-        "clip-vit-l-14",
-        "openai/clip-vit-large-patch14",
-        "clip",
-        "MIT",
-        768,
-        75.5,
-        36.5,
-        "32bd64288804d66eefd0ccbe215aa642df71cc41",
-    ),
-    Model(
-        "laion2b-vit-b-32",
-        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
-        "clip",
-        "MIT",
-        512,
-        66.6,
-        39.3,
-        "1a25a446712ba5ee05982a381eed697ef9b435cf",
-    ),
-    Model(
-        "siglip2-b-16-224",
-        "google/siglip2-base-patch16-224",
-        "siglip",
-        "Apache-2.0",
-        768,
-        78.2,
-        52.1,
-        "75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
-    ),
-    Model("stand-in", "", "stand-in", "Apache-2.0", 384),
-)
+def read_models() -> tuple[Model, ...]:
+    """Read the table, `clipsim/data/models.json`; `benchmarks.performance.menu` writes what is measured into it."""
+    text = files("clipsim.data").joinpath("models.json").read_text(encoding="utf-8")
+    return tuple(Model(**row) for row in json.loads(text))
+
+
+MODELS = read_models()
 DEFAULT, STAND_IN = MODELS[0], MODELS[-1]
 
 
@@ -144,11 +124,10 @@ def load(
                 name, folder = Path(name).resolve().name, Path(name)
             else:  # which comes before torch is imported
                 patience = PROBE_SECONDS if name == "auto" else HUB_SECONDS
-                hub_id, revision = (model.hub_id, model.revision) if model else (name, MAIN)
-                folder = fetch(hub_id, patience, progress, revision)
-            from clipsim.encoders.checkpoint import CheckpointEncoder
+                folder = _fetch_row(model, patience, progress) if model else fetch(name, patience, progress)
+            from clipsim.encoders.families import open_checkpoint
 
-            return CheckpointEncoder(model.name if model else name, folder, device, precision)
+            return open_checkpoint(model.name if model else name, folder, device, precision)
         except EncoderError as error:
             if name != "auto":
                 raise
@@ -157,6 +136,26 @@ def load(
     from clipsim.encoders.conse import ConseEncoder
 
     return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
+
+
+def _fetch_row(model: Model, patience: float, progress: Progress | None) -> Path:
+    """Return the folder with a model of the table.
+
+    Raises:
+        EncoderError: it cannot be had, or it needs a library that is not installed.
+    """
+    if model.family == "open_clip":
+        check_open_clip(model.name)
+    if _has_earlier(model):
+        return fetch(model.hub_id, patience, progress, model.earlier, pickled=True)
+    return fetch(model.hub_id, patience, progress, model.revision or MAIN, pickled=model.pickled)
+
+
+def _has_earlier(model: Model) -> bool:
+    """Return whether only the earlier commit of a model is on this machine."""
+    return (
+        bool(model.earlier) and not is_cached(model.hub_id, model.revision) and is_cached(model.hub_id, model.earlier)
+    )
 
 
 def find_served() -> dict[str, Path]:
@@ -185,7 +184,8 @@ def _describe_folder(folder: Path) -> Model:
     """Return a row for a model in a folder, whose licence is that of what it was made from."""
     if is_tuned(folder):
         base, residuals = read_tuned(folder, folder.name)
-        family = STAND_IN.family if base.name == STAND_IN.name else "siglip"  # a CLIP takes its head in
+        known = (model.family for model in MODELS if base.name in (model.name, model.hub_id))
+        family = next(known, "siglip")  # a CLIP takes its head in
         return Model(folder.name, "", family, "as its base", residuals[-1].weights.shape[1])
     known = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     width = known.get("projection_dim") or known.get("vision_config", {}).get("hidden_size") or 0
@@ -207,7 +207,7 @@ def _load_tuned(folder: Path, device: str, precision: Precision, progress: Progr
         if not tuned.revision.startswith(base.revision):
             raise EncoderError(f"{name} was tuned on another version of the stand-in: tune it again")
         return tuned
-    from clipsim.encoders.checkpoint import CheckpointEncoder
+    from clipsim.encoders.families import open_checkpoint
 
     if _is_folder(base.name):
         place = Path(base.name)
@@ -218,13 +218,19 @@ def _load_tuned(folder: Path, device: str, precision: Precision, progress: Progr
             f"{name} was tuned on {base.name}, which is not there: put that checkpoint back, or tune again"
         )
     else:
-        place = fetch(base.name, HUB_SECONDS, progress, base.revision)
-    return TunedEncoder(name, CheckpointEncoder(base.name, place, device, precision), residuals, folder)
+        place = fetch(base.name, HUB_SECONDS, progress, base.revision, pickled=True)
+    return TunedEncoder(name, open_checkpoint(base.name, place, device, precision), residuals, folder)
 
 
 def list_absent() -> frozenset[str]:
     """Return the names in `MODELS` whose files are not on this machine; the network is not asked."""
-    return frozenset(model.name for model in MODELS if model.hub_id and not is_cached(model.hub_id, model.revision))
+    return frozenset(model.name for model in MODELS if model.hub_id and not _is_here(model))
+
+
+def _is_here(model: Model) -> bool:
+    if model.family == "open_clip" and importlib.util.find_spec("open_clip") is None:
+        return False
+    return is_cached(model.hub_id, model.revision or MAIN) or _has_earlier(model)
 
 
 def check_name(name: str) -> None:

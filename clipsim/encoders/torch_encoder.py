@@ -117,9 +117,12 @@ class TorchEncoder(Encoder):
     def pad_tokens(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return captions' ids, each padded to what the longest takes, and a mask: both int64 of shape (n, length)."""
         size = self._padded_length(max(map(len, tokens)))
-        filling = [size - len(ids) for ids in tokens]
-        ids = [own + [self._tokenizer.pad_token_id] * n for own, n in zip(tokens, filling, strict=True)]
-        return torch.tensor(ids), torch.tensor([[1] * (size - n) + [0] * n for n in filling])
+        rows = []
+        for own in tokens:
+            read, filling = [(one, 1) for one in own], [(self._tokenizer.pad_token_id, 0)] * (size - len(own))
+            rows.append(filling + read if self._pads_before() else read + filling)
+        ids, mask = torch.tensor(rows).unbind(dim=-1)
+        return ids, mask
 
     def maps(self, views: list[Image.Image], target: np.ndarray) -> np.ndarray:
         """Return as `Encoder.maps` where each view, of `input_size`, supports `target`."""
@@ -183,6 +186,10 @@ class TorchEncoder(Encoder):
 
     def _clean(self, text: str) -> str:
         return text
+
+    def _pads_before(self) -> bool:
+        """Return whether what fills a caption up stands before it."""
+        return False
 
     def _padded_length(self, length: int) -> int:
         """Return to how many tokens a caption of `length` tokens is padded."""

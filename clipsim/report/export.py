@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clipsim.embedding import Rejected
-from clipsim.report.numbers import percent, percentile, whole_percent
+from clipsim.report.numbers import percent, percentile, small_percent, whole_percent
 from clipsim.report.sentences import model_title
 from clipsim.scoring import CaptionTable, Comparison, Record, Result, Score
 
@@ -50,15 +50,17 @@ OPINION_COLUMNS = (
     Column("second_opinion", "second opinion", whole_percent),
     Column("disagrees", "disagrees", lambda differs: "yes" if differs else "", is_text=True),
 )
+PROBABILITY = Column("probability", "probability", small_percent)  # of a SigLIP
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how they begin
 COLUMNS = (*(column.name for column in SCORE_COLUMNS), "notes", "model")
 CAPTION_COLUMNS = ("caption", "picture", "cosine", "percentile", "verdict", "model")
 
 
 def score_columns(scores: Iterable[Score]) -> tuple[Column, ...]:
-    """Return the columns of these scores: `SCORE_COLUMNS`, and those of second opinions where there are some."""
+    """Return the columns of these scores: `SCORE_COLUMNS`, and those that only some results have, where these do."""
+    own = any(score.probability is not None for score in scores)
     asked = any(score.second_opinion is not None for score in scores)
-    return (*SCORE_COLUMNS, *OPINION_COLUMNS) if asked else SCORE_COLUMNS
+    return (*SCORE_COLUMNS, *((PROBABILITY,) if own else ()), *(OPINION_COLUMNS if asked else ()))
 
 
 def _name_columns(scores: Iterable[Score]) -> list[str]:
@@ -69,7 +71,7 @@ def _name_columns(scores: Iterable[Score]) -> list[str]:
 def rows(result: Result) -> list[dict[str, Any]]:
     """Return a row for every score, best first, with the keys of `COLUMNS`; figures whole, notes joined by "; ".
 
-    Where there are second opinions there are "second_opinion" and "disagrees" too.
+    Of a SigLIP there is "probability" too, and where there are second opinions "second_opinion" and "disagrees".
     """
     more = {"model": model_title(result)}
     columns = score_columns(result.scores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,7 @@ from clipsim.scoring.combining import Parts, encode_parts, judge_parts
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
 from clipsim.scoring.mirroring import mirror, note_mirrored
-from clipsim.scoring.results import PartScore, Result, Score
+from clipsim.scoring.results import PROBABILITY_NOTE, PartScore, Result, Score
 from clipsim.scoring.second_opinion import OPINIONS, ask_again, check_opinion, find_judge
 from clipsim.scoring.words import WordScores, measure_words, measure_words_of_parts
 
@@ -267,7 +267,7 @@ def _make_result(gallery: Gallery, query: _Query, encoder: Encoder, options: Opt
         device=encoder.device,
         scores=_rank(scores, encoder.logit_scale, query.parts is not None),
         rejected=gallery.rejected,
-        notes=(*encoder.notes, *query.notes, *of_words.notes),
+        notes=(*encoder.notes, *query.notes, *of_words.notes, *probability_notes(scores)),
         seconds=0.0,
         verdict=judged.answers[0] if judged and judged.answers else None,
         words=of_words.words,
@@ -303,6 +303,7 @@ def _score(
             judged = judge(gallery, cosines[:, None], captions, query.targets, encoder, options.prompt, among=among)
     percentiles = judged.percentiles[:, 0].tolist() if judged else blank
     verdicts = judged.verdicts[0] if judged and judged.verdicts else blank
+    own = None if query.caption is None or query.parts else encoder.probabilities(cosines)
     clipscores: Iterable[float | None] = blank
     if query.for_clipscore is not None:
         clipscores = map(clipscore, gallery.cosines(query.for_clipscore)[:, 0].tolist())
@@ -315,14 +316,27 @@ def _score(
             notes=picture.notes,
             percentile=percentile,
             verdict=verdict,
+            probability=probability,
             seen=picture.coverage,
             parts=of_parts,
         )
-        for picture, cosine, by_clip, percentile, verdict, of_parts in zip(
-            gallery.pictures, cosines.tolist(), clipscores, percentiles, verdicts, parts, strict=True
+        for picture, cosine, by_clip, percentile, verdict, probability, of_parts in zip(
+            gallery.pictures,
+            cosines.tolist(),
+            clipscores,
+            percentiles,
+            verdicts,
+            blank if own is None else own.tolist(),
+            parts,
+            strict=True,
         )
     ]
     return scores, judged
+
+
+def probability_notes(scores: Sequence[Score]) -> list[str]:
+    """Return how the scores' probabilities are to be read, where there are any."""
+    return [PROBABILITY_NOTE] if any(score.probability is not None for score in scores) else []
 
 
 def _rank(scores: list[Score], logit_scale: float, in_parts: bool) -> tuple[Score, ...]:

@@ -28,9 +28,10 @@ def choose_base(encoder: Encoder, given: Material, options: TuneOptions) -> tupl
     """
     from clipsim.encoders.checkpoint import CheckpointEncoder
     from clipsim.encoders.conse import SEEN_BYTES, ConseEncoder, read_seen
+    from clipsim.tuning.towers_loss import LOSSES
 
     trains = options.method != "head"
-    if trains and not isinstance(encoder, CheckpointEncoder):
+    if trains and not (isinstance(encoder, CheckpointEncoder) and encoder.family in LOSSES):
         raise UsageError(f"{encoder.name} has no networks that {options.method} trains: use head, or a CLIP or SigLIP.")
     if not isinstance(encoder, ConseEncoder | CheckpointEncoder | TunedEncoder):
         raise UsageError(f"{encoder.name} cannot be loaded by a name: give one of clipsim models, or a folder.")

@@ -27,6 +27,7 @@ from clipsim.errors import ChoiceError, EncoderError, UsageError
 from clipsim.images import Source
 from clipsim.tuning.towers_batches import Batches, check_pictures, prepare_pixels
 from clipsim.tuning.towers_folder import save_checkpoint
+from clipsim.tuning.towers_loss import LOSSES
 from clipsim.tuning.towers_settings import Captions, TowerSettings, Validate
 from clipsim.tuning.towers_trainer import BOARD, LOG, WHOLE, TowerTrainer
 
@@ -76,7 +77,7 @@ def train(
 def _open(model: Encoder | Path) -> CheckpointEncoder:
     """Return the encoder of a checkpoint, on the device to train on."""
     encoder = CheckpointEncoder(model.name, model, "auto", "full") if isinstance(model, Path) else model
-    if not isinstance(encoder, CheckpointEncoder):
+    if not isinstance(encoder, CheckpointEncoder) or encoder.family not in LOSSES:
         raise EncoderError(f"{encoder.name} is no CLIP or SigLIP checkpoint, which lora and full train: use head.")
     if encoder.device.partition(":")[2] not in ("", "0"):
         raise ChoiceError("device to train on", encoder.device, ("auto", "cpu", "cuda (see CUDA_VISIBLE_DEVICES)"))

@@ -250,7 +250,9 @@ def _list_files(pictures: Sequence[Item]) -> list[str]:
 
 def model_choices(marks: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """Return title and name of every model that a visitor may choose, some with a mark at their title."""
-    titles = {model.name: f"{model.name} · {model.imagenet} % ImageNet" for model in MODELS if model.imagenet}
+    figures = {model.name: f"{model.imagenet} % ImageNet" if model.imagenet else model.languages for model in MODELS}
+    figures |= {model.name: f"{figures[model.name]}, {model.terms}" for model in MODELS if model.terms}
+    titles = {name: f"{name} · {figure}" for name, figure in figures.items()}
     titles[STAND_IN.name] = "stand-in · small, offline, not CLIP"
     titles |= {model.name: f"{model.name} · tuned" for model in list_models()[len(MODELS) :]}
     titles |= {name: f"{titles[name]} · {mark}" for name, mark in (marks or {}).items()}

@@ -24,6 +24,7 @@ from clipsim.web.api import Api
 from clipsim.web.guard import Checked, keep_quiet
 from clipsim.web.health import health_routes
 from clipsim.web.language import current, translated, translations
+from clipsim.web.menu import show_menu
 from clipsim.web.middleware import middlewares
 from clipsim.web.monitoring import serve_metrics, start_log
 from clipsim.web.queueing import FairQueue
@@ -81,14 +82,21 @@ def build(service: Service | None = None) -> Checked:
         scoring.keep_in(searching)
         with gr.Accordion(translated("reading"), open=False, elem_id="reading"):
             gr.Markdown(translated("reading.text"))
+        with gr.Accordion(translated("menu"), open=False, elem_id="menu"):
+            sorting = render.static("menu.js").read_text(encoding="utf-8")
+            menu = gr.HTML(show_menu(), label="Models", padding=False, js_on_load=sorting)
 
         def open_address(event: gr.EventData) -> Update:
             asked = event._data if isinstance(event._data, dict) else {}
-            told = {header: render.fill("header.html")} | scoring.translate() if current() is not english() else {}
+            told: Update = {}
+            if current() is not english():
+                told = {header: render.fill("header.html"), menu: show_menu()} | scoring.translate()
             filled, note = _fill_in(asked, scoring, searching)
             return told | filled | ({} if asked.get("first") else {address: render.fill("banner.html", note=note)})
 
-        opened = address.submit(open_address, None, [header, *scoring.opened, address, *searching.filled], **ASIDE)
+        opened = address.submit(
+            open_address, None, [header, menu, *scoring.opened, address, *searching.filled], **ASIDE
+        )
         scoring.answer_after(opened)
         searching.search_after(opened)
         page.load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -35,6 +36,15 @@ BY_NAME = {model.name: model for model in MODELS}
         ("clip-vit-l-14", "openai/clip-vit-large-patch14", 768, 75.5, 36.5),
         ("laion2b-vit-b-32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 512, 66.6, 39.3),
         ("siglip2-b-16-224", "google/siglip2-base-patch16-224", 768, 78.2, 52.1),
+        ("siglip2-b-32-256", "google/siglip2-base-patch32-256", 768, 74.0, 47.2),
+        ("siglip2-l-16-256", "google/siglip2-large-patch16-256", 1024, 82.5, 54.7),
+        ("siglip2-so400m-384", "google/siglip2-so400m-patch16-384", 1152, 84.1, 56.0),
+        ("siglip2-b-16-naflex", "google/siglip2-base-patch16-naflex", 768, 78.5, 51.1),
+        ("tipsv2-b-14", "google/tipsv2-b14", 768, None, None),
+        ("metaclip2-b-32", "facebook/metaclip-2-worldwide-b32", 512, None, None),
+        ("tinyclip-8m", "wkcn/TinyCLIP-ViT-8M-16-Text-3M-YFCC15M", 512, 41.1, None),
+        ("pe-core-b-16", "timm/PE-Core-B-16", 1024, 78.4, 50.9),
+        ("mobileclip2-s2", "timm/MobileCLIP2-S2-OpenCLIP", 512, 77.2, 48.8),
     ],
 )
 def test_the_table_carries_the_published_figures(
@@ -47,9 +57,10 @@ def test_the_table_carries_the_published_figures(
 
 
 def test_every_model_has_a_family_a_licence_and_a_name_of_its_own() -> None:
-    assert len(BY_NAME) == len(MODELS) == 6
-    assert {model.family for model in MODELS} == {"clip", "siglip", "stand-in"}
-    assert all(model.licence for model in MODELS)
+    assert len(BY_NAME) == len(MODELS) == 15
+    known = {"clip", "siglip", "siglip2", "metaclip_2", "tipsv2", "open_clip", "stand-in"}
+    assert {model.family for model in MODELS} == known
+    assert all(model.licence and " " not in model.licence for model in MODELS)
     assert (DEFAULT.name, STAND_IN.name) == ("clip-vit-b-32", "stand-in")
 
 
@@ -147,8 +158,61 @@ def test_a_model_of_the_table_is_taken_from_its_commit_alone(no_network: Path, t
     assert clipsim.load("auto", "cpu").name == "stand-in"
 
 
-def test_every_model_of_the_hub_has_a_commit() -> None:
-    assert all(re.fullmatch("[0-9a-f]{40}" if model.hub_id else "", model.revision) for model in MODELS)
+UNPINNED = {"tipsv2-b-14", "metaclip2-b-32"}  # whose commit could not be had when the table was made
+
+
+def test_every_model_of_the_hub_has_a_commit_but_for_two() -> None:
+    pinned = [model for model in MODELS if model.hub_id and model.name not in UNPINNED]
+    assert all(re.fullmatch("[0-9a-f]{40}", model.revision) for model in pinned)
+    assert not any(BY_NAME[name].revision for name in UNPINNED)
+
+
+def test_a_model_without_a_commit_keeps_that_of_its_first_download(hub: type[Hub]) -> None:
+    encoder = clipsim.load("metaclip2-b-32", "cpu")
+    assert hub.revisions == {"main"}
+    assert encoder.revision == COMMIT
+    hub.asked.clear()
+    assert clipsim.load("metaclip2-b-32", "cpu").revision == COMMIT
+    assert hub.asked == []
+
+
+def test_every_row_tells_what_one_chooses_by() -> None:
+    for model in MODELS:
+        assert model.resolution and model.text_length and model.languages and model.use
+        assert model.name == "stand-in" or model.source
+    marked = {model.name: model.terms for model in MODELS if model.terms}
+    assert marked.pop("metaclip2-b-32") == "non-commercial"
+    assert marked == dict.fromkeys(
+        ["clip-vit-b-32", "clip-vit-b-16", "clip-vit-l-14", "mobileclip2-s2"], "research only"
+    )
+
+
+def test_the_earlier_commit_of_the_same_weights_is_used_on_where_it_is(no_network: Path, tiny_clip: Path) -> None:
+    cached(no_network, tiny_clip, commit=DEFAULT.earlier)
+    assert DEFAULT.name not in list_absent()
+    encoder = clipsim.load(DEFAULT.name, "cpu")
+    assert (encoder.name, encoder.revision) == (DEFAULT.name, DEFAULT.earlier)
+
+
+def test_a_model_of_open_clip_is_refused_at_once_without_that_library() -> None:
+    if importlib.util.find_spec("open_clip"):
+        pytest.skip("open_clip is installed")
+    start = time.perf_counter()
+    with pytest.raises(EncoderError, match=r"pip install .*open-clip"):
+        clipsim.load("pe-core-b-16", "cpu")
+    assert time.perf_counter() - start < 1.0
+
+
+def test_a_name_without_a_hub_is_refused_in_a_second_with_what_to_do(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    environment |= {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    code = "import time, clipsim, clipsim.encoders.hub\nstart = time.perf_counter()\ntry:\n"
+    code += "    clipsim.load('siglip2-b-32-256', 'cpu')\nexcept clipsim.EncoderError as error:\n"
+    code += "    print(time.perf_counter() - start, error)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    seconds, _, sentence = done.stdout.partition(" ")
+    assert float(seconds) < 1.0
+    assert f"hf download google/siglip2-base-patch32-256 --revision {BY_NAME['siglip2-b-32-256'].revision}" in sentence
 
 
 LACKS = [
@@ -290,14 +354,42 @@ def test_what_the_hub_has_is_downloaded_once(hub: type[Hub], clip: Encoder, name
     assert hub.asked == []
 
 
-def test_weights_in_the_older_form_are_found_beside_another_librarys(hub: type[Hub], clip: Encoder) -> None:
+def pickle_weights(folder: Path) -> None:
+    """Put a checkpoint's weights into the older form."""
     import torch
     from safetensors.torch import load_file
 
-    torch.save(load_file(hub.folder / "model.safetensors"), hub.folder / "pytorch_model.bin")
-    (hub.folder / "model.safetensors").unlink()
-    vectors = clipsim.load("someone/some-clip", "cpu").encode_texts(["the cat"])
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def test_pickled_weights_are_taken_of_the_row_that_has_no_others(hub: type[Hub], clip: Encoder) -> None:
+    pickle_weights(hub.folder)
+    (hub.folder / "open_clip_model.safetensors").unlink()
+    vectors = clipsim.load("clip-vit-b-16", "cpu").encode_texts(["the cat"])
     assert vectors == pytest.approx(clip.encode_texts(["the cat"]), abs=1e-6)
+    assert [model.name for model in MODELS if model.pickled] == ["clip-vit-b-16"]
+
+
+@pytest.mark.parametrize("name", ["someone/some-clip", "laion2b-vit-b-32"])
+def test_pickled_weights_of_any_other_are_refused_with_what_to_do(hub: type[Hub], name: str) -> None:
+    pickle_weights(hub.folder)
+    (hub.folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(EncoderError, match=r"pickle.*model\.safetensors"):
+        clipsim.load(name, "cpu")
+    assert "pytorch_model.bin" not in hub.asked
+
+
+def test_pickled_weights_in_the_cache_are_refused_too(no_network: Path, tiny_clip: Path) -> None:
+    pickle_weights(cached(no_network, tiny_clip, hub_id="someone/some-clip"))
+    with pytest.raises(EncoderError, match="pickle"):
+        clipsim.load("someone/some-clip", "cpu")
+
+
+def test_code_of_a_repository_is_not_even_downloaded(hub: type[Hub]) -> None:
+    (hub.folder / "modeling.py").write_text("raise SystemExit")
+    clipsim.load("someone/some-clip", "cpu").encode_texts(["the cat"])
+    assert "modeling.py" not in hub.asked
 
 
 def test_what_another_program_left_in_the_cache_is_completed(hub: type[Hub], no_network: Path, tiny_clip: Path) -> None:
