@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from clipsim.judges import Judge, load_judge
     from clipsim.options import Options
+    from clipsim.pairs import Pair, PairScore, score_pairs
     from clipsim.scoring import (
         CaptionTable,
         CheckList,
@@ -41,7 +42,18 @@ else:  # so that a type checker still finds a name that is not there
     def __getattr__(name: str) -> object:
         """Import a public name when it is used, so that `import clipsim` costs nothing: the package's one lazy door."""
         # lower rooms first, which those above them import anyway
-        for room in ("errors", "options", "encoders", "judges", "scoring.score", "scoring", "tuning", "collections"):
+        rooms = (
+            "errors",
+            "options",
+            "encoders",
+            "judges",
+            "scoring.score",
+            "scoring",
+            "tuning",
+            "collections",
+            "pairs",
+        )
+        for room in rooms:
             if name in __all__ and name in (names := vars(import_module(f"clipsim.{room}"))):
                 return names[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -66,6 +78,8 @@ __all__ = [
     "Judge",
     "LimitError",
     "Options",
+    "Pair",
+    "PairScore",
     "Result",
     "Score",
     "TuneOptions",
@@ -82,5 +96,6 @@ __all__ = [
     "score_captions",
     "score_each",
     "score_images",
+    "score_pairs",
     "tune",
 ]

@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 import clipsim
 from clipsim.cli import common
 from clipsim.cli.common import say, show, show_progress, show_table
-from clipsim.errors import CaptionError, ClipsimError, UsageError
+from clipsim.errors import CaptionError, ClipsimError
 from clipsim.options import Choices, Contrast, Framing
 
 if TYPE_CHECKING:
@@ -49,13 +49,7 @@ def index(
     What is new or changed is encoded, what is gone is forgotten, the rest is left. A run that was killed goes on where
     it stopped. Exit status: 0 done, 1 not done or nothing could be read, 2 wrong use.
     """
-    if engine == "local" and (address or workers):
-        raise UsageError("--address and --workers go with --engine ray: add it, or leave them out.")
-    ray = None
-    if engine == "ray":
-        from clipsim.collections.ray import Ray
-
-        ray = Ray(address, workers)
+    ray = common.choose_ray(engine, address, workers)
     given: Choices = {"precision": precision}
     if framing is not None:
         given["framing"] = framing

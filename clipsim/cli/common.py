@@ -14,6 +14,7 @@ from clipsim import options
 from clipsim.errors import UsageError
 
 if TYPE_CHECKING:
+    from clipsim.collections.ray import Ray
     from clipsim.embedding import Progress
     from clipsim.report import Block
 
@@ -100,6 +101,17 @@ def check_place(option: str, path: str | None) -> None:
     if path is not None and (Path(path).suffix.lower() not in ENDINGS or not Path(path).parent.is_dir()):
         endings = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
         raise UsageError(f"{path} cannot be written: give {option} a file in a folder that is there, {endings}.")
+
+
+def choose_ray(engine: str, address: str, workers: int) -> Ray | None:
+    """Return the engine ray if it is wanted; a `UsageError` for options of it that stand without it."""
+    if engine != "ray":
+        if address or workers:
+            raise UsageError("--address and --workers go with --engine ray: add it, or leave them out.")
+        return None
+    from clipsim.collections.ray import Ray
+
+    return Ray(address, workers)
 
 
 @contextmanager

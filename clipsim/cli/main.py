@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 import clipsim
-from clipsim.cli import check, collections, models, score, tuning
+from clipsim.cli import check, collections, models, pairs, score, tuning
 from clipsim.cli.common import say
 from clipsim.errors import ClipsimError
 
@@ -52,7 +52,7 @@ def describe(version: Version = False) -> None:
     """How well does this caption fit these pictures?"""
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (score.score, score.table, score.compare, collections.index)
+_COMMANDS: tuple[Callable[..., None], ...] = (score.score, score.table, score.compare, pairs.pairs, collections.index)
 _COMMANDS += (check.check,)
 _COMMANDS += (collections.search, collections.info, collections.verify, collections.evaluate)
 _COMMANDS += (tuning.calibrate, tuning.tune, models.models)

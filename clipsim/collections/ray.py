@@ -11,7 +11,7 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -67,23 +67,33 @@ class Ray:
         if not config.origin:
             raise UsageError(f"Workers cannot load {config.model}: use a model that has a name or a folder.")
         folder = folder.resolve() if isinstance(folder, Path) else folder
+        yield from self.run(files, _Worker, (folder, config, device), device)
+
+    def run(
+        self, items: Sequence[Any], worker: type, arguments: tuple[Any, ...], device: str, size: int | None = None
+    ) -> Iterator[Any]:
+        """Let workers, each made with `arguments`, work on items in their order, so many of a `size` at a time.
+
+        A worker gets pickled items as the column "item", and yields pickled results as the column "part". None for the
+        size takes what keeps all of them busy.
+        """
         with self._connect(), _explain_errors():
             machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             workers, share = share_cores(machines, self.workers, device)
-            size = choose_part_size(len(files), workers)
+            size = size or choose_part_size(len(items), workers)
             context = ray.data.DataContext.get_current()
             context.enable_progress_bars = False
             context.execution_options.preserve_order = True
-            pickled = [{"file": pickle.dumps(file)} for file in files]
-            encoded = ray.data.from_items(pickled, override_num_blocks=-(-len(files) // size)).map_batches(
-                _Worker,
+            pickled = [{"item": pickle.dumps(item)} for item in items]
+            done = ray.data.from_items(pickled, override_num_blocks=-(-len(items) // size)).map_batches(
+                worker,
                 batch_size=size,
                 batch_format="numpy",
-                fn_constructor_args=(folder, config, device),
+                fn_constructor_args=arguments,
                 compute=ray.data.ActorPoolStrategy(size=workers),
                 **share,
             )
-            for row in encoded.iter_rows():
+            for row in done.iter_rows():
                 yield pickle.loads(row["part"])
 
     @contextmanager
@@ -126,7 +136,7 @@ class _Worker:
 
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
         """Encode pickled files, and yield a pickled `EncodedPart` for each segment."""
-        files = [pickle.loads(file) for file in batch["file"]]
+        files = [pickle.loads(file) for file in batch["item"]]
         for part in self._encode(files):
             yield {"part": [pickle.dumps(part)]}
 

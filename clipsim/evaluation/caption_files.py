@@ -16,7 +16,7 @@ from clipsim.images import FILE_COLUMNS
 CAPTION_COLUMNS = ("caption", "captions", "text", "title", "sentence", "description", "comment")
 LABEL_COLUMNS = ("label", "labels", "class", "classname", "category", "species", "breed")
 DELIMITERS = ",;\t|"
-_TOKEN = re.compile(r"(?P<file>[^\t]+)#\d+\t(?P<caption>.*)")
+TOKEN = re.compile(r"(?P<file>[^\t]+)#\d+\t(?P<caption>.*)")
 _LAYOUTS = "a CSV with the columns file and caption, COCO captions as JSON, or a Flickr8k token file"
 
 
@@ -46,7 +46,7 @@ def read_captions(path: str | Path) -> list[Captioned]:
     first = next((line for line in text.splitlines() if line.strip()), "")
     if first.lstrip().startswith(("{", "[")):
         pairs = _parse_coco(text, path)
-    elif _TOKEN.fullmatch(first):
+    elif TOKEN.fullmatch(first):
         pairs = _parse_tokens(text, path)
     else:
         pairs = _parse_csv(text, path)
@@ -66,19 +66,20 @@ def read_labels(path: str | Path) -> list[Captioned] | None:
     except (OSError, ValueError):
         return None
     header = re.split(f"[{DELIMITERS}]", next((line for line in text.splitlines() if line.strip()), ""))
-    names = {_simplify(name) for name in header}
+    names = {simplify_name(name) for name in header}
     if names.isdisjoint(LABEL_COLUMNS) or not names.isdisjoint(CAPTION_COLUMNS):
         return None
     return [Captioned(file.strip(), " ".join(label.split())) for file, label in _parse_csv(text, path, LABEL_COLUMNS)]
 
 
-def _simplify(name: str) -> str:
+def simplify_name(name: str) -> str:
+    """Return a column's name as `CAPTION_COLUMNS` and `FILE_COLUMNS` have it: "File_Name" is filename."""
     return re.sub(r"[\s_\-\"]", "", name).lower()
 
 
 def _parse_tokens(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
-        found = _TOKEN.fullmatch(line)
+        found = TOKEN.fullmatch(line)
         if found:
             yield found["file"], found["caption"]
         elif line.strip():
@@ -91,7 +92,7 @@ def _parse_csv(text: str, path: str | Path, columns: tuple[str, ...] = CAPTION_C
     for delimiter in DELIMITERS:
         rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
         try:
-            header = [_simplify(name) for name in next((row for row in rows if row), [])]
+            header = [simplify_name(name) for name in next((row for row in rows if row), [])]
             found = [[name for name in names if name in header] for names in (FILE_COLUMNS, columns)]
             if not all(found):
                 continue
@@ -120,3 +121,8 @@ def _parse_coco(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
             f"{path} is not COCO captions ({error} is missing or of another kind): it takes images with id and "
             "file_name, and annotations with image_id and caption."
         ) from error
+
+
+def normalize_text(caption: str) -> str:
+    """Return a caption without what two people who mean the same may write differently: case, spaces, a full stop."""
+    return " ".join(caption.casefold().split()).rstrip(" .!")

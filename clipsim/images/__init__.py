@@ -6,6 +6,7 @@ from clipsim.images.decoding import LARGE, Decoder, Here, decode_here
 from clipsim.images.reading import SUFFIXES, Picture, Source, compute_digest, encode_jpeg, open_image, read, to_address
 from clipsim.images.small import preview, reduce, shrink
 from clipsim.images.sources import (
+    COLUMNS,
     FILE_COLUMNS,
     Content,
     File,
@@ -16,10 +17,11 @@ from clipsim.images.sources import (
     list_files,
     name_image,
     read_contents,
+    resolve_entry,
 )
 from clipsim.images.storage import UNKNOWN, Location, locate
 
-__all__ = ["FILE_COLUMNS", "LARGE", "SUFFIXES", "UNKNOWN", "Children", "Content", "Decoder", "File", "Here"]
+__all__ = ["COLUMNS", "FILE_COLUMNS", "LARGE", "SUFFIXES", "UNKNOWN", "Children", "Content", "Decoder", "File", "Here"]
 __all__ += ["ImageInput", "Images", "Location", "Picture", "Source", "abbreviate", "collect_images", "compute_digest"]
 __all__ += ["decode_here", "encode_jpeg", "list_files", "locate", "make_decoder", "name_image", "open_image", "preview"]
-__all__ += ["read", "read_contents", "reduce", "shrink", "storage", "to_address"]
+__all__ += ["read", "read_contents", "reduce", "resolve_entry", "shrink", "storage", "to_address"]

@@ -190,7 +190,7 @@ def list_files(source: Location, column: str | None = None) -> Iterator[File]:
         if source.name.lower().endswith(LISTS) and not (isinstance(source, Path) and source.is_dir()):
             entries = _read_column(source, column) if source.suffix.lower() == ".parquet" else _read_lines(source)
             unique = dict.fromkeys(entry.strip() for entry in entries)
-            yield from (_resolve(source.parent, entry) for entry in unique if entry)
+            yield from (resolve_entry(source.parent, entry) for entry in unique if entry)
         elif column is not None:
             raise ClipsimError(f"{source} is no Parquet file and has no columns: leave the column {column} out.")
         elif not isinstance(source, Path):
@@ -241,7 +241,8 @@ def _read_column(source: Location, column: str | None) -> Iterator[str]:
         raise ClipsimError(f"{source} cannot be read as Parquet ({error}): see that it is whole.") from error
 
 
-def _resolve(folder: Location, entry: str) -> File:
+def resolve_entry(folder: Location, entry: str) -> File:
+    """Describe what an entry of a list names: an address, or a path from `folder`; that it is missing is a problem."""
     try:
         path = locate(entry) if "://" in entry else folder / entry
         if not isinstance(path, Path):

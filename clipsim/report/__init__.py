@@ -26,6 +26,7 @@ from clipsim.report.export import (
 )
 from clipsim.report.figure import BADGES, draw_grid, html_grid, thumbnail
 from clipsim.report.numbers import percentile, whole_percent
+from clipsim.report.pairs import draw_histogram, pairs_to_blocks, pairs_to_html, remark_pairs, save_pairs
 from clipsim.report.sentences import (
     answer,
     describe_model,
@@ -64,6 +65,7 @@ __all__ += ["answer", "describe_model", "describe_parts", "figure_opinion", "fig
 __all__ += ["model_title", "of_a_hundred", "opinion", "remarks", "status", "titled", "titles", "trust"]
 __all__ += ["Block", "TextTable", "evaluation_to_blocks", "printable", "remark_evaluation", "to_blocks"]
 __all__ += ["calibration_to_blocks", "draw_reliability", "html_report", "remark_calibration"]
+__all__ += ["draw_histogram", "pairs_to_blocks", "pairs_to_html", "remark_pairs", "save_pairs"]
 __all__ += ["model_card", "remark_tuning", "save_calibration", "tuning_to_blocks", "tuning_to_html"]
 __all__ += ["Texts", "choose_texts", "english", "read_texts"]
 __all__ += ["CHECK_COLUMNS", "checklist_to_blocks", "checklist_to_csv", "describe_holding", "describe_place"]

@@ -69,5 +69,10 @@ def refclipscore(image: ImageInput, caption: str, references: Iterable[str], enc
     own, *others = encode_captions([PREFIX + one.strip() for one in captions], encoder)
     of_picture = clipscore(float(gallery.cosines(own[None])[0, 0]))
     of_references = max(0.0, *(float(other @ own) for other in others))
+    return combine(of_picture, of_references)
+
+
+def combine(of_picture: float, of_references: float) -> float:
+    """Return RefCLIPScore: the harmonic mean of CLIPScore and the cosine with the nearest reference, 0 or more."""
     both = of_picture + of_references
     return 2 * of_picture * of_references / both if both else 0.0

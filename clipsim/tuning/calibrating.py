@@ -13,14 +13,14 @@ import numpy as np
 from clipsim.embedding import Gallery, Progress, Rejected, embed
 from clipsim.encoders import Encoder, load
 from clipsim.errors import CaptionError
-from clipsim.evaluation import Captioned, Estimate, encode_in_parts, read_captions
+from clipsim.evaluation import Captioned, Estimate, encode_in_parts, normalize_text, read_captions
 from clipsim.options import Choices, Options
 from clipsim.scoring import Calibration, encode_background, resolve_precision
 from clipsim.scoring.calibration import NAME_WORDS
 from clipsim.scoring.keeping import find_shipped_calibration, keep_calibration
 from clipsim.tuning.data import find_file
 from clipsim.tuning.learning import DRAWS, Aims, compute_held_out, learn_calibration
-from clipsim.tuning.pairs import Pairs, make_pairs, normalize_text
+from clipsim.tuning.pairs import Pairs, make_pairs
 from clipsim.tuning.rates import measure, measure_areas, measure_reliability
 from clipsim.tuning.results import Calibrated
 

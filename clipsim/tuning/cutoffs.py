@@ -9,6 +9,7 @@ import numpy as np
 
 from clipsim.embedding import Gallery
 from clipsim.encoders import load
+from clipsim.evaluation import normalize_text
 from clipsim.options import Options
 from clipsim.scoring import encode_background
 from clipsim.scoring.calibration import Cutoffs
@@ -17,7 +18,7 @@ from clipsim.tuning.calibrating import LEAST, LEAST_TEXTS, MOST, learn_and_measu
 from clipsim.tuning.data import Material
 from clipsim.tuning.learning import Aims
 from clipsim.tuning.measures import Texts
-from clipsim.tuning.pairs import make_pairs, normalize_text
+from clipsim.tuning.pairs import make_pairs
 
 
 def learn_cutoffs(

@@ -11,9 +11,8 @@ import numpy as np
 
 from clipsim.embedding import NEAR, group_duplicates
 from clipsim.errors import CaptionError
-from clipsim.evaluation import Captioned, read_captions, read_labels
+from clipsim.evaluation import Captioned, normalize_text, read_captions, read_labels
 from clipsim.images import collect_images
-from clipsim.tuning.pairs import normalize_text
 
 LEAST = 20  # pictures: of fewer nothing can be held out that would tell anything
 CAPTIONS_EACH = 5  # of a picture, the first ones

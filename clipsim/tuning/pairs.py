@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clipsim.embedding import Gallery
+from clipsim.evaluation import normalize_text
 from clipsim.scoring.calibration import BackgroundCaptions
 
 FOLDS = 10  # moments are of eight tenths, or nine
@@ -84,8 +85,3 @@ def make_pairs(
         part=part,
         text_part=part[owner[first]][text],
     )
-
-
-def normalize_text(caption: str) -> str:
-    """Return a caption without what two people who mean the same may write differently: case, spaces, a full stop."""
-    return " ".join(caption.casefold().split()).rstrip(" .!")

@@ -13,6 +13,7 @@ import numpy as np
 
 from clipsim.embedding import Progress
 from clipsim.encoders import Encoder
+from clipsim.evaluation import normalize_text
 from clipsim.images import Source
 from clipsim.options import PROMPTS
 from clipsim.tuning.choosing import Trial, choose
@@ -20,7 +21,6 @@ from clipsim.tuning.cutoffs import learn_cutoffs
 from clipsim.tuning.elsewhere import encode_material
 from clipsim.tuning.features import look_at
 from clipsim.tuning.measures import Measures, Texts, measure, score_queries
-from clipsim.tuning.pairs import normalize_text
 from clipsim.tuning.results import Comparison, Tuned
 from clipsim.tuning.task import Task, fresh_folder, start_outcome
 from clipsim.tuning.towers import interpolate, train_towers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
@@ -12,12 +13,15 @@ from typing import Any, Literal, get_origin, get_type_hints
 import gradio as gr
 from gradio.events import api as add_endpoint
 
+from clipsim.embedding import Item
 from clipsim.encoders import list_models
 from clipsim.errors import CaptionError, ChoiceError, UsageError
 from clipsim.judges import list_judges
 from clipsim.options import Contrast, Framing, Options, Precision, Prompt
+from clipsim.pairs import Pair
 from clipsim.scoring import OPINIONS, CaptionTable, CheckList, Comparison, Record, Result
 from clipsim.web.guard import sentences
+from clipsim.web.pair_records import PairTable, describe_pairs
 from clipsim.web.records import (
     API_VERSION,
     CollectionList,
@@ -208,6 +212,46 @@ class Api:
         question = self._ask(pictures, [caption], [model, other], framing, contrast, prompt, precision)
         return self._service.answer_models(question, other)
 
+    def pairs(
+        self,
+        pictures: list[gr.FileData],
+        captions: list[str],
+        model: str = "auto",
+        framing: Framing = "crop",
+        contrast: Contrast = "as-is",
+        prompt: Prompt = "as-written",
+        precision: Precision = "auto",
+    ) -> PairTable:
+        """Score every picture with a caption of its own: which captions are wrong? Captions are as many as pictures.
+
+        A low percentile puts a pair in doubt; a better caption among the others says what it may have been mixed up
+        with.
+
+        Parameters:
+            pictures: Uploaded files, or data:image/jpeg;base64,... addresses. Web addresses are not fetched.
+            captions: What each picture should show, in the order of the pictures.
+            model: A name from /models, or "auto".
+            framing: "crop", "pad", "tiles-best" or "tiles-mean".
+            contrast: "as-is" or "auto".
+            prompt: "as-written", "photo" or "ensemble".
+            precision: "auto", "full" or "half".
+
+        Returns:
+            scores (row, name, caption, cosine, clipscore, percentile, verdict, rank, among, better_caption,
+            better_percentile, unread), matches, model, device, rejected (name, reason), notes, seconds, framing,
+            contrast, prompt, precision.
+        """
+        start = time.perf_counter()
+        several = [one or "" for one in (captions if isinstance(captions, list) else [captions])]
+        question = self._ask(pictures, several, [model], framing, contrast, prompt, precision)
+        self._service.check_size(question.pictures, [max(several, key=len, default="")])
+        if len(several) != len(question.pictures):
+            counts = f"{len(question.pictures)} pictures and {len(several)} captions"
+            raise UsageError(f"There are {counts}: send a caption for each picture, in the same order.")
+        pairs = [_pair(item, caption) for item, caption in zip(question.pictures, several, strict=True)]
+        scores, encoder = self._service.answer_pairs(question, pairs)
+        return describe_pairs(scores, encoder, question.options, time.perf_counter() - start)
+
     def models(self) -> ModelList:
         """List the models that can be chosen, with published accuracies, and which of them are in memory.
 
@@ -262,6 +306,7 @@ class Api:
             (self.captions, "Captions by pictures", queued),
             (self.check, "Check list", queued),
             (self.compare, "Comparison", queued),
+            (self.pairs, "Pairs", queued),
             (self.search, "Found", queued),
             (self.collections, "Collections", aside),
         ]
@@ -291,7 +336,8 @@ class Api:
 
     def endpoints(self) -> dict[str, Callable[..., Record]]:
         """Return the endpoints by name."""
-        methods = (self.similarity, self.models, self.captions, self.check, self.compare, self.search, self.collections)
+        asking = (self.similarity, self.models, self.captions, self.check, self.compare, self.pairs)
+        methods = (*asking, self.search, self.collections)
         return {method.__name__: method for method in methods}
 
     def answer(self, method: Callable[..., Record], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,6 +369,12 @@ class Api:
         for unknown in (model for model in models if model not in known):
             raise ChoiceError("model", unknown, known)
         return Question(items, captions[0] if captions else None, None, models[0], Options(*options))
+
+
+def _pair(item: Item, caption: str) -> Pair:
+    """Make a pair of a picture that `Service.receive` gave."""
+    source, name = item if isinstance(item, tuple) else (item, "")
+    return Pair(source, caption, name)
 
 
 def _check_types(values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:

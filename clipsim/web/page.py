@@ -1,4 +1,4 @@
-"""The page: two tabs and the endpoints for programs, laid out and served."""
+"""The page: three tabs and the endpoints for programs, laid out and served."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from clipsim.web.api import Api
 from clipsim.web.guard import Checked, keep_quiet
 from clipsim.web.health import health_routes
 from clipsim.web.language import current, translated, translations
+from clipsim.web.list_tab import LIST, ListTab
 from clipsim.web.menu import show_menu
 from clipsim.web.middleware import middlewares
 from clipsim.web.monitoring import serve_metrics, start_log
@@ -79,23 +80,25 @@ def build(service: Service | None = None) -> Checked:
                 scoring = ScoreTab(service, banner, queued)
             with gr.Tab(translated("tab.search"), id=SEARCH):
                 searching = SearchTab(collections, tabs, queued, ShownPictures(service.files))
+            with gr.Tab(translated("tab.list"), id=LIST):
+                listing = ListTab(service, queued, ShownPictures(service.files))
         scoring.keep_in(searching)
-        with gr.Accordion(translated("reading"), open=False, elem_id="reading"):
-            gr.Markdown(translated("reading.text"))
-        with gr.Accordion(translated("menu"), open=False, elem_id="menu"):
-            sorting = render.static("menu.js").read_text(encoding="utf-8")
-            menu = gr.HTML(show_menu(), label="Models", padding=False, js_on_load=sorting)
+        menu = _lay_out_reading()
 
         def open_address(event: gr.EventData) -> Update:
             asked = event._data if isinstance(event._data, dict) else {}
             told: Update = {}
             if current() is not english():
-                told = {header: render.fill("header.html"), menu: show_menu()} | scoring.translate()
+                told = {header: render.fill("header.html"), menu: show_menu()}
+                told |= scoring.translate() | listing.translate()
             filled, note = _fill_in(asked, scoring, searching)
             return told | filled | ({} if asked.get("first") else {address: render.fill("banner.html", note=note)})
 
         opened = address.submit(
-            open_address, None, [header, menu, *scoring.opened, address, *searching.filled], **ASIDE
+            open_address,
+            None,
+            [header, menu, *scoring.opened, address, *searching.filled, *listing.translated],
+            **ASIDE,
         )
         scoring.answer_after(opened)
         searching.search_after(opened)
@@ -113,6 +116,15 @@ def build(service: Service | None = None) -> Checked:
     page._queue = queue = FairQueue(page, service.limits)  # gradio has no door for a queue of another class
     service.files.after_sweep.append(queue.unfetched.drop)
     return page
+
+
+def _lay_out_reading() -> gr.HTML:
+    """Lay out what there is to read below the tabs, and return the table of models."""
+    with gr.Accordion(translated("reading"), open=False, elem_id="reading"):
+        gr.Markdown(translated("reading.text"))
+    with gr.Accordion(translated("menu"), open=False, elem_id="menu"):
+        sorting = render.static("menu.js").read_text(encoding="utf-8")
+        return gr.HTML(show_menu(), label="Models", padding=False, js_on_load=sorting)
 
 
 def launch(

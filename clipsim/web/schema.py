@@ -17,6 +17,7 @@ from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema
 
 from clipsim.options import Options
 from clipsim.scoring import CaptionTable, CheckList, Comparison, Result
+from clipsim.web.pair_records import PairTable
 from clipsim.web.records import ApiVersion, CollectionList, ErrorAnswer, Found, ModelList
 
 ANSWERS: Mapping[str, Any] = {  # by endpoint
@@ -24,6 +25,7 @@ ANSWERS: Mapping[str, Any] = {  # by endpoint
     "captions": CaptionTable,
     "check": CheckList,
     "compare": Comparison,
+    "pairs": PairTable,
     "models": ModelList,
     "search": Found,
     "collections": CollectionList,

@@ -18,6 +18,7 @@ from clipsim.errors import ChoiceError, ClipsimError, ImageError, LimitError
 from clipsim.images import Decoder, Here
 from clipsim.judges import Judge, list_judges, load_judge
 from clipsim.options import Options, Precision
+from clipsim.pairs import Pair, PairScore, PairSettings, score_pairs
 from clipsim.scoring import CaptionTable, CheckList, Comparison, PictureMaps, Result
 from clipsim.settings import Limits
 from clipsim.web.loading import Step, Tell
@@ -27,6 +28,7 @@ from clipsim.web.runs import CancelledError, still_wanted
 from clipsim.web.sweeper import KEPT_SECONDS, UploadFolder
 
 MOST_MAPS = 100  # of one check list: each takes a forward pass
+PAIRS = PairSettings(block=32)  # rows, after which it is looked whether the time is up
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,27 @@ class Service:
             comparison = scoring.compare_models(question.pictures, question.caption, encoders, **keywords)
         _check_answered(comparison.pictures, comparison.results[0].rejected)
         return comparison
+
+    def answer_pairs(
+        self, question: Question, pairs: Sequence[Pair], progress: Progress | None = None
+    ) -> tuple[list[PairScore], Encoder]:
+        """Score every picture with its own caption, and return by which model; raise as `answer`."""
+        if not pairs:
+            raise ClipsimError("There are no pictures to score: add at least one.", code="no_pictures")
+        longest = max((pair.caption for pair in pairs), key=len, default="")
+        self.check_size([pair.picture for pair in pairs if pair.picture is not None], [longest], question.model)
+        options, check = question.options, self._in_time(progress)
+        encoder = self.encoder(question.model, options.precision)
+        self.metrics.note(len(pairs), encoder.name)
+
+        def tell(done: int, _: int) -> None:
+            check(done, len(pairs))
+
+        with self.metrics.measure("score"):
+            scores = list(score_pairs(pairs, encoder, options, settings=PAIRS, progress=tell))
+        rejected = [Rejected(one.name, one.rejected) for one in scores if one.rejected]
+        _check_answered([one for one in scores if not one.rejected], rejected)
+        return scores, encoder
 
     def map_picture(self, question: Question, result: Result, name: str) -> PictureMaps:
         """Find where the caption, or the reference image, and each of its words lie in one picture of an answer.

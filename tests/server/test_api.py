@@ -75,7 +75,13 @@ def table(head: str) -> dict[str, list[str]]:
     return {first.strip("`"): rest for first, *rest in rows}
 
 
-ASIDE = ("Models", "Several captions", "Long captions", "Two models")  # sections whose snippets print no ranking
+ASIDE = (
+    "Models",
+    "Several captions",
+    "Long captions",
+    "Two models",
+    "Pairs",
+)  # sections whose snippets print no ranking
 RUN = [snippet for snippet in snippets() if snippet.language in ("python", "javascript", "bash")]
 SHOWN = [snippet for snippet in snippets() if snippet.language == "text"]
 SETTINGS = [snippet for snippet in snippets() if snippet.language == "json"]
@@ -171,7 +177,7 @@ def assert_same(found: Ranking, wanted: Ranking, tolerance: float) -> None:
 
 def test_no_snippet_is_in_a_language_that_is_not_run() -> None:
     assert len(RUN) + len(SHOWN) + len(SETTINGS) == len(snippets()) == PAGE.count("```") // 2
-    for section in ("Several captions", "Two models", "Search", "Models", "Score"):
+    for section in ("Several captions", "Two models", "Pairs", "Search", "Models", "Score"):
         assert [snippet.language for snippet in RUN if snippet.section == section] == ["python", "javascript", "bash"]
     assert {"Python", "JavaScript", "curl"} <= {snippet.section for snippet in RUN}
 
@@ -203,6 +209,19 @@ def test_a_snippet_lists_every_model(snippet: Snippet, run: Callable[[str, str],
         assert [line.split()[0] for line in lines] == [model.name for model in MODELS]
         assert {line.split()[1].lower() for line in lines} <= {"true", "false"}
         assert last == "auto is stand-in"
+
+
+@pytest.mark.parametrize(
+    "snippet", [snippet for snippet in RUN if snippet.section == "Pairs"], ids=lambda snippet: snippet.language
+)
+def test_a_snippet_for_pairs_has_a_verdict_for_each(snippet: Snippet, run: Callable[[str, str], str]) -> None:
+    output = run(snippet.language, snippet.code)
+    if snippet.language == "bash":
+        scores = completed(output)["scores"]
+        output = "\n".join(f"{one['name']}: {one['caption']}: {one['verdict']}" for one in scores)
+    first, second = output.splitlines()
+    assert first == "cat-in-rucksack.jpg: a cat in a rucksack: match"
+    assert second.startswith("hiking-golden-retriever.jpg: a street at night: no")
 
 
 @pytest.mark.parametrize(

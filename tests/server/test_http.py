@@ -198,7 +198,7 @@ ODD_VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize(
-    "name", ["similarity", "captions", "check", "compare", "search", "models", "collections", "score"]
+    "name", ["similarity", "captions", "check", "compare", "pairs", "search", "models", "collections", "score"]
 )
 def test_values_of_any_kind_are_answered_in_sentences(served: Served, http_client: httpx.Client, name: str) -> None:
     before = len(log_of(served))

@@ -201,7 +201,8 @@ def test_nothing_stays_of_what_was_sent(rest: httpx.Client, search_server: Serve
 def test_the_description_holds_for_answers_and_errors(rest: httpx.Client) -> None:
     described = rest.get("/openapi.json").json()
     assert set(described["paths"]) == {
-        f"/{name}" for name in ("similarity", "captions", "check", "compare", "models", "search", "collections")
+        f"/{name}"
+        for name in ("similarity", "captions", "check", "compare", "pairs", "models", "search", "collections")
     }
     content = described["paths"]["/similarity"]["post"]["requestBody"]["content"]
     fields = content["multipart/form-data"]["schema"]["properties"]

@@ -85,3 +85,25 @@ def test_workers_fit_on_the_machines_that_there_are() -> None:
 def test_a_number_of_workers_that_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match="-1 workers cannot work"):
         Ray(workers=-1)
+
+
+def test_ray_scores_a_list_a_row_group_at_a_time(
+    tiny_clip: Path, tmp_path: Path, picture_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(picture_file(f"{seed % 6}.png", seed % 6)) for seed in range(12)]
+    captions = [f"the cat {seed}" for seed in range(12)]
+    pq.write_table(pa.table({"path": [*paths, "none.png"], "caption": [*captions, "x"]}), tmp_path / "list.parquet")
+    pq.write_table(pq.read_table(tmp_path / "list.parquet"), tmp_path / "list.parquet", row_group_size=5)
+    command = ["pairs", str(tmp_path / "list.parquet"), "--model", str(tiny_clip), "--device", "cpu"]
+    assert cli.main([*command, "--to", str(tmp_path / "one.parquet")]) == 0
+    assert cli.main([*command, "--to", str(tmp_path / "ray.parquet"), "--engine", "ray", "--workers", "2"]) == 0
+    one, ray = (pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("one", "ray"))
+    assert [row["rejected"] for row in ray] == [row["rejected"] for row in one] and ray[12]["rejected"]
+    for column in ("cosine", "percentile", "clipscore"):
+        ours, theirs = ([row[column] for row in rows[:12]] for rows in (ray, one))
+        assert ours == pytest.approx(theirs, abs=1e-4)
+    assert [row["rank"] for row in ray] == [row["rank"] for row in one]
+    (tmp_path / "list.csv").write_text("file,caption\n0.png,x\n")
+    command[1] = str(tmp_path / "list.csv")
+    assert cli.main([*command, "--to", str(tmp_path / "out.csv"), "--engine", "ray"]) == 2
+    assert "takes lists in Parquet" in capsys.readouterr().err

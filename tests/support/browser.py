@@ -16,7 +16,7 @@ WAIT = 90_000  # milliseconds; the first score waits for the weights
 # Gradio's templates put a button into a button in two places: the upload of a filled gallery into its toolbar button,
 # and "Close" into the foldable head of an error. Each can be reached, says what it does and does it. Our code cannot
 # reach the templates, so this one rule is left out for these two elements.
-NESTED = ("nested-interactive", ('aria-label="take a photo"', 'class="toast-header'))
+NESTED = ("nested-interactive", ('aria-label="take a photo"', 'class="toast-header', 'aria-label="Add files"'))
 
 
 def opened(page: Page, server: Server, question: str = EMPTY) -> Iterator[Page]:

@@ -37,6 +37,8 @@ def test_the_public_names_are_these() -> None:
         "Judge",
         "LimitError",
         "Options",
+        "Pair",
+        "PairScore",
         "Result",
         "Score",
         "TuneOptions",
@@ -53,6 +55,7 @@ def test_the_public_names_are_these() -> None:
         "score_captions",
         "score_each",
         "score_images",
+        "score_pairs",
         "tune",
     ]
     assert all(getattr(clipsim, name) for name in clipsim.__all__)

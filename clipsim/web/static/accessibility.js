@@ -8,6 +8,9 @@ const speak = () => {
   for (const image of page.querySelectorAll("#ranked button > img")) call(image.parentElement, image.alt);
   for (const button of page.querySelectorAll("#pictures [aria-dropeffect]")) call(button, name("pictures"));
   for (const button of page.querySelectorAll("#reference [aria-dropeffect]")) call(button, name("reference"));
+  for (const button of page.querySelectorAll("#list-files [aria-dropeffect]")) {
+    call(button, page.querySelector("#list-files [data-testid=block-label]")?.textContent.trim());
+  }
   for (const part of page.querySelectorAll(".timebox > *")) {
     const label = part.closest(".block").querySelector("[data-testid=block-info]").textContent;
     call(part, part.matches("button") ? `${label}: ${name("calendar")}` : label);

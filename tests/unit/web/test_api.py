@@ -34,6 +34,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "captions": {"pictures": [inline(0)], "captions": ["a cat", "a dog"]},
     "check": {"pictures": [inline(0)], "caption": "A cat sits. There are no dogs."},
     "compare": {"pictures": [inline(0)], "caption": "a cat", "model": "clip-vit-b-32", "other": "stand-in"},
+    "pairs": {"pictures": [inline(0), inline(1)], "captions": ["a cat", "a dog"]},
     "models": {},
     "search": {"collection": "paintings", "caption": "a golden retriever"},
     "collections": {},
@@ -163,6 +164,10 @@ def test_what_is_left_out_and_what_contradicts_have_codes_of_their_own(endpoints
         ("captions", {**pictures, "captions": []}, "no_caption"),
         ("captions", {**pictures, "captions": ["x"] * 51}, "too_many_captions"),
         ("compare", {**RIGHT["compare"], "other": "clip-vit-b-32"}, "same_model"),
+        ("pairs", {**pictures, "captions": ["x"]}, "bad_value"),
+        ("pairs", {"pictures": [], "captions": []}, "no_pictures"),
+        ("pairs", {"pictures": [inline(0)] * 101, "captions": ["x"] * 101}, "too_many_pictures"),
+        ("pairs", {**pictures, "captions": ["", " "]}, "nothing_scored"),
         ("search", {**search, "collection": "/etc"}, "unknown_collection"),
         ("search", {**search, "collection": None}, "unknown_collection"),
         ("search", {**search, "collection": f"own-{'0' * 32}"}, "not_kept"),
@@ -180,7 +185,7 @@ def test_what_is_left_out_and_what_contradicts_have_codes_of_their_own(endpoints
 
 def test_parameters_that_are_chosen_list_their_choices(page: gr.Blocks) -> None:
     described = page.get_api_info()["named_endpoints"]
-    for endpoint in ("/similarity", "/captions", "/check", "/compare"):
+    for endpoint in ("/similarity", "/captions", "/check", "/compare", "/pairs"):
         chosen = {one["parameter_name"]: one["type"].get("enum") for one in described[endpoint]["parameters"]}
         assert chosen["model"][:2] == ["auto", "clip-vit-b-32"] and chosen["model"][-1] == "stand-in"
         assert chosen["framing"] == ["crop", "pad", "tiles-best", "tiles-mean"]

@@ -30,5 +30,5 @@ def test_every_model_can_be_chosen_and_its_terms_are_said() -> None:
     titles = {name: title for title, name in model_choices()}
     assert [*titles] == ["auto", *(model.name for model in MODELS)]
     assert all(model.terms in titles[model.name] for model in MODELS)
-    marked = dict(map(reversed, second_choices({model.name: "absent" for model in MODELS})))  # type: ignore[arg-type]
+    marked = {name: title for title, name in second_choices({model.name: "absent" for model in MODELS})}
     assert all(marked[model.name].endswith("absent") for model in MODELS)

@@ -12,7 +12,9 @@ from support import ROOT, ByMean, paint
 
 import clipsim
 from clipsim.encoders import MODELS
+from clipsim.options import Options
 from clipsim.scoring import CaptionTable, Comparison, Record, Result, score_captions
+from clipsim.web.pair_records import PairTable, describe_pairs
 from clipsim.web.records import CollectionList, CollectionRow, ErrorAnswer
 from clipsim.web.schema import ANSWERS, describe_answer, describe_answers, write_schema
 
@@ -32,7 +34,13 @@ def comparison() -> Comparison:
     return Comparison((result(), result()), ("image",), None)
 
 
-RECORDS = {"similarity": result, "captions": table, "compare": comparison}
+def pairs() -> PairTable:
+    encoder = ByMean()
+    scores = list(clipsim.score_pairs([(paint(40, 40), "a cat"), (paint(40, 40, 1), "a dog"), (b"", "x")], encoder))
+    return describe_pairs(scores, encoder, Options(), 0.1)
+
+
+RECORDS = {"similarity": result, "captions": table, "compare": comparison, "pairs": pairs}
 
 
 def test_the_committed_schema_is_what_the_records_give() -> None:
