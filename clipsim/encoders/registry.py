@@ -49,7 +49,8 @@ class Model:
         use: when to take it.
         source: where the published figures come from.
         download_mb: millions of bytes of its weights in float32; measured.
-        memory_mb: of memory that scoring a few pictures on a CPU takes at most, in millions of bytes; measured.
+        memory_mb: of memory that scoring a few pictures on a CPU takes at most, in millions of bytes, without what is
+            never touched of the file of weights; measured.
         relative_time: what a picture takes on a CPU, in that of the default model; measured.
         pickled: whether the weights are there in the older form only, which torch reads without running code in it.
         earlier: a commit with the same weights, which is used on where it is on disk already.

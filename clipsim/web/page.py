@@ -122,9 +122,8 @@ def _lay_out_reading() -> gr.HTML:
     """Lay out what there is to read below the tabs, and return the table of models."""
     with gr.Accordion(translated("reading"), open=False, elem_id="reading"):
         gr.Markdown(translated("reading.text"))
-    with gr.Accordion(translated("menu"), open=False, elem_id="menu"):
         sorting = render.static("menu.js").read_text(encoding="utf-8")
-        return gr.HTML(show_menu(), label="Models", padding=False, js_on_load=sorting)
+        return gr.HTML(show_menu(), label="Models", elem_id="menu", padding=False, js_on_load=sorting)
 
 
 def launch(

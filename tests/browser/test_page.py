@@ -265,6 +265,22 @@ def test_the_reading_guide_unfolds(page: Page) -> None:
     expect(guide).to_be_visible()
 
 
+def test_the_table_of_models_sorts_by_the_heading_that_is_clicked(page: Page) -> None:
+    page.get_by_text("How to read a score").click()
+    names, heading = page.locator("#menu tbody th"), page.locator("#menu").get_by_role("button", name="COCO R@1")
+    listed = names.all_inner_texts()
+    assert listed[0] == "clip-vit-b-32"
+    heading.click()
+    rising = names.all_inner_texts()
+    assert rising[:2] == ["clip-vit-b-32", "clip-vit-b-16"] and sorted(rising) == sorted(listed)
+    heading.click()
+    expect(page.locator("#menu [aria-sort='descending']")).to_have_text(re.compile("COCO R@1"))
+    assert names.all_inner_texts()[:2] == ["siglip2-so400m-384", "siglip2-l-16-256"]
+    assert set(names.all_inner_texts()[-3:]) >= {"stand-in"}  # what is not known stays last
+    page.locator("#menu").get_by_role("button", name="model", exact=True).click()
+    assert names.all_inner_texts() == sorted(listed)
+
+
 def test_a_phone_in_dark_mode_shows_everything_without_sideways_scrolling(phone: Page) -> None:
     example(phone, "Big cats")
     answered(phone, "a lion with a thick mane")

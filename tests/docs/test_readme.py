@@ -6,11 +6,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+
+from clipsim.encoders import DEFAULT
+from clipsim.encoders.hub import PARTS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,6 +78,18 @@ def test_front_matter_is_what_a_space_needs() -> None:
     assert len(str(front["short_description"])) <= 60
     assert {front["colorFrom"], front["colorTo"]} <= COLOURS
     assert front["tags"] and front["suggested_hardware"]
+    assert front["python_version"] == "3.12"  # ZeroGPU has no 3.11
+    assert front["header"] == "mini" and str(front["thumbnail"]).endswith("/resolve/main/docs/page.jpg")
+    assert (ROOT / "docs" / "page.jpg").is_file()
+
+
+def test_a_space_preloads_the_commit_that_the_default_is_taken_from() -> None:
+    lines = front_matter()["preload_from_hub"]
+    assert isinstance(lines, list) and len(lines) == 1
+    repository, files, commit = lines[0].split()
+    assert (repository, commit) == (DEFAULT.hub_id, DEFAULT.revision)
+    for forms in PARTS:
+        assert any(fnmatch(name, form) for name in files.split(",") for form in forms)
 
 
 def test_the_space_runs_a_gradio_that_the_requirements_allow() -> None:

@@ -27,7 +27,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     import torch
     from safetensors.torch import save_model
 
-    place = tmp_path_factory.mktemp("open-clip") / request.param
+    place = tmp_path_factory.mktemp("open-clip") / str(request.param)
     place.mkdir()
     causal = request.param == "squash"
     config = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": {**WORDS, "no_causal_mask": not causal}}
@@ -39,7 +39,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if weight.dim():
             torch.nn.init.normal_(weight, std=0.2)
     save_model(model, str(place / "open_clip_model.safetensors"))
-    return place
+    return Path(place)
 
 
 @pytest.fixture(scope="module")
