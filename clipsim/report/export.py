@@ -114,9 +114,11 @@ def to_csv(result: Result | CaptionTable | Comparison) -> str:
             for cell in zip(result.pictures, *figures, strict=True)
         ]
         return write_rows(CAPTION_COLUMNS, [dict(zip(CAPTION_COLUMNS, cell, strict=True)) for cell in cells])
-    results = result.results if isinstance(result, Comparison) else (result,)
-    columns = _name_columns(score for one in results for score in one.scores)
-    return write_rows(columns, [row for one in results for row in rows(one)])
+    if isinstance(result, Comparison):  # of what one of the models alone has there is no column
+        return write_rows(
+            COLUMNS, [{name: row[name] for name in COLUMNS} for one in result.results for row in rows(one)]
+        )
+    return write_rows(_name_columns(result.scores), rows(result))
 
 
 def write_rows(columns: Sequence[str], body: Sequence[Mapping[str, Any]]) -> str:

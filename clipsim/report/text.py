@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from clipsim.images import abbreviate
-from clipsim.report.export import SCORE_COLUMNS, score_columns
+from clipsim.report.export import PROBABILITY, SCORE_COLUMNS, score_columns
 from clipsim.report.numbers import percent, percentile
 from clipsim.report.sentences import NOT_COMPARABLE, agreement, answer, opinion, status, treatment
+from clipsim.report.texts import english
 from clipsim.scoring import MATCH, NO_MATCH, NOT_RECOGNISED, NOT_SURE, WEAK, CaptionTable, Comparison, Result
 
 if TYPE_CHECKING:  # so that a score needs nothing of collections
@@ -95,7 +96,8 @@ def _blocks_of_scores(result: Result) -> list[Block]:
     sides = "".join("<" if column.is_text else ">" for column in first) + ">" * len(parts) + "<"
     table = TextTable([*(column.title for column in first), *parts, name.title], rows, sides)
     answered = [("answer", answer(result)), ("opinion", opinion(result))]
-    return [_head([query, *_describe_model(result), *answered]), table, *_blocks_of_words(result)]
+    own = [english()("probability.note")] if PROBABILITY in columns else []
+    return [_head([query, *_describe_model(result), *answered]), table, *own, *_blocks_of_words(result)]
 
 
 def _describe_model(result: Result | CaptionTable) -> list[tuple[str, str]]:

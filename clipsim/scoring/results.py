@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 # Of 480 background captions the uppermost are too few to say more: others in their place move a 99.9 by 0.2.
 CEILING = 99.5
-# Trained on ten thousands of captions for each picture, of which one was right (Zhai et al. 2023, section 3).
-PROBABILITY_NOTE = (
-    "“Probability” is the model's own, of each pair by itself: it is small for most true pairs and next to nothing for "
-    "false ones, so that a few percent can be a match."
-)
 
 
 @dataclass(frozen=True)
@@ -69,8 +64,8 @@ class Score:
         shuffled: mean cosine of the same words in other orders; None without `words`, and for fewer than three words.
         heatmap: where in the picture the caption finds its support; None unless it was requested.
         thumbnail: what went into the model, a data: address of a JPEG; None unless it was requested.
-        probability: the model's own, 0 to 1, that picture and caption belong together, of a SigLIP (see
-            `PROBABILITY_NOTE`); None of other families, and with a reference image.
+        probability: the model's own, 0 to 1, that picture and caption belong together, of a SigLIP; small for most true
+            pairs, so that a few percent can be a match. None of other families, and with a reference image.
         parts: what each part of the caption comes to, in the order of `Result.parts`; None where it has none.
         mirrored: cosine of the mirrored picture; None unless checks were requested.
         second_opinion: how probable it is, 0 to 1, that the picture shows what the caption says, by `Result.judge`;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,7 @@ from clipsim.scoring.combining import Parts, encode_parts, judge_parts
 from clipsim.scoring.heatmaps import compute_heatmaps
 from clipsim.scoring.judge import Judgement, judge
 from clipsim.scoring.mirroring import mirror, note_mirrored
-from clipsim.scoring.results import PROBABILITY_NOTE, PartScore, Result, Score
+from clipsim.scoring.results import PartScore, Result, Score
 from clipsim.scoring.second_opinion import OPINIONS, ask_again, check_opinion, find_judge
 from clipsim.scoring.words import WordScores, measure_words, measure_words_of_parts
 
@@ -267,7 +267,7 @@ def _make_result(gallery: Gallery, query: _Query, encoder: Encoder, options: Opt
         device=encoder.device,
         scores=_rank(scores, encoder.logit_scale, query.parts is not None),
         rejected=gallery.rejected,
-        notes=(*encoder.notes, *query.notes, *of_words.notes, *probability_notes(scores)),
+        notes=(*encoder.notes, *query.notes, *of_words.notes),
         seconds=0.0,
         verdict=judged.answers[0] if judged and judged.answers else None,
         words=of_words.words,
@@ -332,11 +332,6 @@ def _score(
         )
     ]
     return scores, judged
-
-
-def probability_notes(scores: Sequence[Score]) -> list[str]:
-    """Return how the scores' probabilities are to be read, where there are any."""
-    return [PROBABILITY_NOTE] if any(score.probability is not None for score in scores) else []
 
 
 def _rank(scores: list[Score], logit_scale: float, in_parts: bool) -> tuple[Score, ...]:

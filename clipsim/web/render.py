@@ -259,7 +259,8 @@ def scores(result: Result, calibration: Calibration | None) -> str:
     ]
     narrow = [say(f"column.{name}") for name in ("name", "percentile", "verdict")]
     table = _table(say("table.title", model=report.model_title(result, say)), rows, narrow=narrow)
-    return fill("scores.html", table=table, trust=report.trust(result, calibration, say))
+    own = say("probability.note") if len(columns) > len(report.SCORE_COLUMNS) else ""
+    return fill("scores.html", table=table, trust=report.trust(result, calibration, say), own=own)
 
 
 def remarks(result: Result) -> str:

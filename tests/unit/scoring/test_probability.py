@@ -9,9 +9,9 @@ from support import paint
 
 import clipsim
 from clipsim import Encoder
-from clipsim.report import to_csv, to_json_line, to_pandas
-from clipsim.scoring.results import PROBABILITY_NOTE
+from clipsim.report import to_blocks, to_csv, to_json_line, to_pandas
 
+HOW_TO_READ = "small for most true pairs"
 PICTURES = [paint(40, 32), paint(40, 32, seed=1), paint(60, 20, seed=2)]
 
 
@@ -21,8 +21,7 @@ def test_it_is_the_sigmoid_of_scaled_cosine_and_bias(siglip: Encoder) -> None:
     for score in result:
         logit = siglip.logit_scale * score.cosine + siglip.logit_bias
         assert score.probability == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-6)
-    assert PROBABILITY_NOTE in result.notes
-    assert "small for most true pairs" in PROBABILITY_NOTE
+    assert HOW_TO_READ in "\n".join(map(str, to_blocks(result)))
 
 
 def test_it_is_that_of_plain_transformers(siglip: Encoder, tiny_siglip: object) -> None:
@@ -62,7 +61,7 @@ def test_other_families_and_reference_images_have_none(clip: Encoder, siglip: En
     by_picture = clipsim.score_images(PICTURES, None, siglip, reference=PICTURES[0])
     for result in (by_clip, by_picture):
         assert all(score.probability is None for score in result)
-        assert PROBABILITY_NOTE not in result.notes
+        assert HOW_TO_READ not in "\n".join(map(str, to_blocks(result)))
         assert "probability" not in to_csv(result).splitlines()[0]
         assert "probability" not in to_pandas(result).columns
 
