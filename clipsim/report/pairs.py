@@ -12,15 +12,16 @@ from markupsafe import Markup
 from clipsim.errors import ClipsimError
 from clipsim.evaluation import Estimate
 from clipsim.images import Location, Source, abbreviate, locate, storage
-from clipsim.pairs import BINS, PairScore, PairSummary
 from clipsim.report.figure import BADGES, thumbnail
 from clipsim.report.numbers import percent, percentile
 from clipsim.report.text import Block, TextTable, printable
 from clipsim.report.writing import fill, write_file
 from clipsim.scoring.calibration import VERDICTS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the room of pairs loads pyarrow, which reports of other things do without
     from matplotlib.figure import Figure
+
+    from clipsim.pairs import PairScore, PairSummary
 
 BAR = 40  # letters of the longest bar
 SHOWN = 5  # of the worst rows in a terminal, whose report has all
@@ -73,14 +74,14 @@ def _draw_bars(summary: PairSummary) -> TextTable:
     most = max(summary.histogram)
     rows = [
         [f"{name}", "█" * round(BAR * count / most) or ("▏" if count else ""), str(count)]
-        for name, count in zip(name_bins(), summary.histogram, strict=True)
+        for name, count in zip(name_bins(len(summary.histogram)), summary.histogram, strict=True)
     ]
     return TextTable(["", "", ""], rows, "><>")
 
 
-def name_bins() -> list[str]:
-    """Return what each bar of the histogram stands for: "0 to 5"."""
-    width = 100 // BINS
+def name_bins(count: int) -> list[str]:
+    """Return what each of so many bars of a histogram of percentiles stands for: "0 to 5"."""
+    width = 100 // count
     return [f"{start} to {start + width}" for start in range(0, 100, width)]
 
 
@@ -97,8 +98,9 @@ def draw_histogram(summary: PairSummary) -> Figure:
 
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    width = 100 / BINS
-    axes.bar([width * i for i in range(BINS)], summary.histogram, width * 0.9, align="edge", color=COLOUR)
+    bins = len(summary.histogram)
+    width = 100 / bins
+    axes.bar([width * i for i in range(bins)], summary.histogram, width * 0.9, align="edge", color=COLOUR)
     axes.set(xlabel="percentile: better than so many unrelated captions in a hundred", ylabel="rows", xlim=(0, 100))
     axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -130,7 +132,7 @@ def pairs_to_html(summary: PairSummary) -> str:
         summary=summary,
         facts=list_facts(summary),
         plot=Markup(plot[plot.index("<svg") :]),
-        bins=list(zip(name_bins(), summary.histogram, strict=True)),
+        bins=list(zip(name_bins(len(summary.histogram)), summary.histogram, strict=True)),
         tiles=[_make_tile(summary, one) for one in summary.worst],
         bad=[(one.row, one.name, one.rejected) for one in summary.bad],
         more=max(summary.rows - summary.scored - len(summary.bad), 0),
