@@ -12,7 +12,7 @@ from clipsim.encoders import Encoder
 from clipsim.options import Prompt
 from clipsim.pairs.pair import Pair
 from clipsim.pairs.pool import Pool
-from clipsim.scoring import encode_background, find_calibration, judge
+from clipsim.scoring import encode_background, encode_parts, find_calibration, judge, judge_parts
 from clipsim.scoring.calibration import compute_strengths
 
 CELLS = 4_096  # of pictures by captions that are judged together, of which a caption a picture needs the diagonal
@@ -62,11 +62,32 @@ def judge_pairs(
         judged = judge(part, grid, written, own, encoder, prompt, among=None)
         cosines[rows] = grid[row_picture, row_text]
         percentiles[rows] = judged.percentiles[row_picture, row_text]
-    if not known:
-        return Judged(cosines, percentiles, [None] * len(places))
-    cutoffs = [known.of(captions[text]).cutoffs for text in which]
-    verdicts = [own.verdicts(percentiles[i : i + 1])[1][0] for i, own in enumerate(cutoffs)]
-    return Judged(cosines, percentiles, list(verdicts))
+    verdicts: list[str | None] = [None] * len(places)
+    if known:
+        cutoffs = [known.of(captions[text]).cutoffs for text in which]
+        verdicts = [own.verdicts(percentiles[i : i + 1])[1][0] for i, own in enumerate(cutoffs)]
+    alone = Judged(cosines, percentiles, verdicts)
+    _judge_in_parts(alone, gallery, places, captions, which, encoder, prompt)
+    return alone
+
+
+def _judge_in_parts(
+    alone: Judged,
+    gallery: Gallery,
+    places: np.ndarray,
+    captions: Sequence[str],
+    which: np.ndarray,
+    encoder: Encoder,
+    prompt: Prompt,
+) -> None:
+    """Put in its place what a caption comes to that says what must not be there; the arguments are `judge_pairs`'s."""
+    for text in np.unique(which):
+        if (parts := encode_parts(captions[text], encoder, prompt)) is None:
+            continue
+        for row in np.flatnonzero(which == text):
+            found = judge_parts(take_pictures(gallery, places[row : row + 1]), parts, encoder, prompt)
+            alone.cosines[row], alone.percentiles[row] = found.cosines[0], found.judged.percentiles[0, 0]
+            alone.verdicts[row] = found.judged.verdicts[0][0] if found.judged.verdicts else None
 
 
 def measure_cosines(gallery: Gallery, places: np.ndarray, vectors: np.ndarray) -> np.ndarray:

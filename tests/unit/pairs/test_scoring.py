@@ -17,7 +17,7 @@ from clipsim.images import Source
 from clipsim.options import Framing, Prompt
 from clipsim.pairs import PairSettings, open_pairs
 
-TEXTS = ["the cat", "a dog in the snow", "x", "photo"]
+TEXTS = ["the cat", "a dog, no snow", "x", "a dog in the snow"]
 
 
 def make_pairs(count: int = 12) -> list[tuple[Image.Image, str]]:
