@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # its parts load when they are used
 from huggingface_hub import cached_assets_path
-from scipy.optimize import nnls
 
 from clipsim.embedding import VectorCache, encode_captions, vector_key
 from clipsim.encoders import Encoder
@@ -254,7 +254,7 @@ def neutral_weights(vectors: np.ndarray) -> np.ndarray:
     count = len(vectors)
     # the last row asks for the sum; as a soft one it only scales the weights, which are scaled afterwards
     rows = np.concatenate([vectors.T, np.sqrt(RIDGE) * np.eye(count), np.ones((1, count))]).astype(np.float64)
-    weights, _ = nnls(rows, np.append(np.zeros(len(rows) - 1), 1.0))
+    weights, _ = scipy.optimize.nnls(rows, np.append(np.zeros(len(rows) - 1), 1.0))
     share: np.ndarray = weights / weights.sum()
     return share
 
