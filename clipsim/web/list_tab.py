@@ -15,7 +15,7 @@ from clipsim.images import encode_jpeg, reduce, to_address
 from clipsim.options import Options
 from clipsim.pairs import COLUMNS, Pair, PairScore, find_worst, make_row, summarize
 from clipsim.web import render
-from clipsim.web.api import model_names
+from clipsim.web.form import model_choices
 from clipsim.web.language import translated
 from clipsim.web.monitoring import note_error
 from clipsim.web.pair_lists import read_pairs
@@ -41,7 +41,7 @@ class ListTab:
             )
             with gr.Column(scale=1, min_width=180):
                 self._model = gr.Dropdown(
-                    model_names(), value="auto", label=translated("model"), elem_id="list-model", min_width=160
+                    model_choices(), value="auto", label=translated("model"), elem_id="list-model", min_width=160
                 )
                 button = gr.Button(translated("list.button"), variant="primary", elem_id="list-button")
         look: dict[str, Any] = {"elem_id": "list-fault", "elem_classes": ["cs-faults"], "padding": False}
@@ -50,7 +50,7 @@ class ListTab:
         ready = render.fill("list_ready.html")
         self._found = gr.HTML(ready, label="Checked list", elem_id="list-found", padding=False, js_on_load=script)
         button.click(
-            self.check,
+            self.check_list,
             [self._files, self._model],
             [self._found, self._fault],
             show_progress_on=[self._found],
@@ -67,7 +67,7 @@ class ListTab:
         """Return the tab with what the browser does not translate in the language of the request."""
         return {self._found: render.fill("list_ready.html")}
 
-    def check(self, files: list[str] | None, model: str) -> Update:
+    def check_list(self, files: list[str] | None, model: str) -> Update:
         """Score the list that was sent, and return the tab with its rows by doubt, or with what is wrong."""
         try:
             pairs = read_pairs([(Path(file), Path(file).name) for file in files or ()], self._service.limits)

@@ -30,7 +30,7 @@ def check(tab: ListTab, folder: Path, rows: str) -> list[str]:
     for seed in range(3):
         paint(40, 40, seed).save(folder / f"{seed}.png")
     (folder / "list.csv").write_text(f"file,caption,note\n{rows}")
-    update: dict[Any, Any] = tab.check([str(path) for path in sorted(folder.iterdir())], "auto")
+    update: dict[Any, Any] = tab.check_list([str(path) for path in sorted(folder.iterdir())], "auto")
     return [str(value) for value in update.values()]
 
 
@@ -51,5 +51,5 @@ def test_rows_are_shown_by_doubt_with_what_a_cut_needs(tab: ListTab, tmp_path: P
 def test_what_is_wrong_is_told_and_the_rows_before_stay(tab: ListTab, tmp_path: Path) -> None:
     fault, found = check(tab, tmp_path, "gone.png,x,y\n")
     assert "Nothing could be scored" in fault and "skip" not in fault and "data-row" not in found
-    update = tab.check(None, "auto")
+    update = tab.check_list(None, "auto")
     assert "no pictures" in str(next(iter(update.values())))
