@@ -44,6 +44,7 @@ class Encoder(ABC):
         input_size: width and height, in pixels, of what the network looks at.
         reads_ahead: whether pictures may be read while earlier ones are encoded, which gains something on a GPU.
         map_method: what made `maps`, as heatmaps name it.
+        projects: whether the last step to a vector is one product, which a linear head can go into.
         english_only: whether it was trained on English, so that it does not understand other languages.
         ready: whether the weights are in memory.
         turn: held for each forward pass. Who uses several encoders at once gives them one lock: a pass has the whole
@@ -63,6 +64,7 @@ class Encoder(ABC):
     input_size: tuple[int, int] = (224, 224)
     reads_ahead: bool = False
     map_method: str = "windows"
+    projects: bool = False
     english_only: bool = False
     ready: bool = True
     turn: AbstractContextManager[Any] = nullcontext()

@@ -22,7 +22,7 @@ from clipsim.encoders import legrad, vit
 from clipsim.encoders.devices import find_half_format
 from clipsim.encoders.hub import OWN_FILES, find_missing_part
 from clipsim.encoders.preprocessing import Preprocessing
-from clipsim.encoders.torch_encoder import TorchEncoder, hide_loading_bar
+from clipsim.encoders.torch_encoder import TorchEncoder, hide_loading_bar, read_weights
 from clipsim.errors import EncoderError
 
 _NO_HALF = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
@@ -165,18 +165,7 @@ class CheckpointEncoder(TorchEncoder):
             EncoderError: files are missing or damaged.
         """
         with explain_loading(self.name):
-            model, report = self._family.model.from_pretrained(
-                self.folder,
-                dtype=torch.float32,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # reported like missing ones
-            )
-        # transformers fills such gaps with random numbers and goes on
-        gaps = sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])])
-        if gaps:
-            raise EncoderError(f"{self.name} lacks {len(gaps)} of its weights, {gaps[0]} among them: fetch it again")
-        return model
+            return read_weights(self._family.model, self.name, self.folder, dtype=torch.float32)
 
     def _load(self) -> None:
         missing = find_missing_part(self.folder)
@@ -262,7 +251,7 @@ class CheckpointEncoder(TorchEncoder):
         return vectors / lengths, features / lengths
 
     @property
-    def projects(self) -> bool:
+    def projects(self) -> bool:  # type: ignore[override]
         """Whether its last step is a plain product, which a linear residual can be added to."""
         return self.family == "clip"
 
@@ -295,6 +284,8 @@ def explain_loading(name: str) -> Iterator[None]:
     try:
         with hide_loading_bar():
             yield
+    except EncoderError:  # which says it already
+        raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EncoderError(f"{name} could not be loaded: {reason}") from error

@@ -16,7 +16,7 @@ from PIL import Image
 
 from clipsim.encoders import explain_failure
 from clipsim.encoders.devices import borrow_gpu, resolve_device
-from clipsim.encoders.torch_encoder import LOADING, hide_loading_bar
+from clipsim.encoders.torch_encoder import LOADING, hide_loading_bar, read_weights
 from clipsim.errors import EncoderError
 from clipsim.judges.base import Judge
 
@@ -92,19 +92,7 @@ class TorchJudge(Judge):
 
     def _read_model(self) -> Any:
         with self._explain_failure():
-            model, report = self.model_class.from_pretrained(
-                self.folder,
-                dtype=self._dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # reported like missing ones
-            )
-        # transformers fills such gaps with random numbers and goes on
-        gaps = sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])])
-        if gaps:
-            raise EncoderError(f"{self.name} lacks {len(gaps)} of its weights, {gaps[0]} among them: fetch it again")
-        return model
+            return read_weights(self.model_class, self.name, self.folder, dtype=self._dtype, use_safetensors=True)
 
     def _run(self, calculate: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
         """Return on the CPU, in float32, what a method makes of inputs on its device, when it is its turn.

@@ -19,8 +19,7 @@ from clipsim.tuning.task import Task, fresh_folder, start_outcome
 
 def tune_head(task: Task, folder: Path) -> Tuned:
     """Choose ridge and strength, measure what they give, and save a head that is learned from all pictures."""
-    linear = getattr(task.base, "projects", False)
-    still, elsewhere = task.elsewhere.halve() if linear else (None, task.elsewhere)
+    still, elsewhere = task.elsewhere.halve() if task.base.projects else (None, task.elsewhere)
     rows = task.rows
     seen, texts, learned = task.seen.take(rows), task.texts.take(rows), task.learned.take(rows)
     before = score_queries(seen.vectors, texts)[0]

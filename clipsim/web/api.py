@@ -112,9 +112,10 @@ class Api:
 
         Returns:
             caption, reference, model, device, verdict, scores (name, rank, cosine, percentile, verdict, clipscore,
-            share, seen, notes, words, shuffled, heatmap, thumbnail, parts, mirrored, second_opinion, disagrees), words,
-            parts (of a caption that says what must not be there, as "a beach, no people"), judge, rejected (name,
-            reason), notes, seconds, and the framing, contrast, prompt and precision that were chosen.
+            share, seen, notes, words, shuffled, heatmap, thumbnail, probability (SigLIP's own), parts, mirrored,
+            second_opinion, disagrees), words, parts (of a caption that says what must not be there, as "a beach, no
+            people"), judge, rejected (name, reason), notes, seconds, and the framing, contrast, prompt and precision
+            that were chosen.
         """
         question = self._ask(pictures, [caption], [model], framing, contrast, prompt, precision)
         against = None if reference is None else self._service.receive(reference)
