@@ -19,7 +19,8 @@ from clipsim.embedding import Gallery, encode_captions
 from clipsim.encoders import Encoder
 from clipsim.options import Options
 from clipsim.scoring import MATCH, NO_MATCH, NOT_SURE, NOTHING, WEAK, Calibration, encode_background
-from clipsim.scoring.calibration import Cutoffs, NullDistribution, compute_strengths
+from clipsim.scoring.calibration import Cutoffs, compute_strengths
+from clipsim.scoring.null_distribution import NullDistribution
 from clipsim.tuning import GALLERIES, Aims
 from tools.stand_in_data import BASIC, find_synsets, list_hypernyms, read_class_names, read_wordnet
 

@@ -6,9 +6,10 @@ A cosine is high for a caption that fits everything and for a picture that every
    of that caption over background pictures, known from their moments if the model is calibrated.
 2. The picture: `t = (x - m) / s`, m and s being mean and spread of x over the background captions, for that picture.
    The captions are weighted so that their mean vector is as short as it can be. A plain mean would hold the subjects
-   that are common among them against the pictures that show them. Where only unlabelled pictures are known, m is what
-   ridge regression on the captions' vectors predicts from the background captions' x for this picture, and s the
-   spread of what it leaves.
+   that are common among them against the pictures that show them. What of m is common among the calibration's
+   pictures (`USUAL` standard deviations) is what they show, and is left to them; only the rest counts. Where only
+   unlabelled pictures are known, m is what ridge regression on the captions' vectors predicts from the background
+   captions' x for this picture, and s the spread of what it leaves.
 3. The percentile is the share of unrelated pairs whose t is lower: pairs of the calibration's pictures and background
    captions where the model is calibrated with captioned pictures; this caption with views of unrelated pictures where
    that was learned at first use; else the background captions with this picture. Beyond the upper tenth,
@@ -40,14 +41,14 @@ from clipsim.embedding import VectorCache, encode_captions, vector_key
 from clipsim.encoders import Encoder
 from clipsim.errors import ClipsimError
 from clipsim.options import PROMPTS, Prompt
+from clipsim.scoring.null_distribution import NullDistribution
 
 VERDICTS = MATCH, WEAK, NOT_RECOGNISED, NO_MATCH = "match", "weak", "not recognised", "no match"  # best first
 ANSWERS = MATCH, NOT_SURE, NOTHING = "match", "not sure", "nothing here matches"  # on a gallery, best first
 NAME_WORDS = 3  # a caption of so many at most names a thing, "a golden retriever"; more make a sentence
 RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
+USUAL = 2.0  # standard deviations of m; 1.5 to 3 tell wrong captions from right ones alike, 0 less well
 MIN_SPREAD = 0.6  # of a picture's plain spread
-TAIL = 0.1  # share of unrelated captions beyond which the tail is exponential
-QUANTILES = 400  # of a null distribution, which are kept
 VIEWS_TAIL = 0.05  # the same of views: a caption's t with them falls off faster than exponentially before
 VIEWS_RIDGE = 0.001  # of the variance of background captions: what they have in common is held against a picture
 DISK_BYTES = 200_000_000  # of background captions' vectors: 480 of width 512 take 1 MB
@@ -59,42 +60,6 @@ class BackgroundCaptions:
 
     vectors: np.ndarray
     weights: np.ndarray
-
-
-@dataclass(frozen=True)
-class NullDistribution:
-    """How t is spread over unrelated pairs.
-
-    Attributes:
-        t: rising values.
-        below: the share of unrelated pairs below each, rising, up to where the tail begins.
-        excess: mean of t beyond the last of them.
-    """
-
-    t: np.ndarray
-    below: np.ndarray
-    excess: float
-
-    @classmethod
-    def fit(cls, t: np.ndarray, tail: float = TAIL) -> NullDistribution:
-        """Fit the distribution to the t of unrelated pairs, two at least; `tail` is the share of them in the tail."""
-        t = np.sort(t).astype(np.float64)
-        below = (np.arange(len(t)) + 0.5) / len(t)
-        last = min(int(np.searchsorted(below, 1 - tail)), len(t) - 1)
-        return cls(t[: last + 1], below[: last + 1], max(float((t[last:] - t[last]).mean()), 1e-6))
-
-    def thin(self) -> NullDistribution:
-        """Keep `QUANTILES` of its values, which are told apart no worse."""
-        places = np.linspace(0, len(self.t) - 1, QUANTILES).round().astype(int)
-        return replace(self, t=self.t[places], below=self.below[places])
-
-    def percentile(self, t: np.ndarray) -> np.ndarray:
-        """Return the percentage of unrelated pairs below each t, 0 to 100."""
-        beyond = np.maximum(t - self.t[-1], 0) / self.excess
-        share = np.interp(t, self.t, self.below, left=0.0)
-        tail = 1 - (1 - self.below[-1]) * np.exp(-beyond)
-        percent: np.ndarray = 100 * np.where(beyond > 0, tail, share)
-        return percent
 
 
 @dataclass(frozen=True)
@@ -180,6 +145,8 @@ class Calibration:
         mean: mean vector of the pictures, shape (d,).
         directions: their principal directions, each as long as its standard deviation, shape (r, d).
         rest: variance along every other direction.
+        usual: `USUAL` where the moments are those of captioned pictures; 0, so that all of m counts, otherwise, as in
+            what earlier versions learned.
         views: unit vectors of unlabelled pictures, shape (v, d), where the model was not calibrated with labelled ones
             (see `clipsim.scoring.first_use`): each caption's t with these is its null distribution.
         common: what is held against a picture in step 2, with `views`.
@@ -194,6 +161,7 @@ class Calibration:
     mean: np.ndarray
     directions: np.ndarray
     rest: float
+    usual: float = 0.0
     views: np.ndarray | None = None
     common: CommonPart | None = None
     names: Calibration | None = None
@@ -201,7 +169,7 @@ class Calibration:
     def unscaled(self) -> Calibration:
         """Return it without step 1: captions are compared as they are."""
         width = len(self.mean)
-        return replace(self, mean=np.zeros(width), directions=np.zeros((0, width)), rest=1.0)
+        return replace(self, mean=np.zeros(width), directions=np.zeros((0, width)), rest=1.0, usual=0.0)
 
     def of(self, caption: str) -> Calibration:
         """Return what holds for captions of this form: that of names, or itself."""
@@ -281,7 +249,21 @@ def compute_strengths(
     spread = np.sqrt((of_background - middle) ** 2 @ background.weights)[:, None]
     # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
     spread = np.maximum(np.maximum(spread, MIN_SPREAD * of_background.std(axis=1, keepdims=True)), 1e-6)
+    if calibration is not None and calibration.usual:
+        middle = _drop_usual(middle, background, calibration)
     return (x - middle) / spread, (of_background - middle) / spread
+
+
+def _drop_usual(middle: np.ndarray, background: BackgroundCaptions, known: Calibration) -> np.ndarray:
+    """Return what of pictures' m, shape (n, 1), is more than they commonly have: 0 for most.
+
+    m is linear in a picture's vector, so that its standard deviation follows from the moments.
+    """
+    spread = _compute_spread(background.vectors.astype(np.float64), known)
+    direction = (background.weights / spread) @ background.vectors
+    usual = known.usual * _compute_spread(direction[None], known)
+    unusual: np.ndarray = np.sign(middle) * np.maximum(np.abs(middle) - usual, 0)
+    return unusual
 
 
 def _standardize(cosines: np.ndarray, vectors: np.ndarray, calibration: Calibration | None) -> np.ndarray:
@@ -374,6 +356,7 @@ def read_calibration(
         mean=moments["mean"],
         directions=moments["directions"],
         rest=known["rest"],
+        usual=known.get("usual", 0.0),
     )
     if names := known.get("names"):
         null = NullDistribution(moments["names_null_t"], moments["names_null_below"], names["excess"])

@@ -30,13 +30,13 @@ from clipsim.scoring.calibration import (
     Calibration,
     CommonPart,
     Cutoffs,
-    NullDistribution,
     compute_rarity,
     compute_strengths,
     encode_background,
     load_or_encode,
 )
 from clipsim.scoring.keeping import find_own_calibration, find_shipped_calibration
+from clipsim.scoring.null_distribution import NullDistribution
 
 PHOTOGRAPHS = {  # by package
     "gradio": (

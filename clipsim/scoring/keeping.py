@@ -171,6 +171,7 @@ def write_calibration(folder: Path, model: str, learned: Calibration, about: Map
         **about,
         **_describe(learned),
         "rest": learned.rest,
+        "usual": learned.usual,
         "arrays": hashlib.sha256(content).hexdigest(),
         **({"names": _describe(names)} if names else {}),
     }

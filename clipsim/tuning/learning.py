@@ -26,7 +26,8 @@ import numpy as np
 
 from clipsim.errors import UsageError
 from clipsim.scoring import Calibration
-from clipsim.scoring.calibration import Cutoffs, NullDistribution, compute_percentiles, compute_strengths
+from clipsim.scoring.calibration import USUAL, Cutoffs, compute_percentiles, compute_strengths
+from clipsim.scoring.null_distribution import NullDistribution
 from clipsim.tuning.pairs import FOLDS, Pairs
 
 DIRECTIONS = 32  # of the pictures' vectors; with more the percentile separates no better
@@ -85,6 +86,7 @@ def learn_moments(pairs: Pairs, pictures: np.ndarray) -> Calibration:
         mean=mean,
         directions=directions,
         rest=rest,
+        usual=USUAL,
     )
     unrelated = pairs.unrelated[pictures]
     _, t = compute_strengths(unrelated[:, :0], pairs.captions[:0], unrelated, pairs.background, moments)

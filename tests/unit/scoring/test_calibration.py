@@ -39,14 +39,16 @@ from clipsim.scoring import (
     find_calibration,
 )
 from clipsim.scoring.calibration import (
+    USUAL,
     BackgroundCaptions,
     Cutoffs,
-    NullDistribution,
     compute_percentiles,
+    compute_strengths,
     neutral_weights,
     read_background_captions,
     read_calibration,
 )
+from clipsim.scoring.null_distribution import NullDistribution
 from clipsim.tuning import DIRECTIONS, make_pairs
 from clipsim.tuning.learning import learn_moments
 from tools import calibrate
@@ -144,6 +146,23 @@ def test_a_picture_that_every_caption_fits_has_no_high_percentile(
     assert np.median(cosines) > usual.mean() + 1.5 * usual.std()
     assert np.median(percent) < 90
     assert np.mean(percent > 99) < (0.15 if calibrated else 0.02)
+
+
+def test_what_pictures_commonly_have_of_the_mean_is_not_held_against_them(world: World, learned: Calibration) -> None:
+    background, vectors = encode_background(world), world.encode_texts(SUBJECTS)
+
+    def strengths(pictures: np.ndarray, usual: float) -> np.ndarray:
+        shown, known = gallery(pictures), replace(learned, usual=usual)
+        return compute_strengths(shown.cosines(vectors), vectors, shown.cosines(background.vectors), background, known)[
+            0
+        ]
+
+    common = world.pictures()
+    left = np.isclose(strengths(common, USUAL), strengths(common, np.inf)).all(axis=1)
+    assert 0.8 < left.mean() < 1
+    odd = unit(unit(chance("captions")) + 0.1 * unit(chance("every", 20)))  # which every caption fits
+    assert (strengths(odd, USUAL) < strengths(odd, np.inf) - 1).all()
+    assert (strengths(odd, 0) < strengths(odd, USUAL)).all()
 
 
 @pytest.mark.parametrize("calibrated", [True, False])

@@ -21,11 +21,11 @@ from clipsim.scoring.calibration import (
     Calibration,
     CommonPart,
     Cutoffs,
-    NullDistribution,
     compute_strengths,
 )
 from clipsim.scoring.first_use import VIEWS, describe_layout, draw_views, find_photographs, lay_out
 from clipsim.scoring.judge import judge
+from clipsim.scoring.null_distribution import NullDistribution
 from tools import layouts
 from tools.calibrate import SENTENCES
 

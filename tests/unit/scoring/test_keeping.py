@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,8 +16,9 @@ from support import Hashed
 import clipsim
 from clipsim import ClipsimError, Encoder
 from clipsim.scoring import Calibration
-from clipsim.scoring.calibration import Cutoffs, NullDistribution, read_calibration
+from clipsim.scoring.calibration import Cutoffs, read_calibration
 from clipsim.scoring.keeping import find_own_calibration, keep_calibration, write_calibration
+from clipsim.scoring.null_distribution import NullDistribution
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +62,22 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     write_calibration(tmp_path, "some", given, {"more": 1})
     read = read_calibration("some", tmp_path)
     assert read is not None
-    assert (read.cutoffs, read.rates, read.origin, read.rest) == (given.cutoffs, given.rates, given.origin, given.rest)
+    assert (read.cutoffs, read.rates, read.origin) == (given.cutoffs, given.rates, given.origin)
+    assert (read.rest, read.usual) == (given.rest, given.usual)
     assert read.mean == pytest.approx(given.mean)
     assert read.null.percentile(np.array([12.5])) == pytest.approx(given.null.percentile(np.array([12.5])))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calibration-some.json", "calibration-some.npz"]
+
+
+def test_what_an_earlier_version_wrote_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    write_calibration(tmp_path, "some", replace(learned(), usual=2.0), {})
+    path = tmp_path / "calibration-some.json"
+    known = json.loads(path.read_text())
+    assert known.pop("usual") == 2.0
+    path.write_text(json.dumps(known))
+    read = read_calibration("some", tmp_path)
+    assert read is not None
+    assert read.usual == 0
 
 
 def test_what_holds_for_names_is_kept_too(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from support.results import NOTHING
 
 from clipsim.scoring import MATCH, Calibration
-from clipsim.scoring.calibration import Cutoffs, NullDistribution
+from clipsim.scoring.calibration import Cutoffs
+from clipsim.scoring.null_distribution import NullDistribution
 from clipsim.tuning import Aims
 from tools.names import PARTS, Nouns, Things, find_captioned, learn_names
 from tools.stand_in_data import find_synsets, list_hypernyms, read_wordnet
