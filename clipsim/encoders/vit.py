@@ -2,8 +2,8 @@
 
 The weights stay in the model's own parameters, and the results are the same to rounding: query, key and value are one
 product instead of three, `quick_gelu(x) = x * sigmoid(1.702 x) = silu(1.702 x) / 1.702` is done in place, of CLIP's
-last layer only the class token is computed, and on x86 processors that are not Intel's, where MKL is slow, oneDNN
-multiplies, which torch carries too.
+last layers only the class token and the end token are computed and of its captions nothing behind the end, and on x86
+processors that are not Intel's, where MKL is slow, oneDNN multiplies, which torch carries too.
 
 A picture's vector depends on what else is in the batch by rounding at most. A product of few rows would be summed in
 another order, so that where each picture has one row there are never fewer than `MIN_ROWS` rows, nor queries: on one or
@@ -47,7 +47,8 @@ def arrange(model: Any) -> None:
             for layer in tower.encoder.layers:
                 del layer.mlp.activation_fn  # a module, whose place only another module could take
                 layer.mlp.activation_fn = _quick_gelu
-    for layer in model.vision_model.encoder.layers:
+    own_forward = not hasattr(model, "text_projection")  # of SigLIP's captions, whose padding is attended to
+    for layer in (*model.vision_model.encoder.layers, *(() if own_forward else model.text_model.encoder.layers)):
         block = layer.self_attn
         parts = (block.q_proj, block.k_proj, block.v_proj)
         block.joined = SimpleNamespace()
@@ -94,9 +95,27 @@ def encode_siglip_images(model: Any, pixel_values: torch.Tensor) -> torch.Tensor
 
 
 def encode_clip_texts(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
-    """Return projected vectors of any length, shape (n, width), by a CLIP model's own text tower."""
-    vectors: torch.Tensor = model.text_projection(_fill_rows(model.text_model(input_ids).pooler_output))
+    """Return projected vectors of any length, shape (n, width), by a CLIP model, arranged or not."""
+    arranged = hasattr(model.text_model.encoder.layers[0].self_attn, "joined")
+    pooled = _pool_end_token(model, input_ids) if arranged else _fill_rows(model.text_model(input_ids).pooler_output)
+    vectors: torch.Tensor = model.text_projection(pooled)
     return vectors[: len(input_ids)]
+
+
+def _pool_end_token(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
+    """Return the end token of each caption after the last layer, by `_fill_rows`; what stands behind it is left out."""
+    text = model.text_model
+    # where transformers finds it: configurations of early checkpoints name another token, and the end has the highest
+    early = text.eos_token_id == 2 and model.config.model_type == "clip"
+    ends = (input_ids if early else (input_ids == text.eos_token_id).int()).argmax(dim=-1, keepdim=True)
+    places = torch.arange(input_ids.shape[1], device=input_ids.device)
+    read = places <= ends
+    tokens = _fill_rows(text.embeddings(input_ids=input_ids)[read])
+    for layer in text.encoder.layers[:-1]:
+        tokens = _run_causal_layer(layer, tokens, read, read)
+    tokens = _run_causal_layer(text.encoder.layers[-1], tokens, read, places == ends)
+    pooled: torch.Tensor = text.final_layer_norm(tokens)
+    return pooled
 
 
 def encode_siglip_texts(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
@@ -118,10 +137,29 @@ def _fill_rows(rows: torch.Tensor) -> torch.Tensor:
 
 def _run_layer(layer: Any, tokens: torch.Tensor, only_first: bool = False) -> torch.Tensor:
     """Return the layer's output for tokens of shape (n, count, width): for all, or for the first (by `_fill_rows`)."""
-    block, mlp = layer.self_attn, layer.mlp
+    block = layer.self_attn
     mixed = _attend(block.num_heads, *_linear(layer.layer_norm1(tokens), block.joined).chunk(3, dim=-1))
     if only_first:
         mixed, tokens = _fill_rows(mixed[:, :1]), _fill_rows(tokens[:, :1])
+    return _finish_layer(layer, mixed, tokens)
+
+
+def _run_causal_layer(layer: Any, tokens: torch.Tensor, read: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return the layer's output for tokens, by `_fill_rows` of shape (count, width), that attend to earlier ones.
+
+    `read` is where they stand in their captions, shape (n, length), bool, and `wanted` of which there is an output.
+    """
+    block, count = layer.self_attn, int(read.sum())
+    joined = _linear(layer.layer_norm1(tokens), block.joined)[:count]
+    padded = joined.new_zeros(*read.shape, joined.shape[-1])
+    padded[read] = joined
+    mixed = _attend(block.num_heads, *padded.chunk(3, dim=-1), is_causal=True)
+    return _finish_layer(layer, _fill_rows(mixed[wanted]), _fill_rows(tokens[:count][wanted[read]]))
+
+
+def _finish_layer(layer: Any, mixed: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Return what a layer makes of its input, and of what attention made of it."""
+    block, mlp = layer.self_attn, layer.mlp
     tokens = _linear(mixed, block.out_proj).add_(tokens)
     hidden = mlp.activation_fn(_linear(layer.layer_norm2(tokens), mlp.fc1))
     return _linear(hidden, mlp.fc2).add_(tokens)
@@ -154,10 +192,10 @@ def _pool(head: Any, tokens: torch.Tensor) -> torch.Tensor:
     return pooled
 
 
-def _attend(heads: int, *query_key_value: Any) -> torch.Tensor:
+def _attend(heads: int, *query_key_value: Any, is_causal: bool = False) -> torch.Tensor:
     """Mix values of shape (n, count, width) by attention: shape (n, queries, width)."""
     query, key, value = (split_heads(part, heads) for part in query_key_value)
-    return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    return scaled_dot_product_attention(query, key, value, is_causal=is_causal).transpose(1, 2).flatten(2)
 
 
 def split_heads(tokens: torch.Tensor, count: int) -> torch.Tensor:

@@ -6,10 +6,11 @@ A cosine is high for a caption that fits everything and for a picture that every
    of that caption over background pictures, known from their moments if the model is calibrated.
 2. The picture: `t = (x - m) / s`, m and s being mean and spread of x over the background captions, for that picture.
    The captions are weighted so that their mean vector is as short as it can be. A plain mean would hold the subjects
-   that are common among them against the pictures that show them. What of m is common among the calibration's
-   pictures (`USUAL` standard deviations) is what they show, and is left to them; only the rest counts. Where only
-   unlabelled pictures are known, m is what ridge regression on the captions' vectors predicts from the background
-   captions' x for this picture, and s the spread of what it leaves.
+   that are common among them against the pictures that show them. Where the calibration's pictures are known, only
+   what is more than they commonly have counts: of m what is beyond `USUAL` standard deviations, and of s what is above
+   1, about its mean. Below that, both are what a picture shows. Where only unlabelled pictures are known, m is
+   what ridge regression on the captions' vectors predicts from the background captions' x for this picture, and s the
+   spread of what it leaves.
 3. The percentile is the share of unrelated pairs whose t is lower: pairs of the calibration's pictures and background
    captions where the model is calibrated with captioned pictures; this caption with views of unrelated pictures where
    that was learned at first use; else the background captions with this picture. Beyond the upper tenth,
@@ -47,7 +48,7 @@ VERDICTS = MATCH, WEAK, NOT_RECOGNISED, NO_MATCH = "match", "weak", "not recogni
 ANSWERS = MATCH, NOT_SURE, NOTHING = "match", "not sure", "nothing here matches"  # on a gallery, best first
 NAME_WORDS = 3  # a caption of so many at most names a thing, "a golden retriever"; more make a sentence
 RIDGE = 0.01  # keeps the captions' weights unique; 1 and more bring the common subjects back
-USUAL = 2.0  # standard deviations of m; 1.5 to 3 tell wrong captions from right ones alike, 0 less well
+USUAL = 1.5  # standard deviations of m; with 1.5 to 3 wrong captions are told from right ones alike, with 0 less well
 MIN_SPREAD = 0.6  # of a picture's plain spread
 VIEWS_TAIL = 0.05  # the same of views: a caption's t with them falls off faster than exponentially before
 VIEWS_RIDGE = 0.001  # of the variance of background captions: what they have in common is held against a picture
@@ -145,8 +146,8 @@ class Calibration:
         mean: mean vector of the pictures, shape (d,).
         directions: their principal directions, each as long as its standard deviation, shape (r, d).
         rest: variance along every other direction.
-        usual: `USUAL` where the moments are those of captioned pictures; 0, so that all of m counts, otherwise, as in
-            what earlier versions learned.
+        usual: `USUAL` where the moments are those of captioned pictures; 0, so that all of m and s count, otherwise, as
+            in what earlier versions learned.
         views: unit vectors of unlabelled pictures, shape (v, d), where the model was not calibrated with labelled ones
             (see `clipsim.scoring.first_use`): each caption's t with these is its null distribution.
         common: what is held against a picture in step 2, with `views`.
@@ -250,7 +251,7 @@ def compute_strengths(
     # a picture that all captions fit alike has next to no weighted spread; others have 0.66 of the plain one or more
     spread = np.maximum(np.maximum(spread, MIN_SPREAD * of_background.std(axis=1, keepdims=True)), 1e-6)
     if calibration is not None and calibration.usual:
-        middle = _drop_usual(middle, background, calibration)
+        middle, spread = _drop_usual(middle, background, calibration), np.maximum(spread, 1)
     return (x - middle) / spread, (of_background - middle) / spread
 
 

@@ -145,7 +145,7 @@ def test_a_picture_that_every_caption_fits_has_no_high_percentile(
     cosines, percent = strength(world, asked, learned if calibrated else None, shown)
     assert np.median(cosines) > usual.mean() + 1.5 * usual.std()
     assert np.median(percent) < 90
-    assert np.mean(percent > 99) < (0.15 if calibrated else 0.02)
+    assert np.mean(percent > 99) < (0.2 if calibrated else 0.02)
 
 
 def test_what_pictures_commonly_have_of_the_mean_is_not_held_against_them(world: World, learned: Calibration) -> None:
