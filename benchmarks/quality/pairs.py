@@ -2,10 +2,11 @@
 
 `python -m benchmarks.quality.pairs CAPTIONED [--seeds 10] [--folds 5]`
 
-CAPTIONED is a folder with photographs and a `captions.csv` (columns file, caption). One caption in ten is exchanged for
-that of another photograph. Prints the average precision of finding these rows among all, the lowest score first, by the
-percentile and by the raw cosine: the mean over seeds, and the standard deviation. It is 1 where all wrong rows come
-first, and about the share of wrong rows by chance.
+CAPTIONED is a folder with photographs and a `captions.csv` (columns file, caption). A list has each photograph with one
+of its captions, the next seed's with another one, and one caption in ten is exchanged for that of another photograph.
+Prints the average precision of finding these rows among all, the lowest score first, by the percentile and by the raw
+cosine: the mean over seeds, and the standard deviation. It is 1 where all wrong rows come first, and about the share of
+wrong rows by chance.
 
 The stand-in was learned from such photographs itself, so that each is scored by a model that was learned without it:
 
@@ -39,13 +40,20 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     chosen = parser.parse_args()
     files, captions, owner = captioned(chosen.captioned)
-    first = [captions[int(np.flatnonzero(owner == i)[0])] for i in range(len(files))]
-    rows = list(zip(files, first, strict=True))
-    lists = [exchange(rows, np.random.default_rng(seed)) for seed in range(chosen.seeds)]
+    lists = [
+        exchange(take_captions(files, captions, owner, seed), np.random.default_rng(seed))
+        for seed in range(chosen.seeds)
+    ]
     plain = unseeing_encoders(clipsim.load("stand-in"), files, captions, owner)
     report("as it is", lists, plain)
     given = [(files[i], caption) for i, caption in zip(owner, captions, strict=True)]
     report("tuned", lists, tune_without(files, given, chosen.folds))
+
+
+def take_captions(files: Sequence[Path], captions: Sequence[str], owner: np.ndarray, number: int) -> list[Row]:
+    """Return each photograph with one of its captions: with that of this number, counted round."""
+    own = [np.flatnonzero(owner == i) for i in range(len(files))]
+    return [(path, captions[places[number % len(places)]]) for path, places in zip(files, own, strict=True)]
 
 
 def exchange(rows: Sequence[Row], chance: np.random.Generator) -> tuple[list[Row], np.ndarray]:
