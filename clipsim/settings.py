@@ -32,6 +32,8 @@ class Limits:
         decode_bytes: bytes of memory that decoding takes, for all pictures that are decoded at the same time. A WebP of
             50 million pixels takes 850 MB, a PNG with transparency or a TIFF of that size half as much.
         disk_bytes: bytes of files, those that were uploaded and those that were made of them.
+        kept: collections that visitors keep; of more, those that were used longest ago go.
+        kept_bytes: bytes of these, likewise.
         cache_bytes: bytes of vectors that are kept in memory, so that nothing is computed twice; 1 keeps none.
     """
 
@@ -52,6 +54,8 @@ class Limits:
     decode_seconds: int = 10
     decode_bytes: int = 860_000_000
     disk_bytes: int = 2_000_000_000
+    kept: int = 200
+    kept_bytes: int = 500_000_000
     cache_bytes: int = 100_000_000
 
     @classmethod

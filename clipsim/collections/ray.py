@@ -8,23 +8,28 @@ the collection: both must have the same names on every machine, as addresses hav
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from clipsim.collections.encoding import PART, EncodedPart, encode_files
+from clipsim.collections.apart import EndedError, run_apart
+from clipsim.collections.encoding import PART, EncodedPart, Files, encode_files
 from clipsim.collections.store.manifest import EmbeddingConfig
+from clipsim.collections.store.runs import get_mark
 from clipsim.encoders import BATCH
 from clipsim.errors import ClipsimError, UsageError
-from clipsim.images import File, Location
+from clipsim.images import Location
 
 try:
     import ray.data
@@ -35,6 +40,7 @@ except ImportError as error:
 WORKER_CORES = 4  # of a worker where nobody says how many workers there are
 PACKAGE = Path(__file__).resolve().parents[1]
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}  # threads that spin would take others' cores
+HELD = 131_072  # items that are handed out together: they are held in memory, and workers start anew for the next ones
 TIMEOUT = 10.0  # seconds to reach a cluster
 TURNS = 16  # parts a worker has at least, where there are enough pictures, so that none waits long for the last one
 
@@ -49,6 +55,7 @@ class Ray:
 
     address: str = ""
     workers: int = 0  # encoders that share the cores; 0 for one a GPU, else one for `WORKER_CORES` cores
+    held: int = HELD  # items that are handed out together
 
     def __post_init__(self) -> None:
         """Raise a `UsageError` if the number of workers makes no sense."""
@@ -56,7 +63,7 @@ class Ray:
             raise UsageError(f"{self.workers} workers cannot work: give 1 or more, or 0 for what suits the machines.")
 
     def __call__(
-        self, files: list[File], folder: Location, config: EmbeddingConfig, device: str = "auto"
+        self, files: Files, folder: Location, config: EmbeddingConfig, device: str = "auto"
     ) -> Iterator[EncodedPart]:
         """Encode files on the workers, as `encode_files` does here.
 
@@ -67,20 +74,45 @@ class Ray:
         if not config.origin:
             raise UsageError(f"Workers cannot load {config.model}: use a model that has a name or a folder.")
         folder = folder.resolve() if isinstance(folder, Path) else folder
-        yield from self.run(files, _Worker, (folder, config, device), device)
+        done = 0
+        for part in self.run(files, _Worker, (folder, config, device, get_mark()), device):
+            done += len(part.paths) + len(part.failed)
+            yield part
+        if done != len(files):  # each part is one that was asked for, whichever worker made it
+            raise ClipsimError(f"Workers on Ray were lost with {len(files) - done} of the pictures: run it again.")
 
     def run(
-        self, items: Sequence[Any], worker: type, arguments: tuple[Any, ...], device: str, size: int | None = None
+        self,
+        items: Files | Sequence[Any],
+        worker: type,
+        arguments: tuple[Any, ...],
+        device: str,
+        size: int | None = None,
     ) -> Iterator[Any]:
         """Let workers, each made with `arguments`, work on items in their order, so many of a `size` at a time.
 
         A worker gets pickled items as the column "item", and yields pickled results as the column "part". None for the
-        size takes what keeps all of them busy.
+        size takes what keeps all of them busy. Unless Ray is in use here already, it is in a process of its own, which
+        Ray ends when the head of the cluster is gone.
         """
+        rest = iter(items)
+        while some := [*islice(rest, self.held)]:
+            run = partial(self._run_here, some, len(items), worker, arguments, device, size)
+            try:
+                yield from run() if ray.is_initialized() else run_apart(run)
+            except EndedError as error:
+                raise ClipsimError(
+                    "Ray ended the run, as it does when the head of its cluster is gone: what was reported done is "
+                    "kept, run it again."
+                ) from error
+
+    def _run_here(
+        self, items: list[Any], total: int, worker: type, arguments: tuple[Any, ...], device: str, size: int | None
+    ) -> Iterator[Any]:
         with self._connect(), _explain_errors():
             machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             workers, share = share_cores(machines, self.workers, device)
-            size = size or choose_part_size(len(items), workers)
+            size = size or choose_part_size(total, workers)
             context = ray.data.DataContext.get_current()
             context.enable_progress_bars = False
             context.execution_options.preserve_order = True
@@ -130,12 +162,22 @@ class Ray:
 class _Worker:
     """An encoder in a process of its own; Ray sets OMP_NUM_THREADS to its share of the cores."""
 
-    def __init__(self, folder: Location, config: EmbeddingConfig, device: str) -> None:
+    def __init__(self, folder: Location, config: EmbeddingConfig, device: str, mark: str) -> None:
         encoder = config.load(device)
-        self._encode = partial(encode_files, folder=folder, config=config, device=device, encoder=encoder)
+        # one part whatever the time, since the parts of a worker that was lost are told from its successor's by number
+        self._encode = partial(
+            encode_files,
+            folder=folder,
+            config=config,
+            device=device,
+            encoder=encoder,
+            part=sys.maxsize,
+            seconds=math.inf,
+            mark=mark,
+        )
 
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
-        """Encode pickled files, and yield a pickled `EncodedPart` for each segment."""
+        """Encode pickled files, and yield one pickled `EncodedPart` for all of them."""
         files = [pickle.loads(file) for file in batch["item"]]
         for part in self._encode(files):
             yield {"part": [pickle.dumps(part)]}

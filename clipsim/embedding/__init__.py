@@ -1,8 +1,8 @@
 """Galleries of pictures, and captions, into vectors, a batch at a time."""
 
 from clipsim.embedding.cache import VectorCache, cache_of, use_cache, vector_key
-from clipsim.embedding.duplicates import NEAR, group_duplicates
-from clipsim.embedding.framing import View, clip_box, draw_thumbnail, pool, transfer_box, unit_mean
+from clipsim.embedding.duplicates import HASH_BITS, NEAR, group_duplicates, group_equal, hash_picture
+from clipsim.embedding.framing import PREPARATION, View, clip_box, draw_thumbnail, pool, transfer_box, unit_mean
 from clipsim.embedding.looking import Look, PictureInfo
 from clipsim.embedding.naming import Item, collect_sources, name_sources
 from clipsim.embedding.pipeline import (
@@ -18,10 +18,25 @@ from clipsim.embedding.pipeline import (
 )
 from clipsim.embedding.prompts import encode_captions
 
-__all__ = ["NEAR", "Embedded", "Gallery", "Item", "Look", "PictureInfo", "Progress", "Rejected", "VectorCache", "View"]
+__all__ = [
+    "HASH_BITS",
+    "NEAR",
+    "PREPARATION",
+    "Embedded",
+    "Gallery",
+    "Item",
+    "Look",
+    "PictureInfo",
+    "Progress",
+    "Rejected",
+    "VectorCache",
+    "View",
+]
 __all__ += ["cache_of", "clip_box", "collect_sources", "draw_thumbnail", "embed", "encode_captions"]
 __all__ += [
     "group_duplicates",
+    "group_equal",
+    "hash_picture",
     "name_sources",
     "one_thread",
     "pool",
@@ -30,4 +45,4 @@ __all__ += [
     "unit_mean",
     "use_cache",
 ]
-__all__ += ["use_cache", "use_clock", "use_decoder", "vector_key"]
+__all__ += ["PREPARATION", "use_cache", "use_clock", "use_decoder", "vector_key"]

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from clipsim.embedding.framing import PREPARATION
 from clipsim.errors import UsageError
 from clipsim.settings import Limits
 
-VERSION = 1  # of what a vector stands for: a change of how pictures are read or framed needs another one
 OVERHEAD = 200  # bytes of an entry beside its own: the key, the index
 FREED = 0.1  # share of the cache that is freed at once when it is full
 SCHEMA = """
@@ -122,7 +122,7 @@ def vector_key(encoder: Cached, parts: Iterable[str | bytes]) -> bytes:
     Encoders that give the same vectors count as the same, by their weights where these are known.
     """
     kind = encoder.device.partition(":")[0]
-    known = f"{VERSION} {encoder.name} {encoder.revision} {kind} {encoder.precision}"
+    known = f"{PREPARATION} {encoder.name} {encoder.revision} {kind} {encoder.precision}"
     model = known if encoder.revision else str(encoder.derived.setdefault("serial", uuid.uuid4().hex))
     digest = hashlib.sha256()
     for part in (model, *parts):

@@ -14,6 +14,9 @@ from clipsim.encoders import Box
 from clipsim.images import encode_jpeg, to_address
 from clipsim.options import SEVERAL_VECTORS, Contrast, Framing, Options
 
+# Version of how pictures are decoded and framed. A change by which vectors would be others needs the next number, so
+# that those of before and after are never mixed, in a cache or in a collection.
+PREPARATION = 1
 TILE_SIDES = (1.0, 0.6)  # of the shorter side: squares that cover the picture, and closer views
 OVERLAP = 0.25  # of a tile's side, at least
 MAX_TILES = 12  # along a side: a strip of 1 x 50,000,000 pixels would make millions

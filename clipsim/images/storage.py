@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -68,6 +68,8 @@ def _translate_errors() -> Iterator[None]:
 @_translate_errors()
 def exists(location: Location) -> bool:
     """Return whether there is such a file or folder."""
+    if not isinstance(location, Path):
+        location.fs.invalidate_cache(location.fs._parent(location.path))
     return bool(location.exists())
 
 
@@ -86,16 +88,44 @@ def read(location: Location) -> bytes:
 @_translate_errors()
 def open_file(location: Location) -> Any:
     """Open a file of which parts are read."""
+    if not isinstance(location, Path) and location.protocol == "memory":
+        return BytesIO(location.read_bytes())  # fsspec gives the same file to all threads that open it
     return location.open("rb")
 
 
 @_translate_errors()
+def get_time(location: Location) -> int:
+    """Return when a file was written, in nanoseconds since 1970; 0 if that is not known."""
+    if isinstance(location, Path):
+        return location.stat().st_mtime_ns
+    return _read_facts(location.fs.info(location.path))[1]
+
+
+@_translate_errors()
 def list_names(folder: Location) -> list[str]:
-    """Return the names in a folder, sorted; none if there is no such folder."""
+    """Return the names in a folder as it is now, sorted; none if there is no such folder."""
     try:
-        return sorted(path.name for path in folder.iterdir())
+        if isinstance(folder, Path):
+            return sorted(path.name for path in folder.iterdir())
+        folder.fs.invalidate_cache(folder.path)
+        found: list[str] = folder.fs.ls(folder.path, detail=False, refresh=True)  # other threads may list it as well
+        paths = {path.rstrip("/") for path in found} - {folder.path.rstrip("/")}
+        return sorted(path.rpartition("/")[2] for path in paths)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+@_translate_errors()
+def list_sizes(folder: Location) -> dict[str, int]:
+    """Return the bytes of all files below a folder as they are now, by path from there; `UNKNOWN` where untold."""
+    if isinstance(folder, Path):
+        found = {}
+        for path in folder.rglob("*"):
+            with suppress(FileNotFoundError):  # it may be removed meanwhile
+                found[path.relative_to(folder).as_posix()] = path.stat().st_size
+        return found
+    folder.fs.invalidate_cache()
+    return {path: size for path, size, _ in find_files(folder)}
 
 
 @_translate_errors()
@@ -121,25 +151,68 @@ def _read_facts(told: dict[str, Any]) -> tuple[int, int]:
 @_translate_errors()
 def remove(location: Location) -> None:
     """Remove a file, if it is there."""
-    location.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        location.unlink() if isinstance(location, Path) else location.fs.rm_file(location.path)
 
 
 @contextmanager
 def open_for_writing(location: Location) -> Iterator[IO[bytes]]:
     """Open a file, in a folder that is made if need be; it appears when this ends, after a crash all of it or none."""
+    with _open_beside(location) as file:
+        yield file
+        _publish(file, location)
+
+
+def write_by_digest(folder: Location, name: str, write: Callable[[IO[bytes]], object]) -> str:
+    """Write a file as `open_for_writing` does, and return its name: `name` with the SHA-256 of its content for "{}".
+
+    `write` is given the open file.
+    """
+    with _open_beside(folder / "new") as file:
+        write(file)
+        name = name.format(get_digest(file))
+        _publish(file, folder / name)
+    return name
+
+
+def get_digest(file: IO[bytes]) -> str:
+    """Return the SHA-256 of an open file's content, in hexadecimal digits."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+@contextmanager
+def _open_beside(location: Location) -> Iterator[IO[bytes]]:
+    """Open a file that is to become the one at a location; what is left of it in the end is removed."""
     if not isinstance(location, Path):
-        buffer = BytesIO()
-        yield buffer
-        with _translate_errors():
-            location.fs.pipe_file(location.path, buffer.getvalue())
+        yield BytesIO()
         return
     location.parent.mkdir(parents=True, exist_ok=True)
-    partial = location.with_name(f"{location.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(location)
+    partial = location.with_name(f"{location.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("w+b") as file:
+            yield file
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _publish(file: IO[bytes], location: Location, *, only_new: bool = False) -> None:
+    """Give a file of `_open_beside` the name of a location: that of another one too, unless `only_new`."""
+    if not isinstance(location, Path):
+        file.seek(0)
+        mode = {"mode": "create"} if only_new else {}
+        with _translate_errors():
+            location.fs.pipe_file(location.path, file.read(), **mode)
+        return
+    file.flush()
+    os.fsync(file.fileno())
+    partial = Path(file.name)
+    if only_new:
+        _link(partial, location)
+    else:
+        if os.name == "nt":  # which renames no file that is open
+            file.close()
+        partial.replace(location)
     if os.name != "nt":  # which cannot flush a folder's names to the disk
         handle = os.open(location.parent, os.O_RDONLY)
         try:
@@ -148,10 +221,34 @@ def open_for_writing(location: Location) -> Iterator[IO[bytes]]:
             os.close(handle)
 
 
+def _link(partial: Path, location: Path) -> None:
+    """Give a file a second name, which must be new; a disk that has no second names gets a second file."""
+    try:
+        location.hardlink_to(partial)
+    except FileExistsError:
+        raise
+    except OSError:  # such as that of a memory card: a process that is killed here leaves a part
+        with location.open("xb") as copy:
+            copy.write(partial.read_bytes())
+            copy.flush()
+            os.fsync(copy.fileno())
+
+
 def write(location: Location, content: bytes | memoryview) -> None:
     """Write a file as `open_for_writing` does."""
     with open_for_writing(location) as file:
         file.write(content)
+
+
+def create(location: Location, content: bytes) -> None:
+    """Write a file as `write` does, of which there must be none: of several that try at once one does.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    with _open_beside(location) as file:
+        file.write(content)
+        _publish(file, location, only_new=True)
 
 
 def find_local_folder(folder: Location) -> Path:

@@ -118,7 +118,7 @@ def _read(sources: Sequence[Source | None], known: _Known) -> Iterator[tuple[Sou
             if content.problem:
                 known.problem[number] = content.problem
                 continue
-            read, digest = content.source, content.digest or f"unreadable {number}"  # decoding it says what is wrong
+            read, digest = content.source, content.digest
         known.digest[number] = digest
         if digest not in known.first:
             known.first[digest] = number

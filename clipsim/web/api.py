@@ -272,10 +272,10 @@ class Api:
         after: str = "",
         before: str = "",
     ) -> Found:
-        """Find the pictures of a collection on this server that fit a caption best, or are most like one of its own.
+        """Find the pictures of this server's collections that fit a caption best, or are most like one of them.
 
         Parameters:
-            collection: A name from /collections.
+            collection: A name from /collections, or a pattern of names, * for all: they are ranked together.
             caption: What the pictures should show; leave it out to find more like one of them.
             like: The name of a picture in the collection, as a search gives it.
             top: How many, 1 to 100.
@@ -285,7 +285,7 @@ class Api:
 
         Returns:
             collection, pictures (how many it has), caption, like, model, scores (name, rank, cosine, percentile,
-            verdict, notes, seen, size, file_size, mtime, and thumbnail, a JPEG in a data: address), notes.
+            verdict, notes, seen, size, file_size, mtime, thumbnail, a JPEG in a data: address, and collection), notes.
         """
         found = self._collections.search(collection or "", caption, like, top, path=path, after=after, before=before)
         return describe_found(found)

@@ -31,7 +31,7 @@ from clipsim.web.monitoring import serve_metrics, start_log
 from clipsim.web.queueing import FairQueue
 from clipsim.web.rest import Rest
 from clipsim.web.score_tab import ScoreTab
-from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update
+from clipsim.web.search_tab import ASIDE, SEARCH, SearchTab, Update, list_own
 from clipsim.web.server_collections import VARIABLE, ServerCollections, folders_from_environment
 from clipsim.web.service import Service
 from clipsim.web.sessions import LightSessions
@@ -75,11 +75,12 @@ def build(service: Service | None = None) -> Checked:
         script = render.static("address.js").read_text(encoding="utf-8")
         address = gr.HTML(label="Address note", elem_id="address", padding=False, js_on_load=script)
         banner = gr.HTML(label="Model note", elem_id="banner", padding=False)
+        own = list_own()
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(translated("tab.score"), id="score"):
                 scoring = ScoreTab(service, banner, queued)
             with gr.Tab(translated("tab.search"), id=SEARCH):
-                searching = SearchTab(collections, tabs, queued, ShownPictures(service.files))
+                searching = SearchTab(collections, tabs, own, queued, ShownPictures(service.files))
             with gr.Tab(translated("tab.list"), id=LIST):
                 listing = ListTab(service, queued, ShownPictures(service.files))
         scoring.keep_in(searching)
@@ -102,6 +103,7 @@ def build(service: Service | None = None) -> Checked:
         )
         scoring.answer_after(opened)
         searching.search_after(opened)
+        searching.find_own_after(opened)
         page.load(
             lambda: {banner: _show_first_note(service)} | scoring.mark_models(),
             None,

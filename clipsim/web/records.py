@@ -88,6 +88,7 @@ class FoundPicture:
         mtime: when the file was last written, seconds since 1970.
         thumbnail: a JPEG as a data: address.
         parts: what each part of the caption comes to, those first that have to fit; None where it has none.
+        collection: the name of the collection that it is in.
     """
 
     name: str
@@ -102,6 +103,7 @@ class FoundPicture:
     mtime: float
     thumbnail: str
     parts: tuple[PartScore, ...] | None = None
+    collection: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ class Found(Record):
     """What a search found.
 
     Attributes:
-        collection: where it searched.
-        pictures: how many there are in the collection.
+        collection: where it searched: a name, or a pattern of names.
+        pictures: how many there are in it.
         caption: what it searched for; None with `like`.
         like: the picture to find more like; None with a caption.
         model: whose vectors were compared.

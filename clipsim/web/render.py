@@ -331,6 +331,7 @@ def hits(answer: SearchResult) -> str:
     columns = [column for column in report.SCORE_COLUMNS if column.name in ("cosine", "percentile", "verdict")]
     rows = [
         {say("column.rank"): str(hit.rank), say("column.name"): hit.path}
+        | ({say("page.search.collection"): hit.collection} if hit.collection != answer.collection else {})
         | {say(f"column.{column.name}"): _cell(column, hit) for column in columns}
         for hit in answer.hits
     ]

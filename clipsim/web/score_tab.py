@@ -167,10 +167,11 @@ class ScoreTab:
 
         def keep(data: dict[Any, Any]) -> Update:
             with sentences():
-                return tab.keep(self._form.receive(data), *self._form.which_model(data))
+                return tab.keep(self._form.receive(data), *self._form.which_model(data), data[tab.own])
 
         shown: dict[str, Any] = {"show_progress_on": [self._view.keep], "api_visibility": "private"}
-        self._view.keep.click(keep, {*self._form.inputs}, tab.filled, **shown, **self._queued)
+        inputs, outputs = {*self._form.inputs, tab.own}, [*tab.filled, tab.own]
+        self._view.keep.click(keep, inputs, outputs, **shown, **self._queued)
 
     def score(
         self,

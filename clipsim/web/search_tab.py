@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,12 +11,14 @@ from clipsim.embedding import Item
 from clipsim.errors import ClipsimError
 from clipsim.options import Precision
 from clipsim.web import render
-from clipsim.web.language import translated
+from clipsim.web.language import current, translated
 from clipsim.web.monitoring import note_error
-from clipsim.web.server_collections import MOST, ServerCollections
+from clipsim.web.server_collections import ALL, MOST, ServerCollections
 from clipsim.web.shown import ShownPictures
 
 SEARCH = "search"  # the tab's id
+MOST_REMEMBERED = 10  # collections of one's own; the oldest go first
+STORAGE = "clipsim-collections"  # under which the browser keeps their names
 ASIDE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}  # of small events
 # of galleries that grow with their pictures
 SHOWN: dict[str, Any] = {"object_fit": "contain", "interactive": False, "buttons": ["fullscreen"], "height": "auto"}
@@ -25,18 +27,35 @@ Update = dict[Any, Any]  # new values by component; what is not in it stays as i
 
 
 class SearchTab:
-    """The tab's components, and what happens when they are used; `filled` are those that an address fills in."""
+    """The tab's components, and what happens when they are used.
+
+    Attributes:
+        filled: the components that an address fills in.
+        own: the browser's list of the collections that its visitor keeps, the last first.
+    """
 
     def __init__(
-        self, collections: ServerCollections, tabs: gr.Tabs, queued: dict[str, Any], shown: ShownPictures
+        self,
+        collections: ServerCollections,
+        tabs: gr.Tabs,
+        own: gr.BrowserState,
+        queued: dict[str, Any],
+        shown: ShownPictures,
     ) -> None:
-        """Lay the tab out; to be called inside it. Searches wait in the queue `queued`; `shown` names pictures."""
-        self._collections, self._tabs, self._shown = collections, tabs, shown
+        """Lay the tab out; to be called inside it. Searches wait in the queue `queued`; `shown` names pictures.
+
+        `own` is what `list_own` gives.
+        """
+        self._collections, self._tabs, self.own, self._shown = collections, tabs, own, shown
         names = [*collections.folders]
         first, ready = (names[0], "search_ready.html") if names else (None, "search_empty.html")
         with gr.Row(equal_height=True, elem_id="searching"):
             self._collection = gr.Dropdown(
-                names, value=first, label=translated("search.collection"), elem_id="collection", scale=3
+                self._list_choices({}),
+                value=first,
+                label=translated("search.collection"),
+                elem_id="collection",
+                scale=3,
             )
             look: dict[str, Any] = {
                 "placeholder": translated("example"),
@@ -79,16 +98,40 @@ class SearchTab:
         texts = [text if isinstance(text, str) else "" for text in (caption, like)]
         return self._choose(collection) | dict(zip((self._caption, self._like), texts, strict=True))
 
-    def keep(self, pictures: Sequence[Item], model: str, precision: Precision) -> Update:
-        """Make a collection of the visitor's pictures, and return the tab with it chosen."""
-        name = self._collections.keep(pictures, model, precision)
-        return self._choose(name) | {self._status: render.fill("search_ready.html"), self._hits: ""}
+    def keep(self, pictures: Sequence[Item], model: str, precision: Precision, own: Any) -> Update:
+        """Make a collection of the visitor's pictures, and return the tab with it chosen.
 
-    def _choose(self, name: str) -> Update:
-        size, given = len(self._collections.open(name)), [*self._collections.folders]
-        own = [] if name in given else [(f"your {size} pictures, for this session", name)]
-        chosen = gr.Dropdown([*given, *own], value=name)
+        `own` is what the browser has of `own`, to which it is added.
+        """
+        name = self._collections.keep(pictures, model, precision)
+        own = [name, *(own if isinstance(own, list) else [])][:MOST_REMEMBERED]
+        chosen = self._choose(name, own)
+        return chosen | {self.own: own, self._status: render.fill("search_ready.html"), self._hits: ""}
+
+    def find_own_after(self, event: Any) -> None:
+        """Offer what this browser's visitor keeps once an event that may choose a collection is over."""
+        event.then(self._find_own, [self.own, self._collection], [self._collection, self._status], **ASIDE)
+
+    def _find_own(self, own: Any, chosen: str | None) -> Update:
+        """Return the list of collections with one's own, of which the last is chosen where nothing else is."""
+        kept = self._collections.count_kept([*(own if isinstance(own, list) else [])[:MOST_REMEMBERED], chosen])
+        if chosen or not kept:
+            return {self._collection: gr.Dropdown(self._list_choices(kept)), self._status: gr.skip()}
+        first = gr.Dropdown(self._list_choices(kept), value=next(iter(kept)))
+        return {self._collection: first, self._status: render.fill("search_ready.html")}
+
+    def _choose(self, name: str, own: Sequence[str] = ()) -> Update:
+        self._collections.check_name(name)
+        choices = self._list_choices(self._collections.count_kept([*own, name]))
+        chosen = gr.Dropdown(choices, value=name)
         return {self._tabs: gr.Tabs(selected=SEARCH), self._collection: chosen, self._fault: ""}
+
+    def _list_choices(self, kept: Mapping[str, int]) -> list[tuple[str, str]]:
+        """Return what can be searched, by what it is called: the server's collections, all of these, and one's own."""
+        say, names = current(), [*self._collections.folders]
+        several = [(say("search.all"), ALL)] if len(names) > 1 else []
+        own = [(say("search.own", count=count), name) for name, count in kept.items()]
+        return [*((name, name) for name in names), *several, *own]
 
     def _follow(self, data: dict[Any, Any]) -> Update:
         """Search for what the page's address filled in, if it is enough."""
@@ -112,6 +155,15 @@ class SearchTab:
             return {self._fault: render.fill("fault.html", sentence=str(error))}
         hits = self._shown.name(render.hits(found))
         return {self._status: render.fill("found.html", answer=found), self._hits: hits, self._fault: ""}
+
+
+def list_own() -> gr.BrowserState:
+    """Lay out the browser's list of the collections that its visitor keeps.
+
+    It stands outside tabs, of which none has values before it was opened. Its secret is not one of this process, so
+    that they are found after a restart too.
+    """
+    return gr.BrowserState([], storage_key=STORAGE, secret=STORAGE)
 
 
 def _lay_out_filters() -> dict[str, Any]:

@@ -1,17 +1,20 @@
-"""The collections of a server, by name: those it was started with, and those that visitors keep for their session.
+"""The collections of a server, by name: those it was started with, and those that visitors keep for a while.
 
-A visitor names a collection, never a path: a name is looked up, and one's own is a secret of 128 bits.
+A visitor names a collection, never a path: a name is looked up, and one's own is a secret of 128 bits. A pattern such
+as * names several of those that the server was started with, which are searched in one ranking.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import secrets
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -26,14 +29,15 @@ from clipsim.web.sweeper import OWN
 
 VARIABLE = "CLIPSIM_COLLECTIONS"
 MOST = 100  # results
+ALL = "*"  # the pattern that every name fits
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search of a collection of so many `pictures` came to: `hits`, best first.
+    """What a search of collections of so many `pictures` came to: `hits`, best first, each with its collection's name.
 
-    It was for a caption, or for more like the picture of that path in the collection; the other is None. `notes` say
-    what the model does not read or see of the caption.
+    `collection` is the name or the pattern that was asked for. It was for a caption, or for more like the picture of
+    that path; the other is None. `notes` say what the model does not read or see of the caption.
     """
 
     collection: str
@@ -84,7 +88,9 @@ class ServerCollections:
     def search(
         self, name: str, caption: str | None = None, like: str | None = None, top: float = 20, **only: Unpack[Filters]
     ) -> SearchResult:
-        """Find the pictures of a collection that fit a caption best, or are most like one; an empty filter is none.
+        """Find the pictures that fit a caption best, or are most like one; an empty filter is none.
+
+        They are those of the collection of that name, or of all whose names fit it as a pattern.
 
         Raises:
             CaptionError: neither or both of caption and like, or the caption is too long or no text.
@@ -99,9 +105,11 @@ class ServerCollections:
         self._service.check_size([], [caption or ""])
         if not 1 <= top <= MOST:  # not a number is neither
             raise UsageError(f"{top} results cannot be had at once: ask for 1 to {MOST}.")
-        collection = self.open(name)
+        opened = {one: self.open(one) for one in self._match(name)}
         notes: tuple[str, ...]
         keywords: dict[str, Any] = {what: value or None for what, value in only.items()} | {"thumbnails": True}
+        collection = next(iter(opened.values())) if caption else _find_owner(list(opened.values()), str(like))
+        keywords["also"] = [one for one in opened.values() if one is not collection]
         config = collection.manifest.embedding
         if caption is None:
             hits, notes = collection.similar(str(like), int(top), **keywords), ()
@@ -113,7 +121,10 @@ class ServerCollections:
                 collection.search(caption, encoder, int(top), **keywords),
                 tuple(note_caption(caption, encoder)),
             )
-        return SearchResult(name, len(collection), caption, like or None, config.model, hits, notes)
+        names = {str(one.folder): name for name, one in opened.items()}
+        hits = [replace(hit, collection=names[hit.collection]) for hit in hits]
+        total = sum(map(len, opened.values()))
+        return SearchResult(name, total, caption, like or None, config.model, hits, notes)
 
     def keep(self, pictures: Sequence[Item], model: str, precision: Precision = "auto") -> str:
         """Make a collection of a visitor's own pictures, and return the name under which alone it is found.
@@ -137,7 +148,27 @@ class ServerCollections:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(originals, ignore_errors=True)  # vectors and thumbnails are what is kept
+        self._service.files.limit_collections(self._service.limits.kept, self._service.limits.kept_bytes)
         return name
+
+    def check_name(self, name: str) -> None:
+        """Raise as `open` unless there is a collection of that name, or several whose names fit it."""
+        for one in self._match(name):
+            self.open(one)
+
+    def count_kept(self, names: Sequence[Any]) -> dict[str, int]:
+        """Return how many pictures there are in each visitor's collection of these names that is still kept."""
+        counts = {}
+        for name in names:
+            with suppress(ClipsimError):
+                if isinstance(name, str) and OWN.fullmatch(name):
+                    counts[name] = len(self.open(name))
+        return counts
+
+    def _match(self, name: str) -> list[str]:
+        """Return the collection of that name, or else all of the server whose names fit it."""
+        known = name in self.folders or OWN.fullmatch(name)
+        return [name] if known else fnmatch.filter(self.folders, name) or [name]
 
     def _find(self, name: str) -> Location:
         if name in self.folders:
@@ -145,6 +176,7 @@ class ServerCollections:
         if OWN.fullmatch(name):
             own = self._service.uploads / name / "collection"
             if own.is_dir():
+                self._service.files.use(own.parent)
                 return own
             sentence = "Your collection is no longer kept: add the pictures and keep them again."
             raise ClipsimError(sentence, code="not_kept")
@@ -160,6 +192,15 @@ class ServerCollections:
             for name in [name for name in self._open if name not in self.folders]:
                 if not (self._service.uploads / name).is_dir():
                     del self._open[name]
+
+
+def _find_owner(collections: Sequence[Collection], path: str) -> Collection:
+    """Return the one that has a picture of that path, or the first; a `UsageError` if several have one."""
+    owners = [one for one in collections if path in one] if len(collections) > 1 else []
+    if len(owners) > 1:
+        sentence = f"There is a {path} in {len(owners)} of these collections: name the one that you mean."
+        raise UsageError(sentence, code="unknown_picture")
+    return (owners or collections)[0]
 
 
 def _copy(source: Any, folder: Path, title: str, place: int) -> None:

@@ -85,6 +85,19 @@ class UploadFolder:
         for call in self.after_sweep:
             call()
 
+    def limit_collections(self, most: int, most_bytes: int) -> None:
+        """Delete the collections of visitors that were used longest ago, until these are few and small enough."""
+        with self._sweeping:
+            kept = sorted(_look_at(path) for path in self.folder.iterdir() if OWN.fullmatch(path.name))
+            count, total = len(kept), sum(one.size for one in kept)
+            for oldest in kept[:-1]:  # the last one was made just now
+                if count <= most and total <= most_bytes:
+                    break
+                if _delete(oldest.path):
+                    count, total = count - 1, total - oldest.size
+        for call in self.after_sweep:
+            call()
+
     def check_room(self, size: int = 0) -> None:
         """Make room for `size` bytes where there is none: the files that were used longest ago go, but no young ones.
 
@@ -134,7 +147,7 @@ class UploadFolder:
             folders[:] = [name for name in folders if name not in whole and not (top and name == EXAMPLES)]
             for path in (Path(place) / name for name in [*files, *whole]):
                 with suppress(OSError):  # gone meanwhile
-                    yield _Kept(path.lstat().st_mtime, _measure(path), path)
+                    yield _look_at(path)
 
     def _delete_empty_folders(self, until: float) -> None:
         """Delete folders in which nothing is, but not those that were made just now, for something to be put there."""
@@ -142,6 +155,10 @@ class UploadFolder:
             with suppress(OSError):  # gone meanwhile, or not empty
                 if Path(place) != self.folder and Path(place).lstat().st_mtime < until:
                     Path(place).rmdir()
+
+
+def _look_at(path: Path) -> _Kept:
+    return _Kept(path.lstat().st_mtime, _measure(path), path)
 
 
 def _measure(path: Path) -> int:

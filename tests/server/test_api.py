@@ -4,7 +4,6 @@ import asyncio
 import base64
 import functools
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -91,29 +90,6 @@ SETTINGS = [snippet for snippet in snippets() if snippet.language == "json"]
 def server(search_server: Server) -> Server:
     """One with a collection, which some snippets search."""
     return search_server
-
-
-@pytest.fixture(scope="session")
-def npm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with @gradio/client in it, from the npm registry."""
-    folder = tmp_path_factory.mktemp("npm")
-    if not (shutil.which("node") and shutil.which("npm")):
-        unavailable("no node and npm: install Node 20")
-    arguments = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), "@gradio/client@2"]
-    try:
-        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    except subprocess.TimeoutExpired:
-        unavailable("npm did not install @gradio/client within 120 s")
-    if done.returncode:
-        reasons = [line for line in done.stderr.splitlines() if "error" in line]
-        unavailable(f"npm did not install @gradio/client: {'; '.join(reasons[:2])}")
-    return folder
-
-
-def unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture

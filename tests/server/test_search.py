@@ -37,6 +37,8 @@ def test_the_api_searches_and_lists(search_server: Server) -> None:
     assert found["scores"][0]["thumbnail"].startswith("data:image/jpeg;base64,")
     like = answer(search_server, "paintings", "", found["scores"][0]["name"])
     assert found["scores"][0]["name"] not in [hit["name"] for hit in like["scores"]]
+    assert {hit["collection"] for hit in found["scores"]} == {"paintings"}
+    assert answer(search_server, "*", CAPTION, "", 2)["scores"] == found["scores"]
     refused = answer(search_server, "/etc", CAPTION)
     assert refused["event"] == "error" and "use paintings" in refused["error"]
 

@@ -27,7 +27,7 @@ def test_ray_gives_the_collection_that_one_process_gives(
     index_folder(tmp_path / "pictures", tmp_path / "one", str(tiny_clip), device="cpu")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    engine = Ray(workers=2)
+    engine = Ray(workers=2, held=40)
     done = index_folder(tmp_path / "pictures", tmp_path / "two", str(tiny_clip), device="cpu", engine=engine)
     one, two = (Collection.open(tmp_path / name) for name in ("one", "two"))
     assert (done.added, [bad.name for bad in done.rejected]) == (70, ["35.png"])
@@ -50,7 +50,7 @@ def test_the_command_indexes_a_parquet_of_paths_on_ray(
     paths = [str(picture_file(f"{seed}.jpg", seed)) for seed in range(5)]
     pq.write_table(pa.table({"url": [*paths, "memory://nothing/there.jpg"]}), tmp_path / "list.parquet")
     command = ["index", str(tmp_path / "list.parquet"), "--to", str(tmp_path / "collection")]
-    assert cli.main([*command, "--model", str(tiny_clip), "--engine", "ray", "--workers", "1"]) == 0
+    assert cli.main([*command, "--model", str(tiny_clip), "--engine", "ray", "--workers", "1"]) == 3  # one is not there
     said = capsys.readouterr()
     assert "5 added" in said.out and "memory://nothing/there.jpg cannot be fetched" in said.err
     assert Collection.open(tmp_path / "collection").table(["path"])["path"].to_pylist() == paths

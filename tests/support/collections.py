@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from clipsim import Collection
+from clipsim.collections import Manifest
 from clipsim.collections.store import SCHEMA, EmbeddingConfig, Writer
+from clipsim.collections.store.numbered import name_manifest
 from clipsim.images import Location
 from support import paint, unit
 
@@ -60,6 +62,11 @@ def fill(folder: Location, vectors: np.ndarray, segments: int = 3, index: str | 
         if index:
             writer.build_index(index)
     return Collection.open(folder)
+
+
+def find_manifest(folder: Location) -> Location:
+    """Return the file of the newest manifest."""
+    return folder / name_manifest(Manifest.read(folder).generation)
 
 
 def read_by_path(collection: Collection) -> dict[str, np.ndarray]:

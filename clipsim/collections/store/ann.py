@@ -6,7 +6,7 @@ doi:10.14778/2856318.2856324), or those in the nearest lists of an inverted file
 
 from __future__ import annotations
 
-import uuid
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -14,7 +14,8 @@ import faiss
 import numpy as np
 
 from clipsim.collections.store.manifest import IVF_PQ, KINDS, PQ, IndexPart, Kind
-from clipsim.collections.store.segments import Segment
+from clipsim.collections.store.probing import choose_probes
+from clipsim.collections.store.segments import GoneError, Segment
 from clipsim.errors import ClipsimError
 from clipsim.images import Location, storage
 
@@ -22,24 +23,45 @@ TRAINING = 65_536  # vectors that an index is trained on; twice as many gained n
 PARTS = 8  # files of a large index, so that as many cores can share a query
 PART_ROWS = 500_000  # vectors in each, where there are fewer: every part costs a tenth of a millisecond by itself
 MIN_TRAINING = 16  # vectors that a quantiser of four bits needs
+NAME = "index-{}.faiss"  # with its SHA-256
+NAMED = re.compile(r"index-([0-9a-f]{64})\.faiss")
+ADVICE = "build the index again, by index with --repair"
 LIST_TRAINING = 39  # vectors that FAISS wants for each list
 
 
 def build_index(folder: Location, segments: Sequence[tuple[str, int]], width: int, kind: Kind) -> tuple[IndexPart, ...]:
-    """Write an approximate index over segments, given by id and rows; one segment's vectors are held at once."""
+    """Write an approximate index over segments, given by id and rows; one segment's vectors are held at once.
+
+    It has no lists where these would be no help, as `choose_probes` finds on its first part.
+    """
     if not segments:
         return ()
-    empty = faiss.serialize_index(_train(_sample(folder, segments), width, kind))
+    sample = _sample(folder, segments)
+    empty = faiss.serialize_index(_train(sample, width, kind))
     count = min(PARTS, len(segments), max(2, sum(rows for _, rows in segments) // PART_ROWS))
-    parts = []
+    parts: list[IndexPart] = []
+    probes = 0
     for names in np.array_split([name for name, _ in segments], count):
         index = faiss.deserialize_index(empty)
         for name in names.tolist():
             index.add(np.ascontiguousarray(Segment(folder, name).vectors))
-        file = f"index-{uuid.uuid4().hex}.faiss"
-        storage.write(folder / file, faiss.serialize_index(index).data)
-        parts.append(IndexPart(file, tuple(names.tolist())))
+        if kind.lists:
+            if not parts:
+                held = (Segment(folder, name).vectors for name in names.tolist())  # mapped one after the other
+                probes = choose_probes(index, sample, held, kind.candidates)
+            if not probes:
+                return build_index(folder, segments, width, KINDS[PQ])
+            index.nprobe = probes
+        data = faiss.serialize_index(index).data
+        parts.append(IndexPart(_write(folder, data), tuple(names.tolist())))
     return tuple(parts)
+
+
+def _write(folder: Location, data: memoryview) -> str:
+    try:
+        return storage.write_by_digest(folder, NAME, lambda file: file.write(data))
+    except OSError as error:
+        raise ClipsimError(f"{folder} cannot be written to ({error.strerror or error}): make room there.") from error
 
 
 def _sample(folder: Location, segments: Sequence[tuple[str, int]]) -> np.ndarray:
@@ -61,7 +83,6 @@ def _train(sample: np.ndarray, width: int, kind: Kind) -> faiss.Index:
     if kind.lists:
         lists = min(kind.lists, len(sample) // LIST_TRAINING or 1)
         index = faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(width), width, lists, codes, 4, metric)
-        index.nprobe = kind.probes
     else:
         index = faiss.IndexPQFastScan(width, codes, 4, metric)
     index.train(sample)
@@ -77,10 +98,7 @@ class ApproximateIndex:
 
     @cached_property
     def _index(self) -> faiss.Index:
-        try:
-            return faiss.read_index(str(storage.copy_locally(self.path)))
-        except (OSError, RuntimeError) as error:
-            raise ClipsimError(f"{self.path} is gone or damaged: build the index again.") from error
+        return _read(self.path)
 
     @property
     def kind(self) -> Kind:
@@ -100,8 +118,26 @@ class ApproximateIndex:
         kept = allowed[places]
         return scores[0][found][kept], places[kept]
 
-    def check(self) -> None:
-        """Raise a `ClipsimError` unless the file can be read and covers what it should."""
-        if self._index.ntotal != len(self.places):
-            covered = f"covers {self._index.ntotal} pictures, not {len(self.places)}"
-            raise ClipsimError(f"{self.path} {covered}: build it again.")
+
+def check_part(path: Location, count: int) -> str:
+    """Read a file of an index, and return what is wrong with it, a sentence; "" if it covers `count` pictures."""
+    try:
+        covered = _read(path, anew=True).ntotal
+    except ClipsimError as error:
+        return str(error)
+    return "" if covered == count else f"{path} covers {covered} pictures, not {count}: {ADVICE}."
+
+
+def _read(path: Location, *, anew: bool = False) -> faiss.Index:
+    """Read a file of an index: a `ClipsimError` if it is gone, or not as it was written."""
+    try:
+        copy = storage.copy_locally(path, anew=anew)
+        named = NAMED.fullmatch(path.name)
+        with copy.open("rb") as file:
+            if named and storage.get_digest(file) != named[1]:  # FAISS itself would not notice
+                raise RuntimeError("not as it was written")
+        return faiss.read_index(str(copy))
+    except FileNotFoundError as error:
+        raise GoneError(f"{path} is gone: open the collection again, or {ADVICE}.") from error
+    except (OSError, RuntimeError) as error:
+        raise ClipsimError(f"{path} is damaged: {ADVICE}.") from error

@@ -6,10 +6,10 @@ Exact search compares every vector by NumPy, in blocks that the cores share. App
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ MIN_ALLOWED = 0.05  # share of the pictures that filters must leave for an index
 THREADS = os.cpu_count() or 1
 BLOCK = 16_384  # vectors that are compared at once: enough to be quick, few enough to share out
 SPARSE = 0.25  # share of a block that a filter leaves below which only those vectors are read
+Argument = TypeVar("Argument")
+Outcome = TypeVar("Outcome")
 Block = tuple[Segment, int, slice]  # a segment, its first place, and some of its rows
 Scored = tuple[np.ndarray, np.ndarray]  # scores, and the place of each
 
@@ -65,7 +67,7 @@ class Searcher:
             return self._compare(self._segments, target, count, allowed)
         candidates = max(self._indexes[0].kind.candidates, 4 * count)
         many = int(max(count, candidates / share))
-        found = _threads().map(lambda index: index.search(target, allowed, many), self._indexes)
+        found = map_on_cores(lambda index: index.search(target, allowed, many), self._indexes)
         covered = {name for part in self._parts for name in part.segments}
         rest = [name for name in self._segments if name not in covered]
         return np.union1d(_merge(found, many), self._compare(rest, target, count, allowed))
@@ -77,12 +79,7 @@ class Searcher:
             for segment, start, end in (self._segments[name] for name in names)
             for first in range(0, end - start, BLOCK)
         ]
-        return _merge(_threads().map(lambda block: _score_block(block, target[0], count, allowed), blocks), count)
-
-    def check(self) -> None:
-        """Raise a `ClipsimError` unless all files of the index can be read and cover what they should."""
-        for index in self._indexes if self._parts else ():
-            index.check()
+        return _merge(map_on_cores(lambda block: _score_block(block, target[0], count, allowed), blocks), count)
 
 
 def _score_block(block: Block, target: np.ndarray, count: int, allowed: np.ndarray) -> Scored:
@@ -115,6 +112,11 @@ def _merge(found: Iterable[Scored], count: int) -> np.ndarray:
 def _find_highest(scores: np.ndarray, count: int) -> np.ndarray:
     """Return the positions of the highest scores, in no order."""
     return np.argpartition(scores, -count)[-count:] if len(scores) > count else np.arange(len(scores))
+
+
+def map_on_cores(function: Callable[[Argument], Outcome], arguments: Iterable[Argument]) -> list[Outcome]:
+    """Return what a function that lets other threads run gives for each argument; not to be called within one."""
+    return list(_threads().map(function, arguments))
 
 
 @cache

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,9 @@ from support.collections import fill, make_rows, random_vectors
 
 import clipsim
 from clipsim import ClipsimError, Collection, Encoder, index_folder
-from clipsim.collections.store import MANIFEST, write_segment
+from clipsim.collections.store import Writer, write_segment
+from clipsim.collections.store.manifest import ListPart
+from clipsim.collections.store.numbered import POINTER
 from clipsim.errors import UsageError
 
 
@@ -90,18 +95,19 @@ def test_damage_is_found_and_said(folder: Path, end: str, damage: str) -> None:
             Collection.open(folder).search(random_vectors(1, 16)[0])
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "config": 3}'])
-def test_a_damaged_manifest_is_one_sentence(folder: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 3}', '{"format": 1, "config": 3}'])
+def test_damaged_manifests_are_one_sentence(folder: Path, text: str) -> None:
     fill(folder, random_vectors(3, 4), segments=1)
-    (folder / MANIFEST).write_text(text)
-    with pytest.raises(ClipsimError, match=r"manifest\.json is damaged"):
+    for manifest in folder.glob("manifest*.json"):
+        manifest.write_text(text)
+    with pytest.raises(ClipsimError, match=r"manifest(-\d)?\.json is damaged .*--repair\.$"):
         Collection.open(folder)
 
 
 def test_a_later_format_and_a_missing_collection_are_said(folder: Path, tmp_path: Path) -> None:
     fill(folder, random_vectors(3, 4), segments=1)
-    plain = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps(plain | {"format": 99}))
+    plain = json.loads((folder / POINTER).read_text())
+    (folder / POINTER).write_text(json.dumps(plain | {"format": 99}))
     with pytest.raises(ClipsimError, match="later version"):
         Collection.open(folder)
     with pytest.raises(ClipsimError, match="There is no collection"):
@@ -118,3 +124,64 @@ def test_what_makes_no_segment_is_refused(folder: Path) -> None:
     ):
         with pytest.raises(UsageError):
             write_segment(folder, table, vectors)
+
+
+def test_a_reader_that_was_overtaken_asks_once_more(folder: Path) -> None:
+    vectors = random_vectors(30, 8)
+    before = fill(folder, vectors, segments=3)
+    with Writer(folder) as writer:
+        writer.merge()
+    for _ in range(3):  # until nothing explains what was merged
+        with Writer(folder) as writer:
+            writer.commit()
+    assert len(list((folder / "segments").iterdir())) == 2
+    assert before.search(vectors[7], top=1)[0].path == "7.jpg"
+    assert before.similar("7.jpg", top=1)[0].rank == 1 and before.duplicates() == []
+    with pytest.raises(ClipsimError, match="is gone: others wrote to the collection"):
+        before.table()
+    for path in (folder / "segments").iterdir():
+        path.unlink()
+    with pytest.raises(ClipsimError, match="is gone"):
+        Collection.open(folder).search(vectors[7])
+
+
+def test_lists_and_vectors_that_do_not_fit_are_sentences(folder: Path) -> None:
+    """As a program of one's own, or a damage that nobody foresaw, may leave them."""
+    collection = fill(folder, random_vectors(30, 8), segments=1)
+    name = collection.manifest.segments[0][0]
+    (folder / "rejected-9.json").write_text('[{"name": 3}, null]')
+    (folder / "removed-9.json").write_text(json.dumps({name: [99]}))
+    (folder / "manifest-9.json").write_bytes(
+        replace(collection.manifest, generation=9, rejected=(ListPart("rejected-9.json", 1),)).to_bytes()
+    )
+    with pytest.raises(ClipsimError, match=r"rejected-9\.json is damaged .*--repair"):
+        print(Collection.open(folder).rejected)
+    (folder / "manifest-9.json").write_bytes(
+        replace(collection.manifest, generation=9, removed=(ListPart("removed-9.json", 1),)).to_bytes()
+    )
+    with pytest.raises(ClipsimError, match=r"removed-9\.json is damaged .*rows beyond the 30"):
+        Collection.open(folder)
+    embedding = replace(collection.manifest.embedding, width=9)
+    (folder / "manifest-9.json").write_bytes(replace(collection.manifest, generation=9, embedding=embedding).to_bytes())
+    with pytest.raises(ClipsimError, match=r"npy is damaged"):
+        Collection.open(folder).search(np.ones(9))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
+@pytest.mark.parametrize("call", ["removed={name: [1]}", "failed=[FailedFile(str(i), 'r') for i in range(9000)]"])
+def test_a_disk_that_is_full_is_a_sentence_and_loses_nothing(folder: Path, call: str) -> None:
+    fill(folder, random_vectors(3000, 8), segments=30)
+    code = (
+        "import resource, signal, sys; from clipsim.collections.store import Writer; "
+        "from clipsim.collections.store.lists import FailedFile; from clipsim.errors import ClipsimError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "with Writer(sys.argv[1]) as writer:\n"
+        "    name = writer.manifest.segments[0][0]\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))\n"
+        f"    try: writer.commit({call})\n"
+        "    except ClipsimError as error: sys.exit(str(error))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("make room there.\n") and "cannot be written to (File too large)" in done.stderr
+    collection = Collection.open(folder)
+    assert len(collection) == 3000 and collection.verify() == [] and not list(folder.rglob("*.partial"))

@@ -8,19 +8,9 @@ import numpy as np
 import pytest
 from support.collections import fill, make_rows, random_vectors, read_by_path
 
-from clipsim import ClipsimError, Collection, Encoder, index_folder
+from clipsim import Collection, Encoder, index_folder
 from clipsim.collections.store import PQ, EmbeddingConfig, Writer
 from clipsim.errors import UsageError
-
-
-def test_a_second_writer_is_refused_and_readers_are_not(source: Path, folder: Path, clip: Encoder) -> None:
-    index_folder(source, folder, clip)
-    with Writer(folder):
-        assert len(Collection.open(folder)) == 12
-        with pytest.raises(ClipsimError, match="Another process writes"), Writer(folder):
-            pass
-    with Writer(folder):
-        pass
 
 
 def test_a_reader_goes_on_while_the_collection_is_written_to(source: Path, folder: Path, clip: Encoder) -> None:

@@ -159,23 +159,6 @@ def test_a_crash_at_any_write_leaves_a_sound_collection(
     assert collection.verify() == [] and len(collection) == 6
 
 
-def test_two_machines_that_write_at_once_are_told(
-    folder: UPath, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    vectors = random_vectors(20, 8)
-    fill(folder, vectors)
-    with Writer(folder) as ours:
-        with monkeypatch.context() as other_machine:
-            other_machine.setattr(storage, "find_local_folder", lambda _: tmp_path)
-            with Writer(folder) as theirs:
-                theirs.merge()
-        with pytest.raises(ClipsimError, match="Another machine has written"):
-            ours.build_index(PQ)
-    with Writer(folder), pytest.raises(ClipsimError, match="Another process writes"), Writer(folder):
-        pass
-    assert Collection.open(folder).verify() == []
-
-
 def test_vectors_are_copied_once_and_forgotten_when_they_no_longer_count(folder: UPath) -> None:
     vectors = random_vectors(60, 16)
     fill(folder, vectors, segments=3, index=PQ)

@@ -1,6 +1,7 @@
 """Results as fragments of the page: the answer's words and weight go together."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.results import ALONE, CAPTIONS, NOT_SURE, NOTHING, WORDS, judged, result
@@ -70,7 +71,8 @@ def test_a_bar_lies_from_zero_to_its_value_in_the_colour_of_its_verdict() -> Non
 
 def test_what_was_found_is_a_tile_each_with_a_link_to_more_like_it() -> None:
     verdicts: list[tuple[float | None, str | None]] = [(99.9, "match"), *[(None, None)] * 13]
-    hits = [Hit(f"2026/<b>&{i}.jpg", i + 1, 0.3, *verdict, thumbnail=b"x") for i, verdict in enumerate(verdicts)]
+    given: dict[str, Any] = {"thumbnail": b"x", "collection": "the sea"}
+    hits = [Hit(f"2026/<b>&{i}.jpg", i + 1, 0.3, *verdict, **given) for i, verdict in enumerate(verdicts)]
     found = render.hits(SearchResult("the sea", 20, "a dog", None, "stand-in", hits))
     tiles, unfolded, *_ = found.split("<details")
     assert tiles.count("<li>") == 12 and unfolded.count("<li>") == 2 and "Show all 14" in unfolded

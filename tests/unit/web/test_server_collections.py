@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -135,6 +136,52 @@ def test_what_a_visitor_keeps_goes_after_a_while_and_needs_no_thread(tmp_path: P
     assert not (service.uploads / name).exists()
     with pytest.raises(ClipsimError, match="no longer kept"):
         collections.open(name)
+
+
+def test_of_too_many_kept_collections_those_go_that_were_used_longest_ago(tmp_path: Path, stand_in: Encoder) -> None:
+    service = Service(Limits(kept=2), tmp_path, lambda *_, **__: stand_in)
+    collections = ServerCollections(service, {})
+    first, second = (collections.keep([(EXAMPLES[0], "one.jpg")], "stand-in") for _ in range(2))
+    for name in (first, second):
+        os.utime(tmp_path / name, (time.time() - 4000, time.time() - 4000))
+    collections.search(first, CAPTION)
+    third = collections.keep([(EXAMPLES[0], "one.jpg")], "stand-in")
+    assert collections.count_kept([second, first, third, None, "../x", "paintings"]) == {first: 1, third: 1}
+    assert not (tmp_path / second).exists()
+    assert set(collections._open) == {first, third}
+
+
+def test_of_too_large_kept_collections_the_last_one_stays(tmp_path: Path, stand_in: Encoder) -> None:
+    service = Service(Limits(kept_bytes=1), tmp_path, lambda *_, **__: stand_in)
+    collections = ServerCollections(service, {})
+    names = [collections.keep([(EXAMPLES[i], "one.jpg")], "stand-in") for i in range(3)]
+    assert collections.count_kept(names) == {names[-1]: 1}
+
+
+def test_a_pattern_of_names_searches_several_collections_in_one_ranking(
+    tmp_path: Path, service: Service, paintings: Path, stand_in: Encoder
+) -> None:
+    for name in ("sea", "snow"):
+        (tmp_path / name).mkdir()
+    shutil.copy(EXAMPLES[0], tmp_path / "sea" / "sea.jpg")
+    shutil.copy(EXAMPLES[0], tmp_path / "snow" / FIRST)
+    folders = {name: tmp_path / "made" / name for name in ("sea", "snow")}
+    for name, folder in folders.items():
+        index_folder(tmp_path / name, folder, stand_in)
+    collections = ServerCollections(service, {"paintings": paintings, **folders})
+    found = collections.search("*", CAPTION)
+    assert found.pictures == len(found.hits) == 7 and found.collection == "*"
+    assert {hit.collection for hit in found.hits} == {"paintings", "sea", "snow"}
+    assert [hit.rank for hit in found.hits] == [1, 2, 3, 4, 5, 6, 7]
+    assert {hit.collection for hit in collections.search("s*", CAPTION).hits} == {"sea", "snow"}
+    like = collections.search("*", like="sea.jpg", top=1)
+    assert like.hits[0].cosine == pytest.approx(1) and like.hits[0].collection != "sea"
+    with pytest.raises(ClipsimError, match=r"in 2 of these collections: name the one"):
+        collections.search("*", like=FIRST)
+    with pytest.raises(ClipsimError, match=r"not in the collection"):
+        collections.search("*", like="gone.jpg")
+    with pytest.raises(ClipsimError, match=r"“x\*” is not known: use paintings, sea, snow"):
+        collections.search("x*", CAPTION)
 
 
 def test_nothing_is_kept_where_there_is_no_room(tmp_path: Path, stand_in: Encoder) -> None:

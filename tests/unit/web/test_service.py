@@ -61,6 +61,12 @@ def test_a_model_over_the_limit_is_refused_and_not_quoted(service: Service) -> N
             service.answer_models(Question([], "a cat", model=model), other)
 
 
+def test_a_picture_of_a_video_is_no_upload(service: Service, uploads: Path) -> None:
+    (uploads / "clip.mp4").write_bytes(b"whatever FFmpeg would open")
+    with pytest.raises(ImageError, match=r"clip\.mp4@0s was not uploaded"):
+        service.receive(str(uploads / "clip.mp4@0s"))
+
+
 def test_a_link_out_of_the_upload_folder_is_refused(service: Service, uploads: Path, tmp_path: Path) -> None:
     paint(20, 20).save(tmp_path / "secret.png")
     (uploads / "link.png").symlink_to(tmp_path / "secret.png")
