@@ -1,14 +1,13 @@
 """Random weights in the shape of a published CLIP, for timing where the real ones cannot be had.
 
 `python -m benchmarks.performance.checkpoint FOLDER [--model clip-vit-b-32]` saves a whole checkpoint (weights,
-tokenizer, processor) that clipsim and others load as any other; a caption is spelled letter by letter, but for words
-that `save` is given. Speed does not depend on what the weights are.
+tokenizer, processor) that clipsim and others load as any other; a caption is spelled letter by letter, since the
+vocabulary has no words. Speed does not depend on what the weights are.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +29,16 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def save(folder: Path, shape: str = "clip-vit-b-32", words: Iterable[str] = ()) -> Path:
-    """Write a checkpoint of one of `SHAPES` with random weights, the same at each call; returns `folder`.
-
-    Each of `words`, in lower case, is one token, as common words are to CLIP's own tokenizer.
-    """
+def save(folder: Path, shape: str = "clip-vit-b-32") -> Path:
+    """Write a checkpoint of one of `SHAPES` with random weights, the same at each call; returns `folder`."""
     import torch
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
     letters = sorted(ByteLevel.alphabet())
     spelled = [*letters, *(f"{letter}</w>" for letter in letters)]
-    merges = list(dict.fromkeys(pair for word in words for pair in join_letters(word)))
-    joined = list(dict.fromkeys("".join(pair) for pair in merges))
-    unused = [f"<unused{number}>" for number in range(49406 - len(spelled) - len(joined))]
-    tokens = [*spelled, *joined, *unused, "<|startoftext|>", "<|endoftext|>"]
+    unused = [f"<unused{number}>" for number in range(49406 - len(spelled))]
+    tokens = [*spelled, *unused, "<|startoftext|>", "<|endoftext|>"]
     sizes = SHAPES[shape]
     torch.manual_seed(1)
     config = CLIPConfig(
@@ -54,15 +48,9 @@ def save(folder: Path, shape: str = "clip-vit-b-32", words: Iterable[str] = ()) 
     )
     CLIPModel(config).save_pretrained(folder)
     vocabulary = {token: place for place, token in enumerate(tokens)}
-    CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77).save_pretrained(folder)
+    CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77).save_pretrained(folder)
     CLIPImageProcessorPil().save_pretrained(folder)
     return folder
-
-
-def join_letters(word: str) -> list[tuple[str, str]]:
-    """Return the merges of byte-pair encoding by which letters, one after the other, become the word."""
-    parts = [*word[:-1], f"{word[-1]}</w>"]
-    return [("".join(parts[:place]), parts[place]) for place in range(1, len(parts))]
 
 
 def in_hub_cache(folder: Path, hub_id: str, commit: str, shape: str = "clip-vit-b-32") -> Path:

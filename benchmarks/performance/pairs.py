@@ -5,8 +5,8 @@
 A random CLIP (`--shape`, ViT-B/32 by default), or a model that is named, scores a gallery against one caption, and the
 same pictures each with a caption of its own, in turns, three times each. PICTURES is a folder with a `captions.csv`,
 whose first captions are used; without it pictures are painted. Prints the best rate of each, by processor time, which
-other programs disturb less, and by the clock. The words of the captions are tokens of the random checkpoint, as most
-are of real ones.
+other programs disturb less, and by the clock. The random checkpoint spells letter by letter: of each word it is given
+the first letter alone, so that a word is a token, as most are with real ones.
 
 Where torchmetrics is installed, its `CLIPScore` scores the same pairs by the same weights, 32 at once, from files to
 the mean. (Version 1.9 does not run with transformers 5 as it is, whose models return an object where it expects
@@ -16,7 +16,6 @@ vectors: the model that it is given here returns these.)
 from __future__ import annotations
 
 import argparse
-import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -50,8 +49,9 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = read_rows(chosen.pictures, chosen.count) if chosen.pictures else paint_rows(Path(folder), chosen.count)
-        words = {word for _, caption in rows for word in re.findall(r"[a-z]+", caption.lower())}
-        name = chosen.model or str(save(Path(folder) / "model", chosen.shape, sorted(words)))
+        if not chosen.model:
+            rows = [(path, " ".join(word[0] for word in caption.split())) for path, caption in rows]
+        name = chosen.model or str(save(Path(folder) / "model", chosen.shape))
         encoder = clipsim.load(name, "cpu")
         first = rows[0][0]
         clipsim.score_images([first], "a dog", encoder)  # loads the weights, and learns cut-offs at first use
