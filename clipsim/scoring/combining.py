@@ -4,10 +4,11 @@
 2. One that must not be there counts the other way round: its verdicts in turned order, “no match” best, and 100 less
    its percentile. A name of a thing is put into sentences for that, whose mean vector misses fewer pictures that show
    it than the bare name, and “people” are looked for as men, women and children too.
-3. Together: the verdict is that of the worst part. The percentile, by which pictures are ranked, is that of the wanted
-   parts, times `(100 - percentile) / 100` of every unwanted one. That of several wanted parts is by Fisher's method:
-   the sum of n rarities `-ln(1 - percentile / 100)` against the gamma distribution of shape n. The cosine is that of
-   the sum of the wanted vectors less the unwanted ones.
+3. Together: the verdict is that of the worst part. The percentile, by which pictures are ranked, is by Fisher's method:
+   that of several wanted parts by the sum of n rarities `-ln(1 - percentile / 100)`, against the gamma distribution of
+   shape n; then that and every unwanted part by the other end, the product of the shares `percentile / 100` and `1 -
+   percentile / 100`, of which `-ln` is so distributed too. So it stays a percentage of unrelated captions in as many
+   parts. The cosine is that of the sum of the wanted vectors less the unwanted ones.
 
 `benchmarks/quality/negation.py` measures it.
 """
@@ -180,15 +181,15 @@ def _replace_one(values: tuple[T, ...] | None, place: int, by: tuple[T, ...] | N
 
 def combine_percentiles(parts: Sequence[Part], percentiles: np.ndarray) -> np.ndarray:
     """Return how well all parts fit, 0 to 100, shape (n,), by the percentiles of each, shape (n, k)."""
-    together = np.full(len(percentiles), 100.0)
-    wanted = [i for i, part in enumerate(parts) if part.wanted]
-    if len(wanted) == 1:
-        together = percentiles[:, wanted[0]]
-    elif wanted:
-        rarities = -np.log(np.maximum(1 - percentiles[:, wanted] / 100, CERTAIN))
-        together = 100 * scipy.special.gammainc(len(wanted), rarities.sum(axis=1))
-    unwanted = [i for i, part in enumerate(parts) if not part.wanted]
-    combined: np.ndarray = together * (1 - percentiles[:, unwanted] / 100).prod(axis=1)
+    wanted, unwanted = ([i for i, part in enumerate(parts) if part.wanted is kind] for kind in (True, False))
+    shares = 1 - percentiles[:, unwanted] / 100
+    if wanted:
+        rarities = -np.log(np.maximum(1 - percentiles[:, wanted] / 100, CERTAIN)).sum(axis=1)
+        shares = np.column_stack([scipy.special.gammainc(len(wanted), rarities), shares])
+    if shares.shape[1] == 1:
+        return 100 * shares[:, 0]
+    rarities = -np.log(np.maximum(shares, CERTAIN)).sum(axis=1)
+    combined: np.ndarray = 100 * scipy.special.gammaincc(shares.shape[1], rarities)
     return combined
 
 

@@ -24,10 +24,20 @@ def test_one_wanted_part_keeps_its_percentile() -> None:
     assert combine_percentiles([WANTED], percentiles).tolist() == [12.5, 99.99]
 
 
-def test_what_must_not_be_there_takes_its_share_away() -> None:
-    together = combine_percentiles([WANTED, UNWANTED, Part("people", False)], np.array([[80.0, 25.0, 50.0]]))
-    assert together.tolist() == pytest.approx([80 * 0.75 * 0.5])
+def test_what_must_not_be_there_counts_against_a_picture() -> None:
+    seen = np.array([[80.0, 25.0], [80.0, 50.0], [80.0, 99.0], [99.0, 99.0]])
+    together = combine_percentiles([WANTED, UNWANTED], seen)
+    assert (np.diff(together[:3]) < 0).all()
+    assert together[2] < together[3] < 10
     assert combine_percentiles([UNWANTED], np.array([[25.0]])).tolist() == [75.0]
+
+
+def test_what_is_wanted_and_what_is_not_are_a_percentile_together() -> None:
+    chance = np.random.default_rng(0).uniform(0, 100, (20_000, 4))
+    parts = [WANTED, UNWANTED, Part("a cat", True), Part("people", False)]
+    for count in (2, 4):
+        together = combine_percentiles(parts[:count], chance[:, :count])
+        assert np.quantile(together, [0.1, 0.5, 0.9]) == pytest.approx([10, 50, 90], abs=1)
 
 
 def test_several_wanted_parts_are_joined_by_fishers_method() -> None:
