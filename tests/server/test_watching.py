@@ -22,6 +22,8 @@ def start(tmp_path: Path, tiny_clip: Path) -> Iterator[Start]:
     """`start()` watches the folder `pictures`."""
     processes = []
     (tmp_path / "pictures").mkdir()
+    # a shell starts what runs in the background with interrupts ignored, which is inherited
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = ["index", str(tmp_path / "pictures"), "--to", str(tmp_path / "collection"), "--device", "cpu", "--watch"]
 
     def begin(model: str = str(tiny_clip)) -> subprocess.Popen[str]:
@@ -34,6 +36,7 @@ def start(tmp_path: Path, tiny_clip: Path) -> Iterator[Start]:
     for process in processes:
         process.kill()
         process.communicate()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_it_follows_a_folder_that_is_empty_at_first_until_it_is_interrupted(start: Start, tmp_path: Path) -> None:
