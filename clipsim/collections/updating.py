@@ -49,9 +49,7 @@ class Report:
 class Rules:
     """How a run goes about it."""
 
-    allow_removals: bool = (
-        False  # whether more than `MOST_REMOVED` may be removed, and all of a folder that is not there
-    )
+    allow_removals: bool = False  # of more than `MOST_REMOVED`, and of all of a folder that is not there
     merge_every: int = MERGE_EVERY  # commits
 
 
