@@ -11,7 +11,7 @@ from clipsim.errors import ChoiceError
 Framing = Literal["crop", "pad", "tiles-best", "tiles-mean"]
 Contrast = Literal["as-is", "auto"]
 Prompt = Literal["as-written", "photo", "ensemble"]
-Precision = Literal["auto", "full", "half"]
+Precision = Literal["auto", "full", "half", "int8"]
 
 FRAMINGS: Mapping[Framing, str] = {
     "crop": "the model's own way: the middle square for CLIP and the stand-in, all of it squeezed for SigLIP",
@@ -40,6 +40,7 @@ PRECISIONS: Mapping[Precision, str] = {
     "auto": "half on CUDA, else full",
     "full": "float32",
     "half": "float16 or bfloat16, and large JPEGs at a smaller size: faster, and cosines move in the third decimal",
+    "int8": "8 bits on a CPU, and large JPEGs at a smaller size: fastest, and cosines move in the third decimal",
 }
 
 
@@ -64,7 +65,7 @@ class Options:
         contrast: how its contrast is treated, a key of `CONTRASTS`.
         prompt: the sentence in which the model reads the caption, a key of `PROMPTS`.
         precision: what the model calculates in, a key of `PRECISIONS`. It counts where a model is loaded; a result
-            says what its model calculated in, "full" or "half".
+            says what its model calculated in, "full", "half" or "int8".
     """
 
     framing: Framing = "crop"

@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, help="folder with JPEGs")
     parser.add_argument("--pictures", type=int, default=64)
-    parser.add_argument("--precision", default="full", choices=["full", "half"])
+    parser.add_argument("--precision", default="full", choices=["full", "half", "int8"])
     options = parser.parse_args()
     paths = sorted(options.photos.glob("*.jpg"))[: options.pictures]
     with tempfile.TemporaryDirectory() as folder:

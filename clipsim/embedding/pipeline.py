@@ -28,7 +28,7 @@ from clipsim.images import LARGE, Decoder, Here, Images, Source, compute_digest,
 from clipsim.options import Options
 
 SMALL = 1_000_000  # bytes of a file whose digest takes less time than handing it to a thread
-DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half precision
+DRAFT_MARGIN = 3  # times the model's input: what a JPEG is decoded to at least in half and int8
 
 Progress = Callable[[int, int], object]
 
@@ -206,8 +206,9 @@ class _Reader:
     @cached_property
     def look(self) -> Look:
         """Read and frame pictures as the model wants them, whose weights it may take to know how."""
-        # in half precision a JPEG may be decoded at a smaller size
-        min_side = DRAFT_MARGIN * max(self.encoder.input_size) if self.encoder.precision == "half" else None
+        # where the network is not exact, a JPEG may be decoded at a smaller size
+        narrow = self.encoder.precision in ("half", "int8")
+        min_side = DRAFT_MARGIN * max(self.encoder.input_size) if narrow else None
         return Look(self.encoder.preprocessing or self.encoder, self.options, min_side, self.thumbnail)
 
     def look_up(self, source: Source, name: str) -> Embedded | None:

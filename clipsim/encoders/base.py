@@ -33,7 +33,7 @@ class Encoder(ABC):
     Attributes:
         name: the model, as results name it.
         device: where it runs, for instance "cpu" or "cuda:0".
-        precision: what it calculates in, "full" or "half".
+        precision: what it calculates in, "full", "half" or "int8".
         logit_scale: what the model was trained to multiply a cosine with before a softmax or sigmoid; CLIP's is 100.
         logit_bias: what a sigmoid takes beside that, of models that were trained to give a probability; else None.
         family: "stand-in", "open_clip", the `model_type` of a checkpoint ("clip", "siglip"...), or "" for any other.

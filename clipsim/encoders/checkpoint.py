@@ -27,6 +27,8 @@ from clipsim.errors import EncoderError
 
 _NO_HALF = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
 
+_NO_INT8 = "This model has no int8 here: it calculates in full."
+
 
 def clean_web_text(text: str) -> str:
     """Clean a caption as openai/CLIP's `basic_clean` does: text from the web may be escaped twice."""
@@ -110,7 +112,7 @@ class CheckpointEncoder(TorchEncoder):
         Raises:
             EncoderError: the folder holds no model of a known family, or the device is not on this machine.
         """
-        super().__init__(name, device, precision=precision)
+        super().__init__(name, device, precision="full" if precision == "int8" else precision)
         self.folder: Path = folder
         self.family = read_family(folder, name)
         if self.family not in self.families:
@@ -120,6 +122,8 @@ class CheckpointEncoder(TorchEncoder):
         self.revision = find_revision(folder)
         if precision == "half" and self.device == "cpu" and not find_half_format("cpu"):
             self.notes = (_NO_HALF,)
+        if precision == "int8":
+            self.notes = (_NO_INT8,)
 
     @property
     def width(self) -> int:

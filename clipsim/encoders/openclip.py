@@ -17,7 +17,7 @@ from clipsim.encoders.preprocessing import Preprocessing
 from clipsim.encoders.torch_encoder import TorchEncoder
 from clipsim.errors import EncoderError
 
-_ONLY_FULL = "Models of open_clip have no half precision here: they calculate in full."
+_ONLY_FULL = "Models of open_clip have neither half precision nor int8 here: they calculate in full."
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -62,7 +62,7 @@ class OpenClipEncoder(TorchEncoder):
             EncoderError: open_clip is not installed, or the device is not on this machine.
         """
         check_open_clip(name)
-        super().__init__(name, device, (_ONLY_FULL,) if precision == "half" else (), "full")
+        super().__init__(name, device, (_ONLY_FULL,) if precision in ("half", "int8") else (), "full")
         self.folder: Path = folder
         self.revision = find_revision(folder)
 

@@ -20,6 +20,7 @@ PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: 
 HUB_SECONDS = 10.0  # and when a model was asked for by name
 DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
 _ONLY_FULL = "The stand-in has no half precision: it calculates in full."
+_NO_INT8 = "The stand-in has no int8: it calculates in full."
 _NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -98,7 +99,8 @@ def load(
         device: "auto" (CUDA, else Apple MPS, else CPU), "cpu", "cuda", "cuda:N" or "mps".
         precision: "full" is float32: what else is scored with a picture changes its vector by rounding at most. "half"
             is float16 on a GPU, and on a CPU bfloat16 where it calculates in that (AMX, AVX512-BF16), for the network
-            that looks at pictures; large JPEGs are decoded at a smaller size. "auto" is half on CUDA, else full.
+            that looks at pictures; large JPEGs are decoded at a smaller size. "int8" is whole numbers of 8 bits in its
+            layers on a CPU that has them, else full, with a note. "auto" is half on CUDA, else full.
         progress: called with the bytes that are downloaded and in all, if there is something to download.
 
     Raises:
@@ -136,7 +138,8 @@ def load(
             note += f" {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
     from clipsim.encoders.conse import ConseEncoder
 
-    return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
+    notes = {"half": (note, _ONLY_FULL), "int8": (note, _NO_INT8)}.get(precision, (note,))
+    return ConseEncoder(STAND_IN.name, device, notes)
 
 
 def _fetch_row(model: Model, patience: float, progress: Progress | None) -> Path:

@@ -67,7 +67,8 @@ def load_judge(
         name: a short name from `JUDGES`, a folder that `CLIPSIM_JUDGES` names, by its last part, or any folder with a
             checkpoint of one of these families: BLIP with a head for image-text matching, or Qwen3-VL.
         device: as for `clipsim.load`.
-        precision: "full" is float32. "half" is 16 bits on CUDA, and as "full" elsewhere; "auto" is "half".
+        precision: "full" is float32. "half" is 16 bits on CUDA, and as "full" elsewhere; "auto" is "half", and "int8"
+            is "full".
         progress: called with the bytes that are downloaded and in all, if there is something to download.
 
     Raises:

@@ -29,7 +29,7 @@ class TorchJudge(Judge):
 
     Attributes:
         model_class: of its model in transformers.
-        half: its number format on CUDA, unless it is to calculate in full.
+        half: its number format on CUDA, unless it is to calculate in full, or in int8, which judges do not.
     """
 
     ready = False
@@ -44,7 +44,7 @@ class TorchJudge(Judge):
         """
         self.name, self.folder = name, folder
         self.device = resolve_device(device)
-        halved = self.device.startswith("cuda") and precision != "full"
+        halved = self.device.startswith("cuda") and precision in ("auto", "half")
         self.precision, self._dtype = ("half", self.half) if halved else ("full", torch.float32)
         weights = sorted(folder.glob("model*.safetensors"))
         if not weights:

@@ -214,8 +214,8 @@ def status(result: Result | CaptionTable, texts: Texts | None = None) -> str:
 def describe_model(result: Result | CaptionTable | CheckList, count: int, texts: Texts | None = None) -> str:
     """Return one line: that `count` pictures were scored by which model, on which device, in what time."""
     say = texts or english()
-    half = result.options.precision == "half"
-    where = say("status.half", device=result.device) if half else result.device
+    precision = result.options.precision
+    where = say(f"status.{precision}", device=result.device) if precision in ("half", "int8") else result.device
     return f"{say.count('status.pictures', count)} · {model_title(result, say)} · {where} · {result.seconds:.2f} s"
 
 

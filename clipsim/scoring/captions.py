@@ -9,15 +9,16 @@ from pathlib import Path
 from clipsim.encoders import Encoder
 from clipsim.errors import CaptionError, UsageError
 from clipsim.images import SUFFIXES, ImageInput
-from clipsim.options import PROMPTS, Options, Prompt
+from clipsim.options import PROMPTS, Options, Precision, Prompt
 from clipsim.scoring.combining import note_parts
 from clipsim.scoring.parts import split_parts
 from clipsim.scoring.remarks import MOST, find_remarks
 
 
 def resolve_precision(options: Options, encoder: Encoder) -> Options:
-    """Return the options with the precision that the encoder calculates in."""
-    return options.replace(precision="half" if encoder.precision == "half" else "full")
+    """Return the options with the precision that the encoder calculates in; one of its own counts as full."""
+    known: dict[str, Precision] = {"half": "half", "int8": "int8"}
+    return options.replace(precision=known.get(encoder.precision, "full"))
 
 
 def check_query(caption: str | None, reference: ImageInput | None) -> str | None:

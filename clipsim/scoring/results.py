@@ -127,7 +127,8 @@ class Result(Record):
             unless words were requested.
         parts: the parts of a caption that were scored apart, those first that have to fit; None where it is plain.
         judge: name of the model that gave the second opinions; None where there are none.
-        options: how pictures and caption were put to the model; precision is "full" or "half".
+        options: how pictures and caption were put to the model; precision is what the model calculated in, never
+            "auto".
         pictures: by name what each picture was read from, as it was given. Of an iterator only paths are kept, so that
             pictures in memory can go.
     """

@@ -9,9 +9,9 @@ from typing import Literal, get_args
 
 from clipsim.encoders import Encoder
 from clipsim.errors import ChoiceError, UsageError
-from clipsim.options import Precision
 
 Method = Literal["lora", "full"]
+TrainingPrecision = Literal["auto", "full", "half"]  # numbers of 8 bits are too coarse for steps
 # LoRA's as CLIP-LoRA found it (arXiv:2405.18541); all weights bear far smaller steps.
 LEARNING_RATES: dict[Method, float] = {"lora": 2e-4, "full": 5e-6}
 WIDTH = 768  # of ViT-B's, which these rates are for
@@ -59,15 +59,15 @@ class TowerSettings:
     patience: int = 10
     learn_scale: bool = False
     save_memory: bool = True
-    precision: Precision = "auto"
+    precision: TrainingPrecision = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Raise a `ChoiceError` or `UsageError` for what cannot be."""
         if self.method not in get_args(Method):
             raise ChoiceError("method", self.method, get_args(Method))
-        if self.precision not in get_args(Precision):
-            raise ChoiceError("precision", self.precision, get_args(Precision))
+        if self.precision not in get_args(TrainingPrecision):
+            raise ChoiceError("precision", self.precision, get_args(TrainingPrecision))
         least = {"rank": 1, "epochs": 1, "batch": 2, "patience": 1}
         for name, smallest in least.items():
             value = getattr(self, name)

@@ -105,7 +105,7 @@ class Api:
             words: Whether to say what each word of the caption adds to each cosine.
             heatmap: Whether to say where in each picture the caption finds its support.
             thumbnails: Whether to return what went into the model, as JPEGs in data: addresses.
-            precision: "full" (float32), "half" (faster, cosines differ in the third decimal), or "auto": half on CUDA.
+            precision: "full" (float32), "half" or "int8" (faster, the third decimal differs), or "auto": half on CUDA.
             checks: Whether to score each picture mirrored too, which tells whether the model read writing in it.
             second_opinion: A judge to ask of the best pictures too, from /models, such as "blip-itm"; slow.
             opinions: Of how many pictures it is asked, 1 to 100.
@@ -142,7 +142,7 @@ class Api:
             framing: "crop", "pad", "tiles-best" or "tiles-mean".
             contrast: "as-is" or "auto".
             prompt: "as-written", "photo" or "ensemble".
-            precision: "auto", "full" or "half".
+            precision: "auto", "full", "half" or "int8".
 
         Returns:
             captions, pictures, cosines, percentiles and verdicts ([i][j] is caption i with picture j), best_pictures
@@ -174,7 +174,7 @@ class Api:
             contrast: "as-is" or "auto".
             prompt: "as-written", "photo" or "ensemble".
             places: Whether to say where in each picture a statement lies; up to 100 of them.
-            precision: "auto", "full" or "half".
+            precision: "auto", "full", "half" or "int8".
 
         Returns:
             text, statements, pictures (best first: name, rank, verdict of the weakest statement, mean percentile, how
@@ -205,7 +205,7 @@ class Api:
             framing: "crop", "pad", "tiles-best" or "tiles-mean".
             contrast: "as-is" or "auto".
             prompt: "as-written", "photo" or "ensemble".
-            precision: "auto", "full" or "half".
+            precision: "auto", "full", "half" or "int8".
 
         Returns:
             results (of each model, as /similarity gives it), pictures (by mean rank), agreement (rank correlation).
@@ -235,7 +235,7 @@ class Api:
             framing: "crop", "pad", "tiles-best" or "tiles-mean".
             contrast: "as-is" or "auto".
             prompt: "as-written", "photo" or "ensemble".
-            precision: "auto", "full" or "half".
+            precision: "auto", "full", "half" or "int8".
 
         Returns:
             scores (row, name, caption, cosine, clipscore, percentile, verdict, rank, among, better_caption,

@@ -30,7 +30,7 @@ class EmbeddingConfig:
     revision: str  # of its weights; "" where it has none
     width: int  # length of a vector
     origin: str = ""  # what `clipsim.load` takes to load the model again; "" for an encoder of the caller's own
-    options: Options = Options(precision="full")  # framing and contrast of the pictures; precision is "full" or "half"
+    options: Options = Options(precision="full")  # framing and contrast of the pictures; precision is never "auto"
     preparation: int = PREPARATION  # version of how pictures were decoded and framed
 
     @classmethod

@@ -47,6 +47,17 @@ def test_a_framing_of_several_vectors_is_refused(source: Path, folder: Path, cli
         index_folder(source, folder, clip, framing="tiles-best")
 
 
+def test_vectors_of_two_precisions_are_not_mixed(source: Path, folder: Path, clip: Encoder) -> None:
+    narrow = Counting(clip)
+    narrow.precision = "int8"
+    index_folder(source, folder, narrow)
+    assert Collection.open(folder).manifest.embedding.options.precision == "int8"
+    paint(48, 40, 50).save(source / "new.png")
+    with pytest.raises(UsageError, match="made with precision int8, not full"):
+        index_folder(source, folder, clip)
+    assert index_folder(source, folder, narrow).added == 1
+
+
 def test_what_was_added_changed_and_removed_is_found(source: Path, folder: Path, clip: Encoder) -> None:
     encoder = Counting(clip)
     first = index_folder(source, folder, encoder)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support import ByMean, paint
+from support import ByMean, Counting, PictureFile, paint
 
 import clipsim
 from clipsim import ClipsimError, Encoder, EncoderError, Options
@@ -360,6 +360,13 @@ def test_large_jpegs_are_decoded_smaller_in_half_precision_only(
     assert embed(jpeg, encoder).vectors == pytest.approx(full, abs=0.05)
     (small,) = embed(picture_file("b.jpg", size=(160, 120)), encoder).pictures
     assert small.size == (160, 120)
+
+
+def test_large_jpegs_are_decoded_smaller_for_an_encoder_in_int8(clip: Encoder, picture_file: PictureFile) -> None:
+    narrow = Counting(clip)
+    narrow.precision = "int8"
+    (picture,) = embed(picture_file("a.jpg", size=(1600, 1200)), narrow).pictures
+    assert picture.size == (200, 150)
 
 
 def test_a_pil_image_of_the_callers_own_is_not_drafted(tiny_clip: Path, picture_file: Callable[..., Path]) -> None:

@@ -67,7 +67,7 @@ def test_an_encoder_says_its_precision(folder: Path, precision: Precision, comes
 
 
 def test_an_unknown_precision_is_answered_with_the_known_ones(tiny_clip: Path) -> None:
-    with pytest.raises(ChoiceError, match="'double' is not known: use auto, full, half"):
+    with pytest.raises(ChoiceError, match="'double' is not known: use auto, full, half, int8"):
         clipsim.load(str(tiny_clip), "cpu", "double")  # type: ignore[arg-type]
 
 
@@ -102,3 +102,9 @@ def test_the_stand_in_has_full_precision_only() -> None:
     assert half.precision == "full"
     assert any("no half precision" in note for note in half.notes)
     assert not any("no half precision" in note for note in clipsim.load("stand-in", "cpu").notes)
+
+
+def test_the_stand_in_calculates_in_full_where_int8_is_asked_of_it() -> None:
+    narrow = clipsim.load("stand-in", "cpu", "int8")
+    assert narrow.precision == "full"
+    assert [note for note in narrow.notes if "no int8" in note]

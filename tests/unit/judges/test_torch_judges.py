@@ -15,6 +15,7 @@ from support.judges import answer_plainly, match_plainly
 from clipsim import EncoderError, Judge, load_judge
 from clipsim.judges.torch_judge import TorchJudge
 from clipsim.judges.vqa import QUESTION, SYSTEM, VqaJudge
+from clipsim.options import Precision
 
 SIZES = [(48, 40), (32, 32), (200, 90), (17, 300), (301, 299)]
 CAPTIONS = ["the cat", "a dog in the snow, with more", "cat", "the dog's cat", "a" * 300]
@@ -79,6 +80,11 @@ def test_probabilities_lie_between_none_and_one_and_no_pair_gives_none(folder: P
     rated = rate(judge)
     assert rated.dtype == np.float32 and rated.shape == (5,) and (rated >= 0).all() and (rated <= 1).all()
     assert judge.rate([], []).shape == (0,)
+
+
+@pytest.mark.parametrize("precision", ["auto", "full", "half", "int8"])
+def test_a_judge_calculates_in_full_on_a_cpu_whatever_is_asked_of_it(folder: Path, precision: Precision) -> None:
+    assert load_judge(str(folder), "cpu", precision).precision == "full"
 
 
 def test_weights_are_read_at_the_first_call_and_kept(copy: Path) -> None:

@@ -13,6 +13,7 @@ from clipsim.embedding import Rejected
 from clipsim.options import Framing, Options
 from clipsim.report.numbers import percentile
 from clipsim.report.sentences import agreement, answer, figures, label, labels, remarks, status, titles, trust
+from clipsim.report.texts import read_texts
 from clipsim.scoring import find_calibration
 
 
@@ -54,6 +55,13 @@ def test_the_status_says_model_device_and_time() -> None:
     assert status(result(CLIP)) == "2 pictures · clip-vit-b-32 · cpu · 1.23 s"
     assert status(result(ALONE)).startswith("1 picture · ")
     assert status(result()).startswith("0 pictures · ")
+
+
+def test_the_status_says_what_was_calculated_in_where_it_was_not_full() -> None:
+    half, int8 = (replace(result(CLIP), options=Options(precision=one)) for one in ("half", "int8"))
+    assert " · cpu, half precision · " in status(half)
+    assert " · cpu, int8 precision · " in status(int8)
+    assert " · cpu，int8 精度 · " in status(int8, read_texts()["zh"])
 
 
 def test_remarks_are_the_notes_of_the_result_its_pictures_and_its_rejects() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support import ByColour, paint
+from support import ByColour, ByMean, paint
 
 import clipsim
 from clipsim import (
@@ -264,7 +264,7 @@ def test_the_treatment_is_said(stand_in: Encoder) -> None:
         ({"framing": "squeeze"}, "framing 'squeeze' is not known: use crop, pad, tiles-best, tiles-mean"),
         ({"contrast": "clahe"}, "contrast 'clahe' is not known: use as-is, auto"),
         ({"prompt": "poem"}, "prompt 'poem' is not known: use as-written, photo, ensemble"),
-        ({"precision": ""}, "precision '' is not known: use auto, full, half"),
+        ({"precision": ""}, "precision '' is not known: use auto, full, half, int8"),
     ],
 )
 def test_an_unknown_choice_is_answered_with_the_known_ones(choice: dict[str, Any], listed: str) -> None:
@@ -360,3 +360,10 @@ def test_percentiles_of_many_pictures_are_worked_out_in_parts(clip: Encoder, fra
 def test_the_result_says_the_precision(tiny_clip: Path, chosen: Precision) -> None:
     result = score_images([paint(40, 40)], "the cat", clipsim.load(str(tiny_clip), "cpu", chosen))
     assert result.options.precision == result.to_dict()["precision"] == chosen
+
+
+@pytest.mark.parametrize(("own", "said"), [("int8", "int8"), ("half", "half"), ("float64", "full")])
+def test_the_result_says_what_an_encoder_of_the_callers_own_calculates_in(own: str, said: str) -> None:
+    encoder = ByMean()
+    encoder.precision = own
+    assert score_images([paint(40, 40)], "red", encoder).options.precision == said

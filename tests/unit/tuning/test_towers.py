@@ -292,6 +292,8 @@ def test_settings_that_cannot_be_are_refused() -> None:
         TowerSettings("none")  # type: ignore[arg-type]
     with pytest.raises(ChoiceError, match="precision"):
         TowerSettings(precision="double")  # type: ignore[arg-type]
+    with pytest.raises(ChoiceError, match="use auto, full, half"):
+        TowerSettings(precision="int8")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="batch is 1"):
         TowerSettings(batch=1)
     with pytest.raises(UsageError, match="learning_rate is 0"):

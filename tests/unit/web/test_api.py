@@ -189,6 +189,6 @@ def test_parameters_that_are_chosen_list_their_choices(page: gr.Blocks) -> None:
         chosen = {one["parameter_name"]: one["type"].get("enum") for one in described[endpoint]["parameters"]}
         assert chosen["model"][:2] == ["auto", "clip-vit-b-32"] and chosen["model"][-1] == "stand-in"
         assert chosen["framing"] == ["crop", "pad", "tiles-best", "tiles-mean"]
-        assert chosen["contrast"] == ["as-is", "auto"] and chosen["precision"] == ["auto", "full", "half"]
+        assert chosen["contrast"] == ["as-is", "auto"] and chosen["precision"] == ["auto", "full", "half", "int8"]
         assert chosen["prompt"] == ["as-written", "photo", "ensemble"]
     assert described["/search"]["returns"][0]["type"] == describe_answer("search")
