@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
 from typing import Any, Literal, TypedDict, Unpack, get_args, get_type_hints
 
 from clipsim.errors import ChoiceError
@@ -36,12 +38,36 @@ PROMPTS: Mapping[Prompt, tuple[str, ...]] = {
         "a drawing of {}",
     ),
 }
-PRECISIONS: Mapping[Precision, str] = {
-    "auto": "half on CUDA, else full",
-    "full": "float32",
-    "half": "float16 or bfloat16, and large JPEGs at a smaller size: faster, and cosines move in the third decimal",
-    "int8": "8 bits on a CPU, and large JPEGs at a smaller size: fastest, and cosines move in the third decimal",
-}
+
+
+def describe_precisions(costs: Mapping[str, Mapping[str, float]]) -> Mapping[Precision, str]:
+    """Return each precision with what it means and costs; the first clause says it in short.
+
+    Args:
+        costs: by precision, as clipsim/data/precision.json holds it: `speed` and `memory` as multiples of full's,
+            `change`, the largest of a cosine, and `swapped`, pairs of pictures that change their order, in percent.
+            Nothing is said of one that is missing.
+    """
+    described: dict[Precision, str] = {"auto": "half on CUDA, else full", "full": "float32"}
+    narrow: dict[Precision, str] = {"half": "float16 or bfloat16", "int8": "8-bit whole numbers on a CPU"}
+    for name, numbers in narrow.items():
+        short, details = numbers, "large JPEGs are decoded at a smaller size"
+        if cost := costs.get(name):
+            short += f", {cost['speed']:.1f} × as fast as full, cosines move by up to {cost['change']:.4f}"
+            order = f"{cost['swapped']:.1f} % of all pairs of pictures change their order"
+            details = f"{order}, {cost['memory']:.2f} × the memory, {details} (measured with CLIP ViT-B/32 on a CPU)"
+        described[name] = f"{short}: {details}"
+    return described
+
+
+def _read_costs() -> Mapping[str, Mapping[str, float]]:
+    """Read clipsim/data/precision.json, which `benchmarks.performance.tables` writes."""
+    text = files("clipsim.data").joinpath("precision.json").read_text(encoding="utf-8")
+    costs: dict[str, dict[str, float]] = json.loads(text)
+    return costs
+
+
+PRECISIONS: Mapping[Precision, str] = describe_precisions(_read_costs())
 
 
 class Choices(TypedDict, total=False):

@@ -3,6 +3,9 @@
 `python -m benchmarks.performance.checkpoint FOLDER [--model clip-vit-b-32]` saves a whole checkpoint (weights,
 tokenizer, processor) that clipsim and others load as any other; a caption is spelled letter by letter, since the
 vocabulary has no words. Speed does not depend on what the weights are.
+
+What a narrow number format costs does. Trained networks have a few channels that are far larger than the others
+(Dettmers et al. 2022, arXiv:2208.07339), which random ones have not: `spread_outliers` gives them some.
 """
 
 from __future__ import annotations
@@ -27,6 +30,29 @@ SHAPES: dict[str, dict[str, Any]] = {
         "projection_dim": 768,
     },
 }
+
+OUTLIERS, LARGER = 4, 20.0  # channels of each layer, and how many times as large
+
+
+def spread_outliers(model: Any) -> None:
+    """Make a few channels of each layer that looks at pictures `LARGER` times as large, in place.
+
+    They are `OUTLIERS` channels, the same in all layers, of the gains of both layer norms, which all that is multiplied
+    then reads; and as many rows of `fc1` and `v_proj`, weights and biases, whose results `fc2` and `out_proj` read.
+    """
+    import torch
+
+    chosen = torch.Generator().manual_seed(2)
+    layers = model.vision_model.encoder.layers
+    width, hidden = layers[0].mlp.fc1.in_features, layers[0].mlp.fc1.out_features
+    channels, rows = (torch.randperm(size, generator=chosen)[:OUTLIERS] for size in (width, hidden))
+    with torch.no_grad():
+        for layer in layers:
+            for norm in (layer.layer_norm1, layer.layer_norm2):
+                norm.weight[channels] *= LARGER
+            for part, places in ((layer.mlp.fc1, rows), (layer.self_attn.v_proj, channels)):
+                part.weight[places] *= LARGER
+                part.bias[places] *= LARGER
 
 
 def save(folder: Path, shape: str = "clip-vit-b-32") -> Path:
