@@ -9,15 +9,17 @@ import numpy as np
 from clipsim.collections import Collection
 from clipsim.embedding import vector_key
 from clipsim.encoders import Encoder
+from clipsim.scoring import resolve_precision
 
 
 class CollectionVectors:
     """The vectors of a collection by what their pictures hold: about 150 bytes a picture are held."""
 
     def __init__(self, collection: Collection, encoder: Encoder) -> None:
-        """Take a collection and its model; a `UsageError` if it is another one."""
+        """Take a collection and its model; a `UsageError` if it is another one, or calculates in another precision."""
         config = collection.manifest.embedding
         config.check(encoder)
+        config.check_facts({"precision": resolve_precision(config.options, encoder).precision})
         self._vectors = collection.vectors()
         self._rows = collection.table(["digest", "width", "height", "notes", "seen"]).combine_chunks()
         how = [config.options.framing, config.options.contrast]

@@ -184,6 +184,14 @@ def test_the_encoder_has_its_own_cache_again_afterwards(path: Path, tmp_path: Pa
     assert cache_of(encoder) is before
 
 
+def test_vectors_of_a_collection_in_another_precision_are_not_taken(path: Path, tmp_path: Path, clip: Encoder) -> None:
+    narrow = Counting(clip)
+    narrow.precision = "int8"
+    index_folder(str(path.parent), tmp_path / "collection", narrow)
+    with pytest.raises(UsageError, match="made with precision int8, not full"):
+        score_list(open_pairs(path), clip, collection=Collection.open(tmp_path / "collection"))
+
+
 def test_pictures_of_a_collection_are_not_encoded_again(path: Path, tmp_path: Path, clip: Encoder) -> None:
     index_folder(str(path.parent), tmp_path / "collection", clip)
     collection, counting = Collection.open(tmp_path / "collection"), Counting(clip)
