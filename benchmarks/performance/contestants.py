@@ -6,6 +6,7 @@ pictures as an ONNX file, which `export` writes in a process of its own, so that
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -122,9 +123,10 @@ def export(given: Given) -> None:
         )
     np.save(given.exported / "caption.npy", caption)
     shutil.copy(Path(given.model) / "preprocessor_config.json", given.exported)
-    from onnxruntime.quantization import quantize_dynamic
+    if importlib.util.find_spec("onnxruntime"):
+        from onnxruntime.quantization import quantize_dynamic
 
-    quantize_dynamic(file, file.with_name("int8.onnx"))
+        quantize_dynamic(file, file.with_name("int8.onnx"))
 
 
 def clipsim_by(precision: Precision) -> Prepare:

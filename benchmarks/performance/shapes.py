@@ -17,10 +17,11 @@ _LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 2
 _SO400M = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16}
 _TINY = {"hidden_size": 256, "intermediate_size": 1024, "num_attention_heads": 4}
 GEMMA, XLM_V = 256_000, 901_629  # tokens
+_ENGLISH = {"vocab_size": 32_000, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
 
 SIGLIP: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of the networks for captions and for pictures
-    "siglip-b-16-224": ({"vocab_size": 32_000}, {}),
-    "siglip-so400m-14-384": ({"vocab_size": 32_000, **_SO400M}, _SO400M | {"image_size": 384, "patch_size": 14}),
+    "siglip-b-16-224": (_ENGLISH, {}),
+    "siglip-so400m-14-384": (_ENGLISH | _SO400M, _SO400M | {"image_size": 384, "patch_size": 14}),
     "siglip2-b-32-256": ({}, {"image_size": 256, "patch_size": 32}),
     "siglip2-b-16-224": ({}, {}),
     "siglip2-l-16-256": (_LARGE, _LARGE | {"image_size": 256}),
