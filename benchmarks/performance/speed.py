@@ -14,7 +14,8 @@ runs on the machine disturbs little; else all cores, by the clock.
 The checkpoint is CLIP ViT-B/32 with random weights unless `--checkpoint` names a folder. `--outliers` gives the random
 weights what trained ones have: in every layer that looks at pictures, 4 channels of both layer norms' gains and 4 rows
 of fc1 and v_proj are 20 times as large (`benchmarks.performance.checkpoint.spread_outliers`). clipsim's own vectors are
-forgotten before each round. `--json` writes what `benchmarks.performance.tables` puts into the documentation.
+forgotten before each round; what it does once for a new model, to encode pictures and captions of the background, is
+done before the first. `--json` writes what `benchmarks.performance.tables` puts into the documentation.
 """
 
 from __future__ import annotations
