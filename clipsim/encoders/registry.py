@@ -20,7 +20,6 @@ PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: 
 HUB_SECONDS = 10.0  # and when a model was asked for by name
 DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
 _ONLY_FULL = "The stand-in has no half precision: it calculates in full."
-_NO_INT8 = "The stand-in has no int8: it calculates in full."
 _NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -138,8 +137,7 @@ def load(
             note += f" {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
     from clipsim.encoders.conse import ConseEncoder
 
-    notes = {"half": (note, _ONLY_FULL), "int8": (note, _NO_INT8)}.get(precision, (note,))
-    return ConseEncoder(STAND_IN.name, device, notes)
+    return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
 
 
 def _fetch_row(model: Model, patience: float, progress: Progress | None) -> Path:

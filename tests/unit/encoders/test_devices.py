@@ -102,9 +102,3 @@ def test_the_stand_in_has_full_precision_only() -> None:
     assert half.precision == "full"
     assert any("no half precision" in note for note in half.notes)
     assert not any("no half precision" in note for note in clipsim.load("stand-in", "cpu").notes)
-
-
-def test_the_stand_in_calculates_in_full_where_int8_is_asked_of_it() -> None:
-    narrow = clipsim.load("stand-in", "cpu", "int8")
-    assert narrow.precision == "full"
-    assert [note for note in narrow.notes if "no int8" in note]
