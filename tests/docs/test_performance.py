@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,16 @@ def test_the_networks_alone_can_be_timed_on_any_device(folder: Path) -> None:
     assert (found.model, found.format, found.batch) == ("tiny", "bfloat16", 2)
     assert found.images_per_second > 0 and 0 < found.change < 0.05
     assert "| tiny | bfloat16 | 2 |" in gpu.table([found])
+
+
+def test_a_run_becomes_a_table_with_its_command(tiny_clip: Path, pictures: list[Path], tmp_path: Path) -> None:
+    file = tmp_path / "measured.json"
+    words = ["--checkpoint", str(tiny_clip), "--rounds", "1", "--threads", "1", "--json", str(file)]
+    contest = ["--only", "clipsim full", "transformers, forward alone"]
+    command = [sys.executable, "-m", "benchmarks.performance.speed", str(pictures[0].parent), *words, *contest]
+    done = subprocess.run(command, cwd=tables.DOCS.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = tables.render(json.loads(file.read_text(encoding="utf-8")))
+    assert "`python -m benchmarks.performance.speed PHOTOS --checkpoint" in text and "--json" not in text
+    assert ": 3 photographs" in text and "one thread" in text
+    assert all(f"\n| {name} | " in text and f"\n| {name} | " in done.stdout for name in contest[1:])
