@@ -99,7 +99,7 @@ def load(
         precision: "full" is float32: what else is scored with a picture changes its vector by rounding at most. "half"
             is float16 on a GPU, and on a CPU bfloat16 where it calculates in that (AMX, AVX512-BF16), for the network
             that looks at pictures; large JPEGs are decoded at a smaller size. "int8" is whole numbers of 8 bits in its
-            layers on a CPU that has them, else full, with a note. "auto" is half on CUDA, else full.
+            layers on a CPU that has them; else full, on a GPU half, with a note. "auto" is half on CUDA, else full.
         progress: called with the bytes that are downloaded and in all, if there is something to download.
 
     Raises:
