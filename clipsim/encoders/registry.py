@@ -19,7 +19,6 @@ from clipsim.options import Options, Precision
 PROBE_SECONDS = 0.8  # for the hub's first answer when the choice is automatic: without a network nobody should wait
 HUB_SECONDS = 10.0  # and when a model was asked for by name
 DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
-_ONLY_FULL = "The stand-in has no half precision: it calculates in full."
 _NOT_CLIP = "The stand-in model is in use: it is small, and it is not CLIP."
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -137,7 +136,7 @@ def load(
             note += f" {DEFAULT.hub_id} is not on this machine and could not be had from the model hub ({why})."
     from clipsim.encoders.conse import ConseEncoder
 
-    return ConseEncoder(STAND_IN.name, device, (note, _ONLY_FULL) if precision == "half" else (note,))
+    return ConseEncoder(STAND_IN.name, device, (note,), precision)
 
 
 def _fetch_row(model: Model, patience: float, progress: Progress | None) -> Path:
@@ -204,7 +203,7 @@ def _load_tuned(folder: Path, device: str, precision: Precision, progress: Progr
 
         share = HEAD_SHARE if base.head_share is None else base.head_share
         notes = (f"{name} is the stand-in, tuned: it is small, and it is not CLIP.",)
-        tuned = ConseEncoder(name, device, notes, head_share=share, residuals=residuals)
+        tuned = ConseEncoder(name, device, notes, precision, head_share=share, residuals=residuals)
         tuned.folder = folder
         if not tuned.revision.startswith(base.revision):
             raise EncoderError(f"{name} was tuned on another version of the stand-in: tune it again")

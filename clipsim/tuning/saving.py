@@ -41,7 +41,8 @@ def choose_base(encoder: Encoder, given: Material, options: TuneOptions) -> tupl
     count = sum(_digest(path)[:SEEN_BYTES] in known for path in given.files.values())
     if count < SEEN_SHARE * len(given.files):
         return encoder, ()
-    plain = ConseEncoder(encoder.name, encoder.device, encoder.notes, head_share=0.0, residuals=encoder.residuals)
+    kept = encoder.name, encoder.device, encoder.notes, encoder.precision
+    plain = ConseEncoder(*kept, head_share=0.0, residuals=encoder.residuals)
     use_cache(plain, cache_of(encoder))
     return plain, (
         f"{count} of the pictures are among those that the stand-in's own head was learned from: that head is left "

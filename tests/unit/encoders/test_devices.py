@@ -15,6 +15,7 @@ from support.encoders import EVEN, LETTERS, TEXTS
 import clipsim
 from clipsim import ChoiceError, Encoder, EncoderError
 from clipsim.encoders.checkpoint import CheckpointEncoder
+from clipsim.encoders.conse import ConseEncoder
 from clipsim.options import Precision
 
 
@@ -97,8 +98,29 @@ def test_half_precision_is_bfloat16_where_the_processor_has_it(folder: Path, mon
     assert half.maps([half.view(images[0])], wide[0]).shape == (1, 4, 4)
 
 
-def test_the_stand_in_has_full_precision_only() -> None:
+@pytest.mark.parametrize(("precision", "abilities"), [("half", {"avx2": True}), ("int8", {"amx_bf16": True})])
+def test_the_stand_in_says_so_where_it_calculates_in_full_all_the_same(
+    precision: str, abilities: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    asked = ConseEncoder("stand-in", "cpu", ("A note.",), precision)
+    assert asked.precision == "full"
+    assert asked.notes == (
+        "A note.",
+        f"The stand-in has no {precision} precision on this processor: it calculates in full.",
+    )
+
+
+def test_half_of_the_stand_in_is_its_network_in_bfloat16(monkeypatch: pytest.MonkeyPatch, stand_in: Encoder) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     half = clipsim.load("stand-in", "cpu", "half")
-    assert half.precision == "full"
-    assert any("no half precision" in note for note in half.notes)
-    assert not any("no half precision" in note for note in clipsim.load("stand-in", "cpu").notes)
+    images = [paint(*size, seed=n) for n, size in enumerate(EVEN)]
+    narrow, wide = half.encode_images(images), stand_in.encode_images(images)
+    assert (half.precision, stand_in.precision) == ("half", "full")
+    assert half.notes == stand_in.notes
+    assert np.linalg.norm(narrow, axis=1) == pytest.approx(np.ones(len(images)), abs=1e-6)
+    assert 1e-6 < np.abs(narrow - wide).max() < 0.05
+    assert np.array_equal(half.encode_texts(TEXTS), stand_in.encode_texts(TEXTS))  # captions are always exact
+    views = [half.view(image) for image in images]
+    assert half.encode_features(views).dtype == np.float32
+    assert half.maps(views, wide[0]).shape == stand_in.maps(views, wide[0]).shape
