@@ -116,7 +116,7 @@ def unseeing_encoders(encoder: Encoder, files: list[Path], captions: list[str], 
     photographs = encode_captioned(files, captions, owner)
     part = np.random.default_rng(1).permutation(len(files)) % HEADS
     heads = [learn_head(photographs, np.flatnonzero(part != i)) for i in range(HEADS)]
-    encoders = [ConseEncoder(encoder.name, encoder.device, head=head) for head in heads]
+    encoders = [ConseEncoder(encoder.name, encoder.device, precision=encoder.precision, head=head) for head in heads]
     return [encoders[i] for i in part]
 
 
