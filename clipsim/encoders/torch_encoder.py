@@ -7,14 +7,11 @@ import threading
 from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-import transformers
 from PIL import Image
 from torch.nn.functional import normalize
 
@@ -217,34 +214,7 @@ def _compute(encode: Callable[..., torch.Tensor], device: str, *inputs: torch.Te
         return encode(*(tensor.to(device, non_blocking=True) for tensor in inputs)).float().cpu()
 
 
-@contextmanager
-def hide_loading_bar() -> Iterator[None]:
-    """Keep transformers from drawing a bar of its own on the terminal while it loads weights."""
-    logging = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
 def stack(views: list[Image.Image], *, pin: bool = False) -> torch.Tensor:
     """Return pictures of one size as bytes, shape (n, 3, height, width); `pin` them where a GPU is to fetch them."""
     pixels = torch.from_numpy(np.stack([np.asarray(view) for view in views])).permute(0, 3, 1, 2).contiguous()
     return pixels.pin_memory() if pin else pixels
-
-
-def read_weights(kind: Any, name: str, folder: Path, **options: Any) -> Any:
-    """Return a model of transformers, of the class `kind`, with all its weights from a folder.
-
-    Raises:
-        EncoderError: some are missing, or of another shape; transformers fills them with random numbers and goes on.
-    """
-    chosen = {**options, "local_files_only": True, "output_loading_info": True}
-    model, report = kind.from_pretrained(folder, **chosen, ignore_mismatched_sizes=True)  # reported like missing ones
-    gaps = sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])])
-    if gaps:
-        raise EncoderError(f"{name} lacks {len(gaps)} of its weights, {gaps[0]} among them: fetch it again")
-    return model

@@ -16,7 +16,8 @@ from PIL import Image
 
 from clipsim.encoders import explain_failure
 from clipsim.encoders.devices import borrow_gpu, resolve_device
-from clipsim.encoders.torch_encoder import LOADING, hide_loading_bar, read_weights
+from clipsim.encoders.torch_encoder import LOADING
+from clipsim.encoders.weights import hide_loading_bar, read_weights
 from clipsim.errors import EncoderError
 from clipsim.judges.base import Judge
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from clipsim.encoders.checkpoint import CheckpointEncoder
-from clipsim.encoders.torch_encoder import hide_loading_bar
+from clipsim.encoders.weights import hide_loading_bar
 from clipsim.errors import UsageError
 
 # What a checkpoint's folder holds beside the weights and config.json; its own reports and cut-offs stay where they are.

@@ -22,7 +22,7 @@ import transformers
 from clipsim.embedding import Progress
 from clipsim.encoders import Encoder, digest_checkpoint
 from clipsim.encoders.checkpoint import CheckpointEncoder
-from clipsim.encoders.torch_encoder import hide_loading_bar
+from clipsim.encoders.weights import hide_loading_bar
 from clipsim.errors import ChoiceError, EncoderError, UsageError
 from clipsim.images import Source
 from clipsim.tuning.towers_batches import Batches, check_pictures, prepare_pixels

@@ -12,7 +12,7 @@ from support import paint
 
 import clipsim
 from clipsim import Encoder, EncoderError
-from clipsim.encoders.openclip import Tokenizer
+from clipsim.encoders.tokenizer import Tokenizer
 
 open_clip: Any = pytest.importorskip("open_clip")
 
