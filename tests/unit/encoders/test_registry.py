@@ -243,7 +243,8 @@ def silent_hub() -> Iterator[str]:
 
 
 ASK = """
-import time, clipsim, clipsim.encoders.conse, clipsim.encoders.hub
+import time, clipsim, clipsim.encoders.conse, httpx2, huggingface_hub
+huggingface_hub.HfApi()
 start = time.perf_counter()
 encoder = clipsim.load("auto", "cpu")
 print(encoder.name, time.perf_counter() - start)
