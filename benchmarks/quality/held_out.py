@@ -11,7 +11,7 @@ from clipsim import Encoder
 from clipsim.embedding import Gallery
 from clipsim.encoders.conse import SEEN_BYTES, read_seen
 from clipsim.images import compute_digest
-from clipsim.options import Options
+from clipsim.options import Options, Precision
 from tools.calibrate import captioned, embed_unseen, unseeing_encoders
 
 
@@ -30,12 +30,12 @@ class HeldOut:
     captions: list[list[str]]
 
 
-def embed_held_out(folder: Path, model: str) -> HeldOut:
+def embed_held_out(folder: Path, model: str, precision: Precision = "auto") -> HeldOut:
     """Embed the pictures of a `captions.csv` (columns file, caption).
 
     Where the stand-in has seen one of them, each is encoded by a head that is learned from nine tenths of the others.
     """
-    encoder = clipsim.load(model)
+    encoder = clipsim.load(model, precision=precision)
     files, captions, owner = captioned(folder)
     seen = any(compute_digest(file)[:SEEN_BYTES] in read_seen() for file in files)
     encoders = unseeing_encoders(encoder, files, captions, owner) if seen else [encoder] * len(files)

@@ -1,6 +1,6 @@
 """How good is the stand-in?
 
-`python -m benchmarks.quality.standin [PHOTOS]`
+`python -m benchmarks.quality.standin [PHOTOS] [--precision full]`
 
 Prints how many captions of OpenAI's CLIP notebook it puts on the right picture (needs scikit-image, which ships them)
 and, for a folder with photographs and a `labels.csv` (columns file, label), how many are found by their label among all
@@ -19,6 +19,7 @@ from PIL import Image
 import clipsim
 from clipsim import Encoder
 from clipsim.images import read
+from clipsim.options import PRECISIONS
 from clipsim.scoring.score import softmax_share
 
 NOTEBOOK = {  # file of scikit-image: caption, from openai/CLIP, notebooks/Interacting_with_CLIP.ipynb
@@ -37,8 +38,9 @@ SCALES = (5, 8, 10, 15, 20, 30, 50)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="?", type=Path, help="folder with photographs and labels.csv")
-    photos = parser.parse_args().photos
-    encoder = clipsim.load("stand-in")
+    parser.add_argument("--precision", choices=PRECISIONS, default="full", help="%(default)s")
+    arguments = parser.parse_args()
+    photos, encoder = arguments.photos, clipsim.load("stand-in", precision=arguments.precision)
     cosine = notebook(encoder)
     print(f"notebook: {right(cosine)} of {len(cosine)} captions on the right picture")
     if photos:

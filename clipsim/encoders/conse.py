@@ -51,6 +51,10 @@ LOGIT_SCALE = 30.0
 # Of the head's vector to ConSE's, both of unit length: of 1, 1.5 and 2, 1 finds fewer captions and 2 fewer classes.
 HEAD_SHARE = 1.5
 AT_ONCE = 4  # pictures; on CPU 8 and more take longer each, for memory, and in half 1 and 2 do too
+_ONLY_FULL = {
+    "half": "The stand-in has no half precision on this processor: it calculates in full.",
+    "int8": "The stand-in has no int8: it calculates in full.",
+}
 SEEN_BYTES = 8  # of a digest, enough to know a file again
 # SHA-256 of the files with the weights
 IMAGE_WEIGHTS = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
@@ -129,8 +133,8 @@ class ConseEncoder(TorchEncoder):
         super().__init__(name, device, notes, precision="full")
         if precision == "half" and find_half_format(self.device):
             self.precision = precision
-        elif precision not in ("auto", "full"):
-            self.notes += (f"The stand-in has no {precision} precision on this processor: it calculates in full.",)
+        elif precision in _ONLY_FULL:
+            self.notes += (_ONLY_FULL[precision],)
         self.head, self.head_share, self.residuals = head or read_head(), head_share, residuals
         shared = [] if head_share == HEAD_SHARE else [f"{head_share:g}"]
         digests = [IMAGE_WEIGHTS[:8], TEXT_WEIGHTS[:8], self.head.digest, *shared, *(one.digest for one in residuals)]

@@ -46,9 +46,8 @@ def test_features_are_those_of_the_network_itself(pixels: torch.Tensor, fused: b
 
 @pytest.mark.usefixtures("threads")
 def test_a_picture_has_the_same_bits_in_any_batch_on_any_number_of_threads(stand_in: Encoder) -> None:
-    views = [paint(260, 260, seed=n) for n in range(5)]
-    for encode in (stand_in.encode_views, stand_in.encode_features):
-        whole = encode(views)
-        for size in (1, 2):
-            parts = [encode(views[start : start + size]) for start in range(0, len(views), size)]
-            assert np.array_equal(np.concatenate(parts), whole)
+    views = [paint(260, 260, seed=n) for n in range(3)]
+    whole = stand_in.encode_views(views)
+    for size in (1, 2):
+        parts = [stand_in.encode_views(views[start : start + size]) for start in range(0, len(views), size)]
+        assert np.array_equal(np.concatenate(parts), whole)

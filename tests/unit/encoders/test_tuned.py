@@ -13,6 +13,7 @@ from support import paint
 import clipsim
 from clipsim import EncoderError
 from clipsim.encoders import digest_checkpoint, list_models
+from clipsim.encoders.devices import find_half_format
 from clipsim.encoders.residual import Residual
 from clipsim.encoders.tuned import HEAD, MANIFEST, Base, write_tuned
 
@@ -69,6 +70,8 @@ def test_a_stand_in_with_a_head_explains_itself_too(tmp_path: Path) -> None:
     tuned = clipsim.load(str(tmp_path), "cpu")
     picture = paint(300, 300)
     assert np.abs(tuned.encode_images([picture]) - stand_in.encode_images([picture])).max() > 0.01
+    if find_half_format("cpu"):
+        assert clipsim.load(str(tmp_path), "cpu", "half").precision == "half"
     assert tuned.maps([tuned.view(picture)], tuned.encode_texts(["a dog"])[0]).shape == (1, 20, 20)
     features = tuned.encode_features([tuned.view(picture)])
     assert tuned.project(features)[0] == pytest.approx(tuned.encode_images([picture]), abs=1e-5)
