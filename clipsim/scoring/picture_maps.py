@@ -75,7 +75,7 @@ def map_picture(
     for word, vector in zip(unique, vectors, strict=True):
         if maps and time.monotonic() > until:
             break
-        maps[word] = compute_heatmaps(pictures, encoder, vector)[0]
+        maps[word] = compute_heatmaps(pictures, encoder, unit_mean(vector[None]))[0]  # as a caption by itself is
     return PictureMaps(whole, tuple(maps.get(word) for word in words))
 
 
