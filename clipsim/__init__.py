@@ -41,7 +41,8 @@ else:  # so that a type checker still finds a name that is not there
 
     def __getattr__(name: str) -> object:
         """Import a public name when it is used, so that `import clipsim` costs nothing: the package's one lazy door."""
-        # lower rooms first, which those above them import anyway
+        # lower rooms first, which those above them import anyway; tuning is last, since none of these imports it, and
+        # its statistics take longer to import than a collection
         rooms = (
             "errors",
             "options",
@@ -49,9 +50,9 @@ else:  # so that a type checker still finds a name that is not there
             "judges",
             "scoring.score",
             "scoring",
-            "tuning",
             "collections",
             "pairs",
+            "tuning",
         )
         for room in rooms:
             if name in __all__ and name in (names := vars(import_module(f"clipsim.{room}"))):

@@ -115,6 +115,13 @@ def test_every_public_name_is_had_without_the_page() -> None:
     assert "gradio" not in done.stdout.split()
 
 
+def test_collections_are_had_without_the_statistics_of_tuning() -> None:
+    """Which take longer to import than all that indexing needs beside the model."""
+    code = "import sys, clipsim; clipsim.index_folder, clipsim.Collection, clipsim.score_pairs; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"clipsim.tuning", "scipy.stats"} & set(done.stdout.split()) == set()
+
+
 def functions(source: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

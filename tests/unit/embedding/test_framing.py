@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from support import ByMean, paint
 
 from clipsim import Encoder, Options, score_images
@@ -20,6 +20,7 @@ from clipsim.embedding.framing import (
     OVERLAP,
     TILE_SIDES,
     compute_coverage,
+    cut_seen,
     frame,
     place_tiles,
 )
@@ -244,6 +245,21 @@ def test_a_thumbnail_shows_what_the_model_saw(clip: Encoder) -> None:
     padded = np.asarray(decoded(draw_thumbnail(frame(image, clip, Options("pad")))), int)
     assert (padded[112, 10, 2], padded[112, 112, 0]) == (pytest.approx(255, abs=30), pytest.approx(255, abs=30))
     assert padded[10, 112] == pytest.approx(GREY, abs=20)
+
+
+@pytest.mark.parametrize("size", [(500, 375), (700, 650), (1300, 1000), (4000, 3000), (4000, 70), (3, 5000)])
+def test_what_was_seen_is_cut_out_as_careful_resizing_would_do(size: tuple[int, int]) -> None:
+    image = paint(*size).filter(ImageFilter.GaussianBlur(max(size) / 200))
+    small = cut_seen(image, [View(image, (0, 0, *size))], 320)
+    assert max(small.size) == 320
+    careful = image.resize(small.size, Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(small, float) - np.asarray(careful, float)).mean() < 3
+
+
+def test_a_picture_that_is_small_already_is_cut_out_as_it_is() -> None:
+    image = paint(200, 100)
+    small = cut_seen(image, [View(image, (50, 0, 150, 100))], 320)
+    assert np.array_equal(np.asarray(small), np.asarray(image.crop((50, 0, 150, 100))))
 
 
 def test_thumbnails_come_with_the_scores_that_ask_for_them(stand_in: Encoder) -> None:
