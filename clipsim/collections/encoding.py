@@ -16,7 +16,7 @@ from clipsim.collections.models import find_first
 from clipsim.collections.store.lists import FailedFile
 from clipsim.collections.store.manifest import EmbeddingConfig
 from clipsim.collections.store.segments import SCHEMA, write_segment
-from clipsim.embedding import Embedded, Rejected, stream
+from clipsim.embedding import Embedded, Pace, Rejected, stream
 from clipsim.encoders import Encoder
 from clipsim.images import Content, File, Location, read_contents
 
@@ -97,7 +97,8 @@ def encode_files(
     sources = read_sources()
     first = next(sources, None)  # `stream` takes no empty gallery
     last = time.monotonic()
-    for one in stream(chain([first], sources), encoder, config.options, thumbnail=side) if first else ():
+    pace = Pace(finds_batch=True)
+    for one in stream(chain([first], sources), encoder, config.options, thumbnail=side, pace=pace) if first else ():
         if isinstance(one, Rejected):
             file = known.pop(one.name).file
             failed.append(FailedFile(one.name, one.reason, file.size, file.times))

@@ -8,6 +8,7 @@ from clipsim.embedding.naming import Item, collect_sources, name_sources
 from clipsim.embedding.pipeline import (
     Embedded,
     Gallery,
+    Pace,
     Progress,
     Rejected,
     embed,
@@ -26,6 +27,7 @@ __all__ = [
     "Gallery",
     "Item",
     "Look",
+    "Pace",
     "PictureInfo",
     "Progress",
     "Rejected",

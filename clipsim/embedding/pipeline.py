@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import ThreadpoolController
 
+from clipsim.embedding.batching import BatchTrial
 from clipsim.embedding.cache import Cached, VectorCache, cache_of, vector_key
 from clipsim.embedding.framing import View, pool
 from clipsim.embedding.looking import Look, PictureInfo
@@ -40,6 +41,7 @@ class Pace:
     workers: int = min(8, os.cpu_count() or 1)  # threads that read pictures
     batch_pixels: int = 60_000_000  # of views in one forward pass: about 180 MB of RGB
     large: int = LARGE  # pixels of a picture from which on only two are decoded at once in this process
+    finds_batch: bool = False  # whether to find out, by the first pictures, how many the model takes best in one pass
 
 
 @dataclass(frozen=True)
@@ -164,11 +166,12 @@ def stream(
     sources = collect_sources(items)
     total = len(sources) if isinstance(sources, list) else 0
     decode = encoder.derived.get("decoder") or Here(pace.large)
-    reader = _Reader(encoder, options, cache_of(encoder), decode, keep_views, thumbnail, pace.workers)
+    encode = BatchTrial(encoder).encode if pace.finds_batch else encoder.encode_views
+    reader = _Reader(encoder, encode, options, cache_of(encoder), decode, keep_views, thumbnail, pace.workers)
     done = 0
     with ThreadPoolExecutor(pace.workers, "read") as pool:
         try:
-            for batch in _make_batches(_read_ahead(pool, sources, reader), encoder.batch, pace.batch_pixels):
+            for batch in _make_batches(_read_ahead(pool, sources, reader), encoder, pace.batch_pixels):
                 yield from _encode(batch, reader)
                 done += len(batch)
                 del batch  # or its pixels stay in memory while the next pictures are decoded
@@ -195,6 +198,7 @@ class _Reader:
     """Everything that is done to a picture before the network; what is in the cache needs no network."""
 
     encoder: Encoder
+    encode: Callable[[list[Image.Image]], np.ndarray]  # `encoder.encode_views`, or a trial of it
     options: Options
     cache: VectorCache
     decode: Decoder
@@ -269,12 +273,11 @@ def _restore(name: str, entry: tuple[np.ndarray, Any] | None) -> Embedded | None
 
 def _read_ahead(pool: ThreadPoolExecutor, sources: Iterable[tuple[Source, str]], reader: _Reader) -> Iterator[_Read]:
     """Read sources in their order, some of them before they are needed."""
-    # an encoder that frames pictures only when it encodes them holds them in full size until then
-    ahead = 2 * reader.encoder.batch if reader.encoder.reads_ahead else reader.workers
     waiting: deque[Embedded | Future[_Read]] = deque()
     for source, name in sources:
         waiting.append(reader.look_up(source, name) or pool.submit(reader.read, source, name))
-        if len(waiting) >= ahead:
+        # an encoder that frames pictures only when it encodes them holds them in full size until then
+        if len(waiting) >= (2 * reader.encoder.batch if reader.encoder.reads_ahead else reader.workers):
             yield _wait(waiting.popleft())
     while waiting:
         yield _wait(waiting.popleft())
@@ -284,13 +287,13 @@ def _wait(one: Embedded | Future[_Read]) -> _Read:
     return one.result() if isinstance(one, Future) else one
 
 
-def _make_batches(pictures: Iterable[_Read], max_count: int, max_pixels: int) -> Iterator[list[_Read]]:
-    """Group pictures into lists of at most `max_count` and, but for a single large one, views of `max_pixels`."""
+def _make_batches(pictures: Iterable[_Read], encoder: Encoder, max_pixels: int) -> Iterator[list[_Read]]:
+    """Group pictures into lists of at most the encoder's batch and, but for a single large one, `max_pixels`."""
     batch: list[_Read] = []
     pixels = 0
     for one in pictures:
         size = sum(view.image.width * view.image.height for view in one.views) if isinstance(one, _Framed) else 0
-        if batch and (len(batch) == max_count or pixels + size > max_pixels):
+        if batch and (len(batch) >= encoder.batch or pixels + size > max_pixels):
             yield batch
             batch, pixels = [], 0
         batch.append(one)
@@ -306,7 +309,7 @@ def _encode(batch: list[_Read], reader: _Reader) -> Iterator[Embedded | Rejected
     fresh: Iterator[np.ndarray] = iter(())
     if new:
         began = time.monotonic()
-        vectors = reader.encoder.encode_views([view.image for views in new for view in views])
+        vectors = reader.encode([view.image for views in new for view in views])
         if clock := reader.encoder.derived.get("clock"):
             clock(time.monotonic() - began)
         fresh = iter(np.split(vectors, np.cumsum([len(views) for views in new])[:-1]))

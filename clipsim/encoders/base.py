@@ -41,6 +41,8 @@ class Encoder(ABC):
         revision: changes with the weights; "" where that is not known, and then nothing is kept between runs.
         folder: where its checkpoint lies; None for one that is not a folder.
         batch: how many pictures a forward pass takes best.
+        batch_sizes: other sizes that may be tried on this machine instead; none where they would change a vector by
+            more than rounding.
         input_size: width and height, in pixels, of what the network looks at.
         reads_ahead: whether pictures may be read while earlier ones are encoded, which gains something on a GPU.
         map_method: what made `maps`, as heatmaps name it.
@@ -61,6 +63,7 @@ class Encoder(ABC):
     revision: str = ""
     folder: Path | None = None
     batch: int = BATCH
+    batch_sizes: tuple[int, ...] = ()
     input_size: tuple[int, int] = (224, 224)
     reads_ahead: bool = False
     map_method: str = "windows"

@@ -54,7 +54,8 @@ class NaFlexEncoder(CheckpointEncoder):
         """Return on the CPU the vectors of pictures of any size, a batch at a time; `encode` takes one size only."""
         del encode
         cut = [self._cut(view) for view in views]
-        batches = [cut[start : start + self.batch] for start in range(0, len(cut), self.batch)]
+        size = self.batch  # which others may change meanwhile
+        batches = [cut[start : start + size] for start in range(0, len(cut), size)]
         rows = [self._run(self._patch_vectors, *map(torch.stack, zip(*batch, strict=True))) for batch in batches]
         return torch.cat(rows) if rows else torch.empty(0, 0)
 

@@ -20,6 +20,8 @@ from clipsim.encoders.devices import borrow_gpu, resolve_device
 from clipsim.errors import EncoderError
 
 GPU_BATCH = 64  # pictures, so that a GPU is not kept waiting for the next pass
+# Beside these; which is best depends on the machine.
+SIZES, GPU_SIZES = (8, 32), (128, 256)
 # Captions are padded to a multiple of this, each by its own length: its vector must not depend on what else is encoded.
 TEXT_STEP = 16
 # Smaller vocabularies are of letters and syllables: words in pieces are no sign of anything there.
@@ -53,6 +55,8 @@ class TorchEncoder(Encoder):
         self._on_cuda = self.device.startswith("cuda")
         self.precision = precision if precision != "auto" else "half" if self._on_cuda else "full"
         self.batch = GPU_BATCH if self._on_cuda else BATCH
+        if self.precision != "int8":  # there pictures of a batch may share a scale
+            self.batch_sizes = GPU_SIZES if self._on_cuda else SIZES
         self.reads_ahead = self.device != "cpu"  # on a CPU, reading beside the network gains nothing
         self._ready_for_images = False
         _ENCODERS[id(self)] = self
@@ -194,8 +198,9 @@ class TorchEncoder(Encoder):
         return min(-(-length // TEXT_STEP) * TEXT_STEP, self._max_tokens)
 
     def _stack_batches(self, views: list[Image.Image]) -> Iterator[torch.Tensor]:
-        for start in range(0, len(views), self.batch):
-            yield stack(views[start : start + self.batch], pin=self._on_cuda)
+        size = self.batch  # which others may change meanwhile
+        for start in range(0, len(views), size):
+            yield stack(views[start : start + size], pin=self._on_cuda)
 
     def _check(self, values: torch.Tensor, what: str) -> np.ndarray:
         if not values.isfinite().all():
@@ -209,9 +214,12 @@ def _find_encoder(key: int) -> TorchEncoder:
 
 @borrow_gpu
 def _compute(encode: Callable[..., torch.Tensor], device: str, *inputs: torch.Tensor) -> torch.Tensor:
-    """Return on the CPU what an encoder's method makes of inputs on its device."""
-    with torch.inference_mode():
-        return encode(*(tensor.to(device, non_blocking=True) for tensor in inputs)).float().cpu()
+    """Return on the CPU what an encoder's method makes of inputs on its device; want of room is a `MemoryError`."""
+    try:
+        with torch.inference_mode():
+            return encode(*(tensor.to(device, non_blocking=True) for tensor in inputs)).float().cpu()
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(str(error)) from error
 
 
 def stack(views: list[Image.Image], *, pin: bool = False) -> torch.Tensor:
