@@ -106,6 +106,7 @@ class ConseEncoder(TorchEncoder):
     input_size = (CROP, CROP)
     preprocessing = Preprocessing(input_size, EDGE)  # the middle: 87.5 % of the shorter side
     map_method = "feature grid"
+    keeps_batch = True  # convolutions of another number of pictures are summed in another order
     english_only = True
 
     def __init__(

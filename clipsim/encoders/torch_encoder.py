@@ -36,10 +36,12 @@ class TorchEncoder(Encoder):
     """A model on torch, whose weights are loaded once, at first use.
 
     A subclass reads the weights in `_load`, or in `_load_words` those that only captions need. One of the two sets
-    `_tokenizer`, a tokenizer of transformers, and `_max_tokens`, how many tokens the model reads.
+    `_tokenizer`, a tokenizer of transformers, and `_max_tokens`, how many tokens the model reads. One whose vectors
+    change with the size of a batch by more than rounding sets `keeps_batch`.
     """
 
     ready = False
+    keeps_batch = False
     _tokenizer: Any
     _max_tokens: int
 
@@ -55,7 +57,7 @@ class TorchEncoder(Encoder):
         self._on_cuda = self.device.startswith("cuda")
         self.precision = precision if precision != "auto" else "half" if self._on_cuda else "full"
         self.batch = GPU_BATCH if self._on_cuda else BATCH
-        if self.precision != "int8":  # there pictures of a batch may share a scale
+        if not self.keeps_batch and self.precision != "int8":  # there pictures of a batch may share a scale
             self.batch_sizes = GPU_SIZES if self._on_cuda else SIZES
         self.reads_ahead = self.device != "cpu"  # on a CPU, reading beside the network gains nothing
         self._ready_for_images = False
