@@ -96,6 +96,9 @@ def cut_seen(image: Image.Image, views: Sequence[View], side: int) -> Image.Imag
     width, height = seen[2] - seen[0], seen[3] - seen[1]
     scale = min(1.0, side / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
+    if scale == 1:  # to whole pixels, since to resample by a part of one takes ten times as long
+        left, top = (min(round(seen[i]), image.size[i] - size[i]) for i in (0, 1))
+        return image.crop((left, top, left + size[0], top + size[1]))
     if scale * FEW > 1:
         return image.resize(size, Image.Resampling.HAMMING, seen)
     return image.resize((SAMPLES * size[0], SAMPLES * size[1]), Image.Resampling.NEAREST, seen).reduce(SAMPLES)

@@ -256,10 +256,13 @@ def test_what_was_seen_is_cut_out_as_careful_resizing_would_do(size: tuple[int, 
     assert np.abs(np.asarray(small, float) - np.asarray(careful, float)).mean() < 3
 
 
-def test_a_picture_that_is_small_already_is_cut_out_as_it_is() -> None:
-    image = paint(200, 100)
-    small = cut_seen(image, [View(image, (50, 0, 150, 100))], 320)
-    assert np.array_equal(np.asarray(small), np.asarray(image.crop((50, 0, 150, 100))))
+@pytest.mark.parametrize("left", [0.0, 1.0, 1.5, 2.5, 3.3])
+def test_of_a_picture_that_is_small_already_whole_pixels_are_cut_out(left: float) -> None:
+    image = paint(99, 60)
+    small = cut_seen(image, [View(image, (left, 0, 99, 60))], 320)
+    assert small.height == 60 and abs(small.width - (99 - left)) <= 0.5
+    cuts = [image.crop((start, 0, start + small.width, 60)) for start in (0, 1, 2, 3) if start + small.width <= 99]
+    assert any(np.array_equal(np.asarray(small), np.asarray(cut)) for cut in cuts)
 
 
 def test_thumbnails_come_with_the_scores_that_ask_for_them(stand_in: Encoder) -> None:
