@@ -81,3 +81,18 @@ def _whole_number(variable: str, default: int) -> int:
 def pixel_limit() -> int:
     """Return how many pixels a picture may have, as the environment says now."""
     return _whole_number("CLIPSIM_PIXELS", Limits.pixels)
+
+
+COMPILE = "CLIPSIM_COMPILE"
+
+
+def wants_compiling() -> bool:
+    """Return whether `CLIPSIM_COMPILE=1` in the environment asks for networks that torch compiles at first use.
+
+    Raises:
+        UsageError: it is neither 1 nor 0.
+    """
+    text = os.environ.get(COMPILE, "").strip()
+    if text not in ("", "0", "1"):
+        raise UsageError(f"{COMPILE} is {text!r}: set it to 1, or to 0")
+    return text == "1"

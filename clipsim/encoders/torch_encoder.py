@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 from clipsim.encoders.base import BATCH, Encoder
 from clipsim.encoders.devices import borrow_gpu, resolve_device
 from clipsim.errors import EncoderError
+from clipsim.settings import COMPILE, wants_compiling
 
 GPU_BATCH = 64  # pictures, so that a GPU is not kept waiting for the next pass
 # Beside these; which is best depends on the machine.
@@ -42,6 +43,7 @@ class TorchEncoder(Encoder):
 
     ready = False
     keeps_batch = False
+    _compiled: Callable[[torch.Tensor], torch.Tensor] | None = None  # `_image_vectors`, where that is wanted
     _tokenizer: Any
     _max_tokens: int
 
@@ -94,7 +96,9 @@ class TorchEncoder(Encoder):
     def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Encode pictures of `input_size` into unit-length float32 vectors, shape (n, width)."""
         self.ensure_loaded(words=False)
-        vectors = self._run_views(self._image_vectors, views)
+        if views and self._compiled is None and wants_compiling():
+            self._compile(views[0])
+        vectors = self._run_views(self._compiled or self._image_vectors, views)
         return self._check(normalize(vectors if views else torch.empty(0, self.width), dim=-1), "vectors")
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
@@ -178,6 +182,22 @@ class TorchEncoder(Encoder):
         with self._tokenizing:
             tokens = self._tokenizer(words, add_special_tokens=False, truncation=False)["input_ids"]
         return [len(ids) for ids in tokens]
+
+    def _compile(self, view: Image.Image) -> None:
+        """Have torch compile the network for pictures, by passes of two sizes, of which it learns that sizes differ.
+
+        Raises:
+            EncoderError: it cannot be compiled on this machine.
+        """
+        compiled = torch.compile(self._image_vectors)
+        try:
+            with LOADING:
+                for count in (self.batch, self.batch // 2):
+                    self._run(compiled, stack([view] * count, pin=self._on_cuda))
+        except Exception as error:  # compilers and their kernels raise what they like
+            cause = next(iter(str(error).splitlines()), type(error).__name__)
+            raise EncoderError(f"{self.name} cannot be compiled here ({cause}): take {COMPILE} away") from error
+        self._compiled = compiled
 
     def _run_views(self, encode: Callable[[torch.Tensor], torch.Tensor], views: list[Image.Image]) -> torch.Tensor:
         """Return on the CPU what a method makes of pictures of `input_size`, a batch at a time."""
