@@ -32,9 +32,14 @@ class BatchTrial:
         self._rounds = rounds
         self._taken: dict[int, list[float]] = defaultdict(list)  # seconds a picture, by size
 
-    def encode(self, views: list[Image.Image]) -> np.ndarray:
+    @property
+    def running(self) -> bool:
+        """Whether it goes on: what is encoded meanwhile would disturb it."""
+        return len(self._sizes) > 1
+
+    def encode_views(self, views: list[Image.Image]) -> np.ndarray:
         """Encode views as `Encoder.encode_views` does, and choose the size of the next batch."""
-        if len(self._sizes) < 2:
+        if not self.running:
             return self._encoder.encode_views(views)
         size, began = self._encoder.batch, self._clock()
         try:

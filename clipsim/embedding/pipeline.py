@@ -166,19 +166,21 @@ def stream(
     sources = collect_sources(items)
     total = len(sources) if isinstance(sources, list) else 0
     decode = encoder.derived.get("decoder") or Here(pace.large)
-    encode = BatchTrial(encoder).encode if pace.finds_batch else encoder.encode_views
-    reader = _Reader(encoder, encode, options, cache_of(encoder), decode, keep_views, thumbnail, pace.workers)
+    trial = BatchTrial(encoder) if pace.finds_batch else None
+    reader = _Reader(encoder, options, cache_of(encoder), decode, keep_views, thumbnail, pace.workers)
     done = 0
-    with ThreadPoolExecutor(pace.workers, "read") as pool:
+    with ThreadPoolExecutor(pace.workers, "read") as pool, ThreadPoolExecutor(encoder.in_flight, "encode") as passes:
         try:
-            for batch in _make_batches(_read_ahead(pool, sources, reader), encoder, pace.batch_pixels):
-                yield from _encode(batch, reader)
+            batches = _make_batches(_read_ahead(pool, sources, reader), encoder, pace.batch_pixels)
+            for batch, vectors in _encode_batches(batches, encoder, trial, passes):
+                yield from _finish(batch, vectors, reader)
                 done += len(batch)
                 del batch  # or its pixels stay in memory while the next pictures are decoded
                 if progress:
                     progress(done, max(total, done))
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # whoever stops early does not wait for what was ahead
+            for one in (pool, passes):  # whoever stops early does not wait for what was ahead
+                one.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,6 @@ class _Reader:
     """Everything that is done to a picture before the network; what is in the cache needs no network."""
 
     encoder: Encoder
-    encode: Callable[[list[Image.Image]], np.ndarray]  # `encoder.encode_views`, or a trial of it
     options: Options
     cache: VectorCache
     decode: Decoder
@@ -303,16 +304,50 @@ def _make_batches(pictures: Iterable[_Read], encoder: Encoder, max_pixels: int) 
         yield batch
 
 
-def _encode(batch: list[_Read], reader: _Reader) -> Iterator[Embedded | Rejected]:
-    """Encode what the cache did not have, and keep it there."""
-    new = [one.views for one in batch if isinstance(one, _Framed)]
-    fresh: Iterator[np.ndarray] = iter(())
-    if new:
-        began = time.monotonic()
-        vectors = reader.encode([view.image for views in new for view in views])
-        if clock := reader.encoder.derived.get("clock"):
-            clock(time.monotonic() - began)
-        fresh = iter(np.split(vectors, np.cumsum([len(views) for views in new])[:-1]))
+def _encode_batches(
+    batches: Iterator[list[_Read]], encoder: Encoder, trial: BatchTrial | None, passes: ThreadPoolExecutor
+) -> Iterator[tuple[list[_Read], np.ndarray]]:
+    """Yield batches in order with the vectors of what the cache did not have of them.
+
+    Where the encoder takes several at once, the next is handed over while the last is calculated.
+    """
+    encode = partial(_encode, encoder=encoder, trial=trial)
+    if encoder.in_flight == 1:  # on this thread, whose threads of the network are there already
+        for batch in batches:
+            yield batch, encode(batch)
+            del batch  # or its pixels stay in memory while the next pictures are decoded
+        return
+    waiting: deque[tuple[list[_Read], Future[np.ndarray]]] = deque()
+    for batch in batches:
+        waiting.append((batch, passes.submit(encode, batch)))
+        del batch
+        while len(waiting) >= (1 if trial and trial.running else encoder.in_flight):
+            yield _take(waiting)
+    while waiting:
+        yield _take(waiting)
+
+
+def _take(waiting: deque[tuple[list[_Read], Future[np.ndarray]]]) -> tuple[list[_Read], np.ndarray]:
+    batch, vectors = waiting.popleft()
+    return batch, vectors.result()
+
+
+def _encode(batch: list[_Read], encoder: Encoder, trial: BatchTrial | None) -> np.ndarray:
+    """Return the vectors of all views of a batch, shape (v, d); none if the cache had all of it."""
+    views = [view.image for one in batch if isinstance(one, _Framed) for view in one.views]
+    if not views:
+        return np.zeros((0, 0), np.float32)
+    began = time.monotonic()
+    vectors = (trial or encoder).encode_views(views)
+    if clock := encoder.derived.get("clock"):
+        clock(time.monotonic() - began)
+    return vectors
+
+
+def _finish(batch: list[_Read], vectors: np.ndarray, reader: _Reader) -> Iterator[Embedded | Rejected]:
+    """Yield the pictures of a batch, and keep in the cache what it did not have."""
+    new = [len(one.views) for one in batch if isinstance(one, _Framed)]
+    fresh = iter(np.split(vectors, np.cumsum(new)[:-1]))
     for one in batch:
         if isinstance(one, _Framed):
             pooled, info = pool(next(fresh), reader.options.framing), one.info

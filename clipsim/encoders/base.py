@@ -45,6 +45,7 @@ class Encoder(ABC):
             more than rounding.
         input_size: width and height, in pixels, of what the network looks at.
         reads_ahead: whether pictures may be read while earlier ones are encoded, which gains something on a GPU.
+        in_flight: how many batches may be handed over before the first is done, so that a GPU has no pause between.
         map_method: what made `maps`, as heatmaps name it.
         projects: whether the last step to a vector is one product, which a linear head can go into.
         english_only: whether it was trained on English, so that it does not understand other languages.
@@ -66,6 +67,7 @@ class Encoder(ABC):
     batch_sizes: tuple[int, ...] = ()
     input_size: tuple[int, int] = (224, 224)
     reads_ahead: bool = False
+    in_flight: int = 1
     map_method: str = "windows"
     projects: bool = False
     english_only: bool = False

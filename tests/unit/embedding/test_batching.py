@@ -52,7 +52,7 @@ def encode(encoder: Paced, count: int) -> list[np.ndarray]:
     pictures = [paint(4, 4, seed=seed) for seed in range(count)]
     while pictures:
         together, pictures = pictures[: encoder.batch], pictures[encoder.batch :]
-        vectors += [*trial.encode(together)]
+        vectors += [*trial.encode_views(together)]
     return vectors
 
 
@@ -90,7 +90,7 @@ def test_batches_that_are_not_full_tell_nothing() -> None:
     encoder = Paced({})
     trial = BatchTrial(encoder, clock=lambda: encoder.now)
     for _ in range(20):
-        trial.encode([paint(4, 4)])
+        trial.encode_views([paint(4, 4)])
     assert encoder.batch == 4
 
 

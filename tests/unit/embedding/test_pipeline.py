@@ -374,3 +374,55 @@ def test_a_pil_image_of_the_callers_own_is_not_drafted(tiny_clip: Path, picture_
     embed(image, clipsim.load(str(tiny_clip), "cpu", "half"))
     assert image.size == (1600, 1200)
     assert np.asarray(image).shape == (1200, 1600, 3)
+
+
+class Overlapping(ByMean):
+    """An encoder that takes two batches at once, and is done with one when the next has come.
+
+    Attributes:
+        last: the number of the batch after which none is awaited, nor after any later one.
+        together: how many batches there were at once, at most.
+    """
+
+    in_flight, reads_ahead = 2, True
+
+    def __init__(self, last: int, broken: int = 0) -> None:
+        super().__init__()
+        self.last, self.broken = last, broken
+        self.together = self.now = 0
+        self._changed = threading.Condition()
+
+    def encode_images(self, images: list[Image.Image]) -> np.ndarray:
+        with self._changed:
+            vectors = super().encode_images(images)
+            own = len(self.batches)
+            self.now += 1
+            self.together = max(self.together, self.now)
+            self._changed.notify_all()
+            if own < self.last:
+                assert self._changed.wait_for(lambda: len(self.batches) > own, timeout=20)
+            self._changed.wait(0.01)  # in which the next may come
+            self.now -= 1
+        if own == self.broken:
+            raise EncoderError("the device is lost")
+        return vectors
+
+
+def test_a_gpu_is_given_the_next_batch_while_it_calculates_and_pictures_stay_in_order() -> None:
+    items: list[Item] = [(numbered(n), f"{n}") for n in range(3 * BATCH + 5)]
+    encoder = Overlapping(last=4)
+    gallery, plain = embed(items, encoder), embed(items, ByMean())
+    assert (encoder.batches, encoder.together) == ([BATCH, BATCH, BATCH, 5], 2)
+    assert gallery.pictures == plain.pictures and np.array_equal(gallery.vectors, plain.vectors)
+
+
+def test_what_goes_wrong_with_a_batch_that_was_handed_over_is_raised() -> None:
+    with pytest.raises(EncoderError, match="the device is lost"):
+        embed([numbered(n) for n in range(3 * BATCH)], Overlapping(last=3, broken=2))
+
+
+def test_sizes_of_batches_are_tried_one_batch_at_a_time() -> None:
+    encoder = Overlapping(last=0)
+    encoder.batch_sizes = (2 * BATCH,)
+    streamed = [*stream([numbered(n) for n in range(5 * BATCH)], encoder, pace=Pace(finds_batch=True))]
+    assert (len(streamed), encoder.batches, encoder.together) == (5 * BATCH, [BATCH, 2 * BATCH, BATCH, BATCH], 1)
