@@ -18,17 +18,19 @@ import torch
 import transformers
 from PIL import Image
 
-from clipsim.encoders import legrad, vit
-from clipsim.encoders.devices import find_half_format
+from clipsim.encoders import captions, legrad, vit
+from clipsim.encoders.devices import find_half_format, has_int8
 from clipsim.encoders.hub import OWN_FILES, find_missing_part
+from clipsim.encoders.int8 import Int8Linear
+from clipsim.encoders.packed import HalfLinear
 from clipsim.encoders.preprocessing import Preprocessing
 from clipsim.encoders.torch_encoder import TorchEncoder
 from clipsim.encoders.weights import hide_loading_bar, read_weights
 from clipsim.errors import EncoderError
 
+_NO_INT8 = "This processor does not multiply bytes in one step, as VNNI and AMX do: the model calculates in full."
+_NOT_PACKED = "This model is of a kind that has no int8 here: it calculates in full."
 _NO_HALF = "This processor does not calculate in bfloat16: half precision only reads large JPEGs at a smaller size."
-
-_NO_INT8 = "This model has no int8 here: it calculates in full."
 
 
 def clean_web_text(text: str) -> str:
@@ -68,7 +70,7 @@ FAMILIES = {  # by the `model_type` of config.json
         clean=clean_web_text,
         pad_fully=False,
         image_vectors=vit.encode_clip_images,
-        text_vectors=vit.encode_clip_texts,
+        text_vectors=captions.encode_clip_texts,
         step=legrad.run_clip_layer,
     ),
     "siglip": Family(
@@ -81,7 +83,7 @@ FAMILIES = {  # by the `model_type` of config.json
         clean=str.lower,
         pad_fully=True,
         image_vectors=vit.encode_siglip_images,
-        text_vectors=vit.encode_siglip_texts,
+        text_vectors=captions.encode_siglip_texts,
         step=legrad.run_siglip_layer,
     ),
     "metaclip_2": Family(  # CLIP's networks, with a tokenizer of 900,000 tokens that knows capitals
@@ -91,7 +93,7 @@ FAMILIES = {  # by the `model_type` of config.json
         clean=str,
         pad_fully=False,
         image_vectors=vit.encode_clip_images,
-        text_vectors=vit.encode_clip_texts,
+        text_vectors=captions.encode_clip_texts,
         step=legrad.run_clip_layer,
     ),
 }
@@ -102,9 +104,11 @@ class CheckpointEncoder(TorchEncoder):
 
     Attributes:
         families: what it can be, by the `model_type` of config.json.
+        packs: whether its layers can be packed in fewer bits.
     """
 
     families: ClassVar[Mapping[str, Family]] = FAMILIES
+    packs = True
     map_method = "legrad"
 
     def __init__(self, name: str, folder: Path, device: str = "auto", precision: str = "auto") -> None:
@@ -113,7 +117,9 @@ class CheckpointEncoder(TorchEncoder):
         Raises:
             EncoderError: the folder holds no model of a known family, or the device is not on this machine.
         """
-        super().__init__(name, device, precision="full" if precision == "int8" else precision)
+        super().__init__(name, device, precision=precision)
+        if precision == "int8":
+            self.precision, self.notes = self._check_int8()
         self.folder: Path = folder
         self.family = read_family(folder, name)
         if self.family not in self.families:
@@ -123,8 +129,14 @@ class CheckpointEncoder(TorchEncoder):
         self.revision = find_revision(folder)
         if precision == "half" and self.device == "cpu" and not find_half_format("cpu"):
             self.notes = (_NO_HALF,)
-        if precision == "int8":
-            self.notes = (_NO_INT8,)
+
+    def _check_int8(self) -> tuple[str, tuple[str, ...]]:
+        """Return what is calculated in where int8 was asked for, and a note that says why if it is another."""
+        if not self.packs:
+            return "full", (_NOT_PACKED,)
+        if self.device != "cpu":
+            return "half", (f"int8 is for processors: on {self.device} the model calculates in half.",)
+        return ("int8", ()) if has_int8() else ("full", (_NO_INT8,))
 
     @property
     def width(self) -> int:
@@ -217,12 +229,18 @@ class CheckpointEncoder(TorchEncoder):
     def _prepare(self, model: Any) -> None:
         """Put the model on the device, in its precision, and arrange it for speed where that is possible."""
         self._arranged = vit.can_arrange(model)
-        if self._arranged and self.precision == "half":
-            # the pictures' tower only: what follows it, and captions, cost next to nothing
-            model.vision_model.to(find_half_format(self.device))
-        self._model = model.to(self.device).eval().requires_grad_(False)
-        if self._arranged:
-            vit.arrange(self._model)
+        self._model = model.eval().requires_grad_(False)
+        if self.precision == "int8" and not self._arranged:
+            self.precision, self.notes = "full", (_NOT_PACKED,)
+        # the pictures' tower only: what follows it, and captions, cost next to nothing
+        halved = find_half_format(self.device) if self._arranged and self.precision == "half" else None
+        packing = Int8Linear if self.precision == "int8" else HalfLinear if halved == torch.bfloat16 else None
+        if self._arranged and packing:
+            vit.arrange(model, packing)
+        model.vision_model.to(halved)
+        model.to(self.device)
+        if self._arranged and not packing:
+            vit.arrange(model)
 
     def scale_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return bytes on the encoder's device, of views, as the processor scales them, in float32."""

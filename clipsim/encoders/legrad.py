@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.functional import linear, normalize
 
-from clipsim.encoders.vit import embed_patches, split_heads
+from clipsim.encoders.vit import embed_patches, project_tokens, run_layer, split_heads
 
 LAST_LAYERS = 2  # how many of the last layers take part, as in the authors' code
 GRADIENT_SCALE = 1024.0  # keeps gradients in half precision from becoming zero; it is taken out again
@@ -58,7 +58,7 @@ def explain(
         target = target.clone().float()
         tokens = embed_patches(vision, pixel_values.clone().to(vision.dtype))
         for layer in vision.encoder.layers[:-last_layers]:
-            tokens = layer(tokens, None)
+            tokens = run_layer(layer, tokens)
         for layer in vision.encoder.layers[-last_layers:]:
             attention, pooled, tokens = step(model, layer, tokens)
             relevances.append(_differentiate(pooled, target, attention))
@@ -70,10 +70,7 @@ def explain(
 def run_clip_layer(model: Any, layer: Any, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return a layer's self-attention, CLIP's vector if it were the last, and its output."""
     block = layer.self_attn
-    normed = layer.layer_norm1(tokens)
-    query, key, value = (
-        split_heads(part(normed), block.num_heads) for part in (block.q_proj, block.k_proj, block.v_proj)
-    )
+    query, key, value = (split_heads(part, block.num_heads) for part in project_tokens(layer, tokens))
     attention = (query @ key.mT * block.scale).softmax(dim=-1).requires_grad_()
     with torch.enable_grad():
         mixed = tokens + block.out_proj((attention @ value).transpose(1, 2).flatten(2))
@@ -84,7 +81,7 @@ def run_clip_layer(model: Any, layer: Any, tokens: torch.Tensor) -> tuple[torch.
 
 def run_siglip_layer(model: Any, layer: Any, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the attention of SigLIP's pooling behind a layer, the vector that it pools, and the layer's output."""
-    after = layer(tokens, None)
+    after = run_layer(layer, tokens)
     head = model.vision_model.head
     block = head.attention
     parts = zip((head.probe, after, after), block.in_proj_weight.chunk(3), block.in_proj_bias.chunk(3), strict=True)

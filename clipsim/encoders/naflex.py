@@ -12,7 +12,7 @@ import transformers
 from PIL import Image
 from torch.nn.functional import pad as pad_with_zeros
 
-from clipsim.encoders import vit
+from clipsim.encoders import captions
 from clipsim.encoders.base import Encoder
 from clipsim.encoders.checkpoint import CheckpointEncoder, Family
 from clipsim.encoders.devices import find_half_format
@@ -32,9 +32,10 @@ class NaFlexEncoder(CheckpointEncoder):
             width=attrgetter("vision_config.hidden_size"),
             clean=str.lower,  # as for SigLIP 2 of fixed sizes
             pad_fully=True,
-            text_vectors=vit.encode_siglip_texts,
+            text_vectors=captions.encode_siglip_texts,
         )
     }
+    packs = False
     map_method = "windows"
     _preprocessing: PatchPreprocessing
 

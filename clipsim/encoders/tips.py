@@ -42,6 +42,7 @@ class TipsEncoder(CheckpointEncoder):
             pad_fully=False,
         )
     }
+    packs = False
     map_method = "patches"
 
     @property

@@ -16,7 +16,7 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from clipsim.encoders.base import BATCH, Encoder
-from clipsim.encoders.devices import borrow_gpu, resolve_device
+from clipsim.encoders.devices import borrow_gpu, is_gpu_borrowed, keep_freed_memory, resolve_device
 from clipsim.errors import EncoderError
 from clipsim.settings import COMPILE, wants_compiling
 
@@ -59,9 +59,10 @@ class TorchEncoder(Encoder):
         self._on_cuda = self.device.startswith("cuda")
         self.precision = precision if precision != "auto" else "half" if self._on_cuda else "full"
         self.batch = GPU_BATCH if self._on_cuda else BATCH
-        if not self.keeps_batch and self.precision != "int8":  # there pictures of a batch may share a scale
+        if not self.keeps_batch:
             self.batch_sizes = GPU_SIZES if self._on_cuda else SIZES
         self.reads_ahead = self.device != "cpu"  # on a CPU, reading beside the network gains nothing
+        self.in_flight = 2 if self._on_cuda and not is_gpu_borrowed() else 1
         self._ready_for_images = False
         _ENCODERS[id(self)] = self
         self._tokenizing = threading.Lock()  # a fast tokenizer sets its truncation per call, which is not thread safe
@@ -149,6 +150,8 @@ class TorchEncoder(Encoder):
             return
         with LOADING:
             if not self._ready_for_images:
+                if self.device == "cpu":
+                    keep_freed_memory()
                 self._load()
                 self._ready_for_images = True
             if words and not self.ready:
