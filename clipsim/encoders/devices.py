@@ -65,8 +65,7 @@ def read_capabilities() -> Mapping[str, Any]:
 def keep_freed_memory() -> None:
     """Have glibc keep memory that was freed for the next batch, up to `KEPT_MEMORY`, where the user has not said it.
 
-    A batch frees and takes tens of megabytes for each layer. From Linux they come as pages of zeros, which made int8
-    take a fifth longer.
+    A batch frees and takes tens of megabytes for each layer, and Linux would fill each page with zeros anew.
     """
     if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
         with suppress(AttributeError):  # of other libraries than glibc

@@ -14,7 +14,7 @@ import torch
 from clipsim.encoders.packed import Packed
 
 EVEN = 2.0  # times the shortest reach: channels that differ by less than this are left as they are
-ZERO = 128  # what stands for 0: of signed values oneDNN's product takes a thousand times as long
+ZERO = 128  # what stands for 0: signed values go through oneDNN's reference code, which nobody would wait for
 
 
 class Int8Linear(Packed):

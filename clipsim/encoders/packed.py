@@ -97,7 +97,7 @@ class FullLinear(HalfLinear):
 
 
 class Patches(torch.nn.Module):
-    """A convolution whose steps are as long as its kernel, as one product, which takes two thirds of the time."""
+    """A convolution whose steps are as long as its kernel, as one product, for which weights can be packed."""
 
     def __init__(self, convolution: Any, packing: type[HalfLinear]) -> None:
         """Pack the weights of a convolution, shape (out, channels, side, side)."""

@@ -37,8 +37,8 @@ class TorchEncoder(Encoder):
     """A model on torch, whose weights are loaded once, at first use.
 
     A subclass reads the weights in `_load`, or in `_load_words` those that only captions need. One of the two sets
-    `_tokenizer`, a tokenizer of transformers, and `_max_tokens`, how many tokens the model reads. One whose vectors
-    change with the size of a batch by more than rounding sets `keeps_batch`.
+    `_tokenizer`, one of transformers or with its manners, and `_max_tokens`, how many tokens the model reads. One whose
+    vectors change with the size of a batch by more than rounding sets `keeps_batch`.
     """
 
     ready = False

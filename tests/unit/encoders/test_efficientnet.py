@@ -32,7 +32,9 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=pytest.mark.skipif(not can_fuse("cpu"), reason=""))])
+@pytest.mark.parametrize(
+    "fused", [False, pytest.param(True, marks=pytest.mark.skipif(not can_fuse("cpu"), reason="needs oneDNN"))]
+)
 @torch.inference_mode()
 def test_features_are_those_of_the_network_itself(pixels: torch.Tensor, fused: bool) -> None:
     network = EfficientNet.from_name(KIND)
